@@ -1,0 +1,33 @@
+# `make demo` and `make test` create their own environment in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test test-slow check docs bench clean
+
+demo: $(STAMP)  ## tag the sample catalogue from a database, end to end
+	@$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## the tests that run by default
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)  ## what CI runs besides the tests: lint, types, layers, docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_repository.py
+
+docs: $(STAMP)  ## write the --help pages into docs/cli.md
+	$(BIN)/python docs/write_cli.py
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,94 @@
+"""Every error tagmill raises on purpose, in one tree.
+
+TagmillError
+├── SettingsError            tagmill.toml or a TAGMILL_* variable is wrong
+├── CatalogError             a source of products cannot be read (file, row)
+├── LibraryError             the tag library refuses
+│   ├── UnknownTag           no tag of that name or id
+│   └── TagConflict          two things claim the same name, or later changes depend on this one
+├── TaggerError              a tagger or a model cannot do its work
+│   ├── UnknownTagger        not a row of the table of taggers
+│   ├── NotTrained           no model, or a damaged model folder
+│   └── MissingExtra         an optional dependency is not installed
+└── StoreError               the database cannot be reached, or is not a tagmill database
+
+A message names the thing, shows the value and says the next step.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CatalogError",
+    "LibraryError",
+    "MissingExtra",
+    "NotTrained",
+    "SettingsError",
+    "StoreError",
+    "TagConflict",
+    "TaggerError",
+    "TagmillError",
+    "UnknownTag",
+    "UnknownTagger",
+]
+
+
+class TagmillError(Exception):
+    """Root of the tree: catch it to catch all of them."""
+
+
+class SettingsError(TagmillError):
+    """A setting is missing, unknown or out of range."""
+
+
+class CatalogError(TagmillError):
+    """A source of products cannot be read; `file` and `row` say where (row counts from 1)."""
+
+    def __init__(self, message: str, *, file: str | None = None, row: int | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+        self.row = row
+
+
+class LibraryError(TagmillError):
+    """The tag library refuses a change or a file."""
+
+
+class UnknownTag(LibraryError):
+    """No tag has that name or id; `nearest` lists the closest written forms."""
+
+    def __init__(self, tag: str, nearest: tuple[str, ...] = ()) -> None:
+        hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
+        super().__init__(f"Unknown tag '{tag}'.{hint} Add it with: tagmill library add '{tag}'")
+        self.tag = tag
+        self.nearest = nearest
+
+
+class TagConflict(LibraryError):
+    """Two things claim the same name, or later changes depend on what should be undone."""
+
+
+class TaggerError(TagmillError):
+    """A tagger or a model cannot do its work."""
+
+
+class UnknownTagger(TaggerError):
+    """The name is no row of the table of taggers."""
+
+
+class NotTrained(TaggerError):
+    """There is no model, or its folder is damaged."""
+
+
+class MissingExtra(TaggerError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, needed_by: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{needed_by} needs {package}. Install with: pip install 'tagmill[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+class StoreError(TagmillError):
+    """The database cannot be reached, is locked, or is not a tagmill database."""

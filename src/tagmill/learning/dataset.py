@@ -1,0 +1,91 @@
+"""Tagged products as a label matrix over a library."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy import sparse
+
+from tagmill.errors import NotTrained
+from tagmill.library.vocabulary import Library
+from tagmill.tagging.linear import LabelMatrix
+
+__all__ = ["Dataset", "label_matrix", "load_dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Judged products, the library their tags are of, and what was said of them."""
+
+    batches: list[pa.RecordBatch]  # of PRODUCT_SCHEMA, only judged products
+    library: Library
+    tag_ids: npt.NDArray[np.object_]  # (m,) active tags, in the library's order
+    labels: LabelMatrix
+    unknown_tags: Counter[str]  # written tags the library does not have, with their counts
+
+    def __len__(self) -> int:
+        return self.labels.values.shape[0]
+
+
+def load_dataset(
+    batches: Iterable[pa.RecordBatch],
+    library: Library | None = None,
+    *,
+    merge_variants: bool = False,
+) -> Dataset:
+    """The judged products (tags not null) of `batches` with their labels.
+
+    Without a library it becomes what the tags name: verbatim, or one tag for all spellings of a
+    normal form. Raises NotTrained where no product has tags.
+    """
+    judged = [
+        chosen
+        for batch in batches
+        if (chosen := batch.filter(batch.column("tags").is_valid())).num_rows
+    ]
+    if library is None:
+        written = (text for b in judged for text in b.column("tags").flatten().to_pylist())
+        library = Library.from_written(written, merge_variants=merge_variants)
+    tag_ids = np.array([tag.id for tag in library.active()], dtype=object)
+    if not judged or not len(tag_ids):
+        raise NotTrained(
+            "No product has tags to learn from. Give some rows a 'tags' column, such as "
+            '{"id": "1", "title": "…", "tags": ["颜色:红色"]}'
+        )
+    values, unknown = label_matrix(judged, library, tag_ids)
+    complete = np.ones(values.shape[0], np.bool_)
+    return Dataset(judged, library, tag_ids, LabelMatrix(values, complete), unknown)
+
+
+def label_matrix(
+    batches: Iterable[pa.RecordBatch], library: Library, tag_ids: npt.NDArray[np.object_]
+) -> tuple[sparse.csr_array, Counter[str]]:
+    """Accepted tags (n, m) int8 of the `tags` columns, and the tags the library does not have."""
+    position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
+    resolved: dict[str, int | None] = {}
+    unknown: Counter[str] = Counter()
+    rows: list[int] = []
+    columns: list[int] = []
+    size = 0
+    for batch in batches:
+        for tags in batch.column("tags").to_pylist():
+            for text in tags or ():
+                if text not in resolved:
+                    tag = library.find(text)
+                    resolved[text] = position.get(tag.id) if tag else None
+                column = resolved[text]
+                if column is None:
+                    unknown[text] += 1
+                else:
+                    rows.append(size)
+                    columns.append(column)
+            size += 1
+    ones = np.ones(len(rows), np.int8)
+    matrix = sparse.csr_array((ones, (rows, columns)), shape=(size, len(tag_ids)))
+    matrix.data[:] = 1  # a tag written twice is one tag
+    return matrix, unknown

@@ -1,0 +1,267 @@
+"""A model out of tagged products, cross-fitted so that its probabilities are honest.
+
+1. The products are split into folds. For each fold a linear model of the other folds scores it:
+   every pair gets the score it would have had as a new product.
+2. On those pairs the fusion trees are fitted, again without the fold they are then applied to;
+   their log-odds are calibrated, and the calibrated pairs of all folds are what lane thresholds
+   are chosen from.
+3. The linear model and the trees that ship are fitted on everything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy import sparse
+
+from tagmill import __version__
+from tagmill.errors import NotTrained
+from tagmill.learning.dataset import Dataset, load_dataset
+from tagmill.tagging.folder import shipped_prior
+from tagmill.library.vocabulary import Library
+from tagmill.probability import fit_calibration
+from tagmill.records import Tagger
+from tagmill.tagging import make_tagger
+from tagmill.tagging.features import Rows, count_rows, fit_idf
+from tagmill.tagging.fusion import (
+    Candidates,
+    TagStatistics,
+    build_candidates,
+    entries_at,
+    fit_trees,
+)
+from tagmill.tagging.hits import Hits
+from tagmill.tagging.lexicon import LexiconTagger
+from tagmill.tagging.linear import LabelMatrix, train_linear
+from tagmill.tagging.model import (
+    CANDIDATES,
+    HeldOut,
+    Model,
+    Trained,
+    aligned_scores,
+    facet_numbers,
+)
+
+__all__ = ["train"]
+
+# With many products three folds estimate as well as five, in half the time.
+_FOLDS, _FOLDS_LARGE, _LARGE = 5, 3, 20_000
+# Fusion learns a few dozen numbers per pair: more products than this change nothing.
+_FUSION_PRODUCTS = 20_000
+
+Progress = Callable[[str, int, int], None]
+
+
+def train(
+    products: Iterable[pa.RecordBatch],
+    library: Library | None = None,
+    *,
+    merge_variants: bool = False,
+    taggers: Sequence[str] = (),
+    seed: int = 0,
+    progress: Progress = lambda stage, done, total: None,
+) -> Model:
+    """A model of the judged products in batches of `PRODUCT_SCHEMA`.
+
+    The library is the given one, or what the tags name. `taggers` are further sources for the
+    fusion, by name. The same products, library and seed give the same model. Raises NotTrained
+    where fewer than two products have tags, UnknownTagger.
+    """
+    dataset = load_dataset(products, library, merge_variants=merge_variants)
+    if len(dataset) < 2:
+        raise NotTrained("Only one product has tags; a model needs at least two. Tag some more")
+    others = [make_tagger(name, dataset.library) for name in taggers]
+    evidence = _Evidence.gather(dataset, others)
+    folds = _split(len(dataset), seed)
+    pairs = _cross_fit_pairs(evidence, dataset.labels, folds, seed, progress)
+    held_out_odds = _cross_fit_trees(pairs, seed)
+    counts = pairs.counts
+    held_out = _held_out(pairs, held_out_odds, counts, dataset)
+    progress("final model", 0, 1)
+    idf = fit_idf(evidence.counts)
+    trained = Trained(
+        idf=idf,
+        linear=train_linear(idf.apply(evidence.counts), dataset.labels, seed=seed),
+        statistics=_statistics(evidence, dataset.labels),
+        trees=fit_trees(pairs.features, pairs.right, seed=seed),
+        calibration=fit_calibration(held_out_odds, pairs.right, counts),
+        held_out=held_out,
+    )
+    progress("final model", 1, 1)
+    card = {**_card(dataset, seed), "taggers": list(taggers)}
+    return Model(dataset.library, shipped_prior(), trained, card, others)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the texts of all products hold: feature counts, and where tags' names stand."""
+
+    counts: Rows
+    hits: Hits
+    others: list[sparse.csr_array]  # scores of further taggers, each (n, m)
+    facets: npt.NDArray[np.int32]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> _Evidence:
+        """The same for some of the products."""
+        others = [sparse.csr_array(scores[rows]) for scores in self.others]
+        return _Evidence(self.counts.take(rows), self.hits.take(rows), others, self.facets)
+
+    @staticmethod
+    def gather(dataset: Dataset, others: Sequence[Tagger]) -> _Evidence:
+        lexicon = LexiconTagger(dataset.library)
+        hits = Hits.concatenate(
+            [(lexicon.find(batch), batch.num_rows) for batch in dataset.batches]
+        )
+        facets = facet_numbers(dataset.library, dataset.tag_ids)
+        scores = [
+            sparse.csr_array(
+                sparse.vstack([aligned_scores(tagger, b, dataset.tag_ids) for b in dataset.batches])
+            )
+            for tagger in others
+        ]
+        return _Evidence(count_rows(dataset.batches), hits, scores, facets)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Candidates of all held-out products, as they would look to a model without them."""
+
+    rows: npt.NDArray[np.int64]  # product
+    tags: npt.NDArray[np.int32]
+    features: npt.NDArray[np.float32]
+    right: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
+    folds: npt.NDArray[np.int8]
+
+
+def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
+    """The fold of each product, folds of equal size."""
+    folds = min(_FOLDS_LARGE if size > _LARGE else _FOLDS, size)
+    order = np.random.default_rng(seed).permutation(size)
+    fold = np.empty(size, np.int8)
+    fold[order] = np.arange(size) % folds
+    return fold
+
+
+def _cross_fit_pairs(
+    evidence: _Evidence,
+    labels: LabelMatrix,
+    folds: npt.NDArray[np.int8],
+    seed: int,
+    progress: Progress,
+) -> _Pairs:
+    """Candidates of each fold by models of the others; of large sets, of a sample."""
+    count = int(folds.max()) + 1
+    sampled = np.zeros(len(folds), np.bool_)
+    order = np.random.default_rng(seed + 1).permutation(len(folds))
+    sampled[order[:_FUSION_PRODUCTS]] = True
+    parts = []
+    for fold in range(count):
+        progress("cross-fitting", fold, count)
+        outside = np.flatnonzero(folds != fold)
+        inside = np.flatnonzero((folds == fold) & sampled)
+        parts.append(_pairs_of_fold(evidence, labels, outside, inside, fold, seed))
+    progress("cross-fitting", count, count)
+    return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _pairs_of_fold(
+    evidence: _Evidence,
+    labels: LabelMatrix,
+    outside: npt.NDArray[np.int64],
+    inside: npt.NDArray[np.int64],
+    fold: int,
+    seed: int,
+) -> tuple[npt.NDArray[np.generic], ...]:
+    """The arrays of `_Pairs` for the products `inside`, from a model of those `outside`."""
+    known, seen, new = labels.subset(outside), evidence.take(outside), evidence.take(inside)
+    idf = fit_idf(seen.counts)
+    linear = train_linear(idf.apply(seen.counts), known, seed=seed)
+    margins = linear.scores(idf.apply(new.counts), CANDIDATES)
+    statistics = _statistics(seen, known)
+    candidates = build_candidates(margins, new.hits, statistics, new.others)
+    outcome = _outcomes(candidates, labels.subset(inside))
+    # A tag the other folds do not have would, as a new tag, go by the prior calibration.
+    keep = (outcome != 0) & (statistics.counts[candidates.tags] > 0)
+    rows, tags = candidates.rows[keep], candidates.tags[keep]
+    return (
+        inside[rows],
+        tags,
+        candidates.features[keep],
+        outcome[keep] > 0,
+        statistics.counts[tags],
+        np.full(len(tags), fold, np.int8),
+    )
+
+
+def _outcomes(candidates: Candidates, labels: LabelMatrix) -> npt.NDArray[np.int8]:
+    """+1 right, -1 wrong, 0 unknown, of each candidate."""
+    said = entries_at(labels.values, candidates.rows, candidates.tags)
+    return np.where((said == 0) & labels.complete[candidates.rows], -1, said).astype(np.int8)
+
+
+def _statistics(evidence: _Evidence, labels: LabelMatrix) -> TagStatistics:
+    """Counts of tags and of their names over the products of `labels`."""
+    size, m = labels.values.shape
+    pairs = np.unique(evidence.hits.rows.astype(np.int64) * m + evidence.hits.tags)
+    rows, tags = pairs // m, pairs % m
+    said = entries_at(labels.values, rows, tags)
+    judged = labels.complete[rows] | (said != 0)
+    named = np.bincount(tags[judged], minlength=m)
+    named_right = np.bincount(tags[said > 0], minlength=m)
+    return TagStatistics(evidence.facets, labels.counts(), named, named_right)
+
+
+def _cross_fit_trees(pairs: _Pairs, seed: int) -> npt.NDArray[np.float64]:
+    """Log-odds of every pair by trees that never saw its fold."""
+    log_odds = np.zeros(len(pairs.rows))
+    for fold in np.unique(pairs.folds):
+        inside = pairs.folds == fold
+        trees = fit_trees(pairs.features[~inside], pairs.right[~inside], seed=seed)
+        log_odds[inside] = trees.log_odds(pairs.features[inside])
+    return log_odds
+
+
+def _held_out(
+    pairs: _Pairs,
+    log_odds: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.int64],
+    dataset: Dataset,
+) -> HeldOut:
+    """The pairs with probabilities by a calibration that never saw their fold."""
+    probability = np.zeros(len(log_odds))
+    for fold in np.unique(pairs.folds):
+        inside = pairs.folds == fold
+        calibration = fit_calibration(log_odds[~inside], pairs.right[~inside], counts[~inside])
+        probability[inside] = calibration(log_odds[inside], counts[inside])
+    gold = np.diff(dataset.labels.values.indptr)[np.unique(pairs.rows)].sum()
+    return HeldOut(probability.astype(np.float32), pairs.right, pairs.tags, int(gold))
+
+
+def _card(dataset: Dataset, seed: int) -> dict[str, object]:
+    """What identifies the model: its data by hash, its library, its seed."""
+    digest = hashlib.sha256()
+    for batch in dataset.batches:
+        for product in batch.to_pylist():
+            digest.update(json.dumps(product, sort_keys=True).encode())
+    data_sha256 = digest.hexdigest()
+    identity = [__version__, data_sha256, str(seed), *map(str, dataset.tag_ids)]
+    return {
+        "products": len(dataset),
+        "tags": len(dataset.tag_ids),
+        "trained_tags": int((dataset.labels.counts() > 0).sum()),
+        "labels": int(dataset.labels.values.nnz),
+        "unknown_tags": dict(dataset.unknown_tags.most_common(20)),
+        "library_version": dataset.library.version,
+        "data_sha256": data_sha256,
+        "seed": seed,
+        "model_id": hashlib.sha256("|".join(identity).encode()).hexdigest()[:16],
+    }
+
+

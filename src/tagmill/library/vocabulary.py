@@ -1,0 +1,330 @@
+"""The library in memory: which tag a written name means.
+
+Names are compared in normal form, within a facet they are unique over canonical names, names per
+language and aliases. A retired tag gives its names free; they lead to it (or to the tag it was
+merged into) only as long as no living tag takes them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypedDict, Unpack
+
+from tagmill.errors import LibraryError, TagConflict, UnknownTag
+from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
+from tagmill.text import normal_form
+
+__all__ = ["Library", "TagChanges"]
+
+
+class TagChanges(TypedDict, total=False):
+    """What `Library.update` can change of a tag."""
+
+    name: str
+    names: Mapping[str, str]
+    aliases: Iterable[str]
+    description: str
+    status: TagStatus
+    merged_into: str | None
+
+
+@dataclass
+class _Names:
+    """form → facet → tag id."""
+
+    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def owner(self, facet: str, form: str) -> str | None:
+        return self.owners.get(form, {}).get(facet)
+
+    def give(self, facet: str, form: str, owner: str) -> None:
+        self.owners.setdefault(form, {})[facet] = owner
+
+    def take(self, facet: str, form: str, owner: str) -> None:
+        facets = self.owners.get(form, {})
+        if facets.get(facet) == owner:
+            del facets[facet]
+        if not facets:
+            self.owners.pop(form, None)
+
+
+class Library:
+    """Tags and facets, found by id or by any of their names.
+
+    With `verbatim` names compare exactly: two spellings are two tags. `version` is the store's
+    library version the content was loaded from (0: none). Raises TagConflict where two tags of a
+    facet, or two facets, share a name.
+    """
+
+    def __init__(
+        self,
+        tags: Iterable[Tag],
+        facets: Iterable[Facet] = (),
+        *,
+        version: int = 0,
+        verbatim: bool = False,
+    ) -> None:
+        self.version = version
+        self.verbatim = verbatim
+        self.tags: dict[str, Tag] = {}
+        self.facets: dict[str, Facet] = {}
+        self._facet_keys: dict[str, str] = {}  # form → key
+        self._living = _Names()
+        self._former = _Names()
+        self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
+        for facet in facets:
+            self.add_facet(facet)
+        for tag in tags:
+            if tag.id in self.tags:
+                raise TagConflict(
+                    f"Two tags have the id {tag.id}: '{self.tags[tag.id].text}' and '{tag.text}'. "
+                    "Give one of them another id, or none"
+                )
+            self._put(tag)
+
+    def active(self) -> list[Tag]:
+        """The tags of status active, in the order they came into the library."""
+        return [tag for tag in self.tags.values() if tag.status == "active"]
+
+    def by_id(self, tag_id: str) -> Tag | None:
+        """The tag of an id, or the one it was merged into; it may be retired."""
+        tag = self.tags.get(tag_id)
+        seen: set[str] = set()
+        while tag and tag.merged_into and tag.id not in seen:
+            seen.add(tag.id)
+            tag = self.tags.get(tag.merged_into, tag)
+        return tag
+
+    def find(self, text: str) -> Tag | None:
+        """The tag that `facet:name`, an unambiguous plain name or an id means.
+
+        Facet and name in any language or alias. Follows merges; a tag that is retired and was
+        not merged is returned as such.
+        """
+        try:
+            facet_text, name = parse_tag(text)
+        except ValueError:
+            return None
+        form = self.form(name)
+        if ":" not in text:
+            return self._find_plain(form) or self.by_id(text.strip())
+        facet = self.facet_named(facet_text)
+        if facet is None and facet_text:
+            return self._find_plain(self.form(text))  # a plain name that has a colon: 4:3屏幕
+        key = facet.key if facet else ""
+        owner = self._living.owner(key, form) or self._former.owner(key, form)
+        return self.by_id(owner) if owner else None
+
+    def resolve(self, text: str) -> Tag:
+        """`find(text)`, or UnknownTag with the nearest written forms."""
+        tag = self.find(text)
+        if tag is None:
+            raise UnknownTag(text, self.nearest(text))
+        return tag
+
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """The written forms of the living tags spelled most like `text`, best first."""
+        facet_text, _, name = text.rpartition(":")
+        facet = self.facet_named(facet_text)
+        form = self.form(name)
+        pairs = self._letter_pairs()
+        shared = Counter(other for pair in _pairs_of(form) for other in pairs.get(pair, ()))
+        best: dict[str, float] = {}
+        for other, _ in shared.most_common(200):
+            ratio = difflib.SequenceMatcher(None, form, other).ratio()
+            for key, owner in self._living.owners.get(other, {}).items():
+                likeness = ratio + (0.2 if facet and facet.key == key else 0.0)
+                best[owner] = max(best.get(owner, 0.0), likeness)
+        ranked = sorted((-value, self.tags[owner].text) for owner, value in best.items())
+        return tuple(written for value, written in ranked[:limit] if -value >= 0.4)
+
+    def facet_named(self, text: str) -> Facet | None:
+        """The facet of a key or of a name in any language."""
+        key = self._facet_keys.get(self.form(text)) if text else None
+        return None if key is None else self.facets[key]
+
+    def names_of(self, tag: Tag) -> list[str]:
+        """Every spelling of a tag, the canonical name first, none twice."""
+        return list(dict.fromkeys([tag.name, *tag.names.values(), *tag.aliases]))
+
+    def form(self, name: str) -> str:
+        """The form in which two names of this library are equal."""
+        return name if self.verbatim else normal_form(name)
+
+    def add_facet(self, facet: Facet) -> Facet:
+        """The facet, now in the library, or changed there; TagConflict where its names clash."""
+        for name in (facet.key, *facet.names.values()):
+            owner = self._facet_keys.get(self.form(name)) if name else None
+            if owner is not None and owner != facet.key:
+                raise TagConflict(
+                    f"Facets '{owner}' and '{facet.key}' are both called '{name}'. "
+                    "Use one key for both, or another name"
+                )
+        for form in [form for form, key in self._facet_keys.items() if key == facet.key]:
+            del self._facet_keys[form]
+        self.facets[facet.key] = facet
+        for name in (facet.key, *facet.names.values()):
+            if name:
+                self._facet_keys[self.form(name)] = facet.key
+        return facet
+
+    def add(
+        self,
+        facet: str,
+        name: str,
+        *,
+        names: Mapping[str, str] | None = None,
+        aliases: Iterable[str] = (),
+        description: str = "",
+        status: TagStatus = "active",
+    ) -> Tag:
+        """A new tag; `facet` in any language, made where unknown.
+
+        Raises TagConflict where a tag of that facet has one of the names.
+        """
+        known = self.facet_named(facet)
+        key = known.key if known else facet
+        number, identifier = 1, tag_id(key, name)
+        while identifier in self.tags:  # ids of former tags are never given again
+            number += 1
+            identifier = tag_id(key, f"{name}#{number}")
+        tag = Tag(
+            identifier,
+            key,
+            name,
+            dict(names or {}),
+            tuple(aliases),
+            description,
+            status=status,
+        )
+        return self._put(tag)
+
+    def update(self, tag: Tag | str, **changes: Unpack[TagChanges]) -> Tag:
+        """The tag (or the tag of an id) with these fields changed; a former name stays an alias.
+
+        Raises UnknownTag, and TagConflict where a new name, or one that comes back to life, is
+        another tag's; LibraryError for a merge that leads nowhere.
+        """
+        before = self._own(tag)
+        aliases = tuple(changes.get("aliases", before.aliases))
+        if "aliases" not in changes and changes.get("name", before.name) != before.name:
+            aliases = (*aliases, before.name)
+        after = replace(
+            before,
+            name=changes.get("name", before.name),
+            names=dict(changes.get("names", before.names)),
+            aliases=aliases,
+            description=changes.get("description", before.description),
+            status=changes.get("status", before.status),
+            merged_into=changes.get("merged_into", before.merged_into),
+        )
+        target = self.by_id(after.merged_into) if after.merged_into else None
+        if after.merged_into and (target is None or target.id == after.id):
+            raise LibraryError(
+                f"'{after.text}' cannot be merged into {after.merged_into!r}: "
+                "name the id of another tag of the library"
+            )
+        return self._put(after)
+
+    def add_alias(self, tag: Tag | str, alias: str) -> Tag:
+        """The tag with one more name; TagConflict where another tag of the facet has it."""
+        before = self._own(tag)
+        if self.form(alias) in self._forms(before):
+            return before
+        return self.update(before, aliases=(*before.aliases, alias))
+
+    def retire(self, tag: Tag | str) -> Tag:
+        """The tag, no longer given to products; its names become free, its id never does."""
+        return self.update(tag, status="retired")
+
+    @classmethod
+    def from_written(cls, tags: Iterable[str], *, merge_variants: bool = False) -> Library:
+        """The library that written tags (`facet:name`, repeated as they occur) name.
+
+        Verbatim, or with `merge_variants` one tag for all spellings of a normal form: the most
+        frequent becomes its name (the first of equals), the others aliases.
+        """
+        written = Counter(parse_tag(text) for text in tags)
+        if not merge_variants:
+            spelled = [Tag(tag_id(facet, name), facet, name) for facet, name in written]
+            return cls(spelled, verbatim=True)
+        facet_counts: dict[str, Counter[str]] = {}
+        for (facet, _), count in written.items():
+            facet_counts.setdefault(normal_form(facet), Counter())[facet] += count
+        name_counts: dict[tuple[str, str], Counter[str]] = {}
+        for (facet, name), count in written.items():
+            key = facet_counts[normal_form(facet)].most_common(1)[0][0]
+            name_counts.setdefault((key, normal_form(name)), Counter())[name] += count
+        merged = []
+        for (facet, _), counts in name_counts.items():
+            name, *aliases = (spelling for spelling, _ in counts.most_common())
+            merged.append(Tag(tag_id(facet, name), facet, name, aliases=tuple(aliases)))
+        return cls(merged)
+
+    def _find_plain(self, form: str) -> Tag | None:
+        for names in (self._living, self._former):
+            facets = names.owners.get(form, {})
+            found = {tag.id: tag for owner in facets.values() if (tag := self.by_id(owner))}
+            if "" in facets:
+                return self.by_id(facets[""])
+            if found:
+                return next(iter(found.values())) if len(found) == 1 else None
+        return None
+
+    def _own(self, tag: Tag | str) -> Tag:
+        identifier = tag.id if isinstance(tag, Tag) else tag
+        if identifier not in self.tags:
+            written = tag.text if isinstance(tag, Tag) else tag
+            raise UnknownTag(written, self.nearest(written))
+        return self.tags[identifier]
+
+    def _forms(self, tag: Tag) -> set[str]:
+        return {self.form(name) for name in self.names_of(tag)}
+
+    def _put(self, tag: Tag) -> Tag:
+        """Stores a new or changed tag, all of its names or none."""
+        if not tag.name.strip():
+            raise LibraryError(f"A tag of the facet '{tag.facet}' has no name. Write facet:name")
+        forms = self._forms(tag)
+        if tag.status != "retired":
+            self._refuse_clash(tag)
+        before = self.tags.get(tag.id)
+        if before:
+            for form in self._forms(before):
+                self._living.take(before.facet, form, before.id)
+                self._former.take(before.facet, form, before.id)
+        if tag.facet not in self.facets:
+            self.add_facet(Facet(tag.facet))
+        self.tags[tag.id] = tag
+        names = self._former if tag.status == "retired" else self._living
+        for form in forms:
+            names.give(tag.facet, form, tag.id)
+        self._pairs = None
+        return tag
+
+    def _refuse_clash(self, tag: Tag) -> None:
+        for name in self.names_of(tag):
+            owner = self._living.owner(tag.facet, self.form(name))
+            if owner is not None and owner != tag.id:
+                other = self.tags[owner]
+                raise TagConflict(
+                    f"'{tag.text}' and '{other.text}' (id {other.id}) would both be called "
+                    f"'{name}' in the facet '{tag.facet}'. Rename one, or merge them"
+                )
+
+    def _letter_pairs(self) -> dict[str, list[str]]:
+        if self._pairs is None:
+            self._pairs = {}
+            for form in self._living.owners:
+                for pair in _pairs_of(form):
+                    self._pairs.setdefault(pair, []).append(form)
+        return self._pairs
+
+
+def _pairs_of(form: str) -> set[str]:
+    """Letters and letter pairs of a form; single ones only of CJK, where they mean something."""
+    pairs = {form[i : i + 2] for i in range(len(form) - 1)}
+    return pairs | {letter for letter in form if letter > "\u3000"} or {form}

@@ -1,0 +1,175 @@
+"""Scores into probabilities, and probabilities into lanes.
+
+`Calibration` is isotonic regression by bucket of tag frequency, shrunk to that of all pairs
+(pool-adjacent-violators, Zadrozny & Elkan 2002). `lane_threshold` finds where the lane auto may
+begin by Learn-then-Test (Angelopoulos et al. 2021) with a binomial tail bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "FREQUENCY_BUCKETS",
+    "Calibration",
+    "Curve",
+    "best_f1_threshold",
+    "fit_calibration",
+    "fit_curve",
+    "lane_threshold",
+]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+# A tag is in bucket i when it has at least FREQUENCY_BUCKETS[i] training examples.
+FREQUENCY_BUCKETS: tuple[int, ...] = (0, 5, 20, 100)
+# What all pairs outside a bucket weigh together in its curve, in pairs of its own.
+_SHRINKAGE_PAIRS = 500.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A monotone map from score to probability: knots `x` (k,) ascending, values `y` (k,)."""
+
+    x: Floats
+    y: Floats
+
+    def __call__(self, scores: npt.NDArray[np.floating]) -> Floats:
+        """Probabilities in [0, 1] of scores of any shape; constant outside the knots."""
+        return np.asarray(np.interp(scores, self.x, self.y), np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One curve for each frequency bucket."""
+
+    curves: tuple[Curve, ...]
+
+    def __call__(self, scores: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]) -> Floats:
+        """Probabilities (n,) of scores (n,) whose tags have `counts` (n,) training examples."""
+        probability = np.zeros(len(scores))
+        bucket = bucket_of(counts)
+        for index, curve in enumerate(self.curves):
+            members = bucket == index
+            probability[members] = curve(scores[members])
+        return probability
+
+
+def bucket_of(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """The frequency bucket of each tag count."""
+    return np.searchsorted(np.asarray(FREQUENCY_BUCKETS), counts, side="right") - 1
+
+
+def fit_curve(
+    scores: npt.NDArray[np.floating], outcomes: Bools, weights: Floats | None = None
+) -> Curve:
+    """The isotonic curve of outcomes on scores, one knot at the mean score of each level.
+
+    A level whose pairs all agree gets (right + 1) / (pairs + 2), so that no finite sample is
+    taken for certainty. `weights` (n,) count a pair as so many. Without pairs it is 0.5.
+    """
+    if len(scores) == 0:
+        return Curve(np.array([0.0]), np.array([0.5]))
+    from sklearn.isotonic import IsotonicRegression
+
+    order = np.argsort(scores, kind="stable")
+    ordered = np.asarray(scores, np.float64)[order]
+    mass = np.ones(len(ordered)) if weights is None else weights[order]
+    right = np.asarray(outcomes, np.float64)[order]
+    fitted = IsotonicRegression().fit_transform(ordered, right, sample_weight=mass)
+    starts = np.flatnonzero(np.r_[True, np.diff(fitted) > 0])
+    sizes = np.add.reduceat(mass, starts)
+    x = np.add.reduceat(ordered * mass, starts) / sizes
+    y = fitted[starts]
+    if y[0] <= 0:  # only the first level can be all wrong, only the last all right
+        y[0] = min([1 / (sizes[0] + 2), *y[1:2]])
+    if y[-1] >= 1:
+        y[-1] = max([(sizes[-1] + 1) / (sizes[-1] + 2), *y[-2:-1]])
+    return Curve(x, y)
+
+
+def fit_calibration(
+    scores: npt.NDArray[np.floating], outcomes: Bools, counts: npt.NDArray[np.integer]
+) -> Calibration:
+    """Calibration of held-out scores (n,), whether each was right (n,), and tag counts (n,).
+
+    Each bucket's curve sees its own pairs in full and all others with a total weight of
+    `_SHRINKAGE_PAIRS`: where it has no evidence of its own it follows the rest.
+    """
+    bucket = bucket_of(counts)
+    curves = []
+    for index in range(len(FREQUENCY_BUCKETS)):
+        members = bucket == index
+        others = max(len(scores) - int(members.sum()), 1)
+        weights = np.where(members, 1.0, min(1.0, _SHRINKAGE_PAIRS / others))
+        curves.append(fit_curve(scores, outcomes, weights))
+    return Calibration(tuple(curves))
+
+
+def lane_threshold(
+    probabilities: npt.NDArray[np.floating],
+    outcomes: Bools,
+    precision: float,
+    *,
+    delta: float = 0.1,
+    starts: Sequence[float] = (0.0, 0.25, 0.5, 0.75),
+) -> float:
+    """The probability from which accepted pairs hold `precision`; inf if none can be shown.
+
+    Learn-then-Test, fixed-sequence with several starts: thresholds are tested from strict to
+    lenient with a binomial tail bound, each chain at level delta / len(starts), and a chain ends
+    at its first failure; so precision holds with probability at least 1 - delta.
+    """
+    from scipy.stats import binom
+
+    order = np.argsort(-np.asarray(probabilities, np.float64), kind="stable")
+    ordered = np.asarray(probabilities, np.float64)[order]
+    wrong = np.cumsum(~np.asarray(outcomes, np.bool_)[order])
+    total = len(ordered)
+    level = delta / len(starts)
+    smallest = int(np.ceil(np.log(level) / np.log(precision)))  # shown by no error at all
+    if total < smallest:
+        return float("inf")
+    steps = max(2, int(np.log(total / smallest) / np.log(1.1)) + 2)
+    sizes = np.unique(np.geomspace(smallest, total, steps).astype(np.int64))
+    # Pairs of equal probability are accepted together.
+    ends = np.searchsorted(-ordered, -ordered[sizes - 1], side="right")
+    accepted = np.unique(ends)
+    tail = np.asarray(binom.cdf(wrong[accepted - 1], accepted, 1 - precision))
+    passes = tail <= level
+    best = -1
+    for start in starts:
+        index = int(start * len(accepted))
+        while index < len(accepted) and passes[index]:
+            best = max(best, index)
+            index += 1
+    if best < 0:
+        return float("inf")
+    # Midway to the next lower pair: any value between accepts the same held-out pairs.
+    end = int(accepted[best])
+    below = ordered[end] if end < total else 0.0
+    return float(ordered[end - 1] + below) / 2
+
+
+def best_f1_threshold(
+    probabilities: npt.NDArray[np.floating], outcomes: Bools, gold_total: int
+) -> float:
+    """The probability from which publishing gives the highest micro-F1, 2 TP / (published + gold).
+
+    `gold_total` counts all gold pairs, those never suggested included.
+    """
+    if len(probabilities) == 0:
+        return 0.5
+    order = np.argsort(-np.asarray(probabilities, np.float64), kind="stable")
+    ordered = np.asarray(probabilities, np.float64)[order]
+    right = np.cumsum(np.asarray(outcomes, np.bool_)[order])
+    published = np.arange(1, len(ordered) + 1)
+    f1 = 2 * right / (published + max(gold_total, 1))
+    last_of_ties = np.r_[np.diff(ordered) != 0, True]
+    best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
+    return float(ordered[best])

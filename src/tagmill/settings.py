@@ -1,0 +1,160 @@
+"""`tagmill.toml` and `TAGMILL_*` variables, read once into one frozen `Settings`.
+
+Nothing else reads the environment. A variable overrides the file: `TAGMILL_DATABASE__URL` is
+`url` in the section `[database]`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tagmill.errors import SettingsError
+
+__all__ = [
+    "SETTINGS_FILE",
+    "CatalogSettings",
+    "DatabaseSettings",
+    "Settings",
+    "TaggingSettings",
+    "find_workspace",
+    "interface_language",
+    "load_settings",
+]
+
+SETTINGS_FILE = "tagmill.toml"
+_PREFIX = "TAGMILL_"
+# Read elsewhere or by tests and benchmarks; not settings of a workspace.
+_NOT_SETTINGS = {"TAGMILL_BENCH_DATA", "TAGMILL_LANG", "TAGMILL_TEST_POSTGRES"}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Section):
+    """Where products, library, tags and runs live."""
+
+    url: str = "sqlite:///tagmill.db"  # a relative SQLite path is relative to the workspace
+
+
+class CatalogSettings(_Section):
+    """How the user's columns become ours: `map.title = "product_name"`."""
+
+    map: dict[str, str] = Field(default_factory=dict)
+
+
+class TaggingSettings(_Section):
+    """What is published."""
+
+    precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # promised of the lane auto
+    top_k: int = Field(default=10, ge=1, le=1000)  # tags kept per product
+    language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
+
+
+class Settings(_Section):
+    """Everything that can be set, with its default."""
+
+    root: Path = Path(".")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    catalog: CatalogSettings = Field(default_factory=CatalogSettings)
+    tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+
+    @property
+    def database_url(self) -> str:
+        """The database URL, with a relative SQLite path made absolute."""
+        prefix = "sqlite:///"
+        url = self.database.url
+        if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+            return f"{prefix}{(self.root / url.removeprefix(prefix)).resolve()}"
+        return url
+
+    @property
+    def models_dir(self) -> Path:
+        """Where `tagmill train` puts its models."""
+        return self.root / "models"
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds a `tagmill.toml`; SettingsError if none."""
+    for folder in (start, *start.resolve().parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return folder.resolve()
+    raise SettingsError(
+        f"{start.resolve()} is not a tagmill workspace (no {SETTINGS_FILE} here or above). "
+        "Make one with: tagmill init"
+    )
+
+
+def load_settings(root: Path) -> Settings:
+    """Settings of the workspace at `root`; SettingsError names a wrong key and the nearest one."""
+    path = root / SETTINGS_FILE
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{root} is not a tagmill workspace (no {SETTINGS_FILE}). Make one with: tagmill init"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    if "root" in values:
+        raise SettingsError(f"{path}: 'root' cannot be set; it is the folder of the file")
+    _overlay_environment(values)
+    try:
+        return Settings(root=root, **values)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_explain(error)}") from error
+
+
+def _overlay_environment(values: dict[str, Any]) -> None:
+    for variable, value in os.environ.items():
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        *sections, key = variable.removeprefix(_PREFIX).lower().split("__")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[key] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """The first thing that is wrong, with the nearest known key for an unknown one."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(Settings)
+        nearest = difflib.get_close_matches(where, known, n=1) or difflib.get_close_matches(
+            where.split(".")[-1], known, n=1, cutoff=0.4
+        )
+        hint = f"Did you mean '{nearest[0]}'?" if nearest else f"Known: {', '.join(known)}."
+        return f"unknown setting '{where}'. {hint}"
+    return f"setting '{where}' is {first['input']!r}: {first['msg']}"
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, info in model.model_fields.items():
+        if name == "root":
+            continue
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys.extend(_known_keys(kind, f"{prefix}{name}."))
+        else:
+            keys.append(f"{prefix}{name}")
+    return keys
+
+
+@cache
+def interface_language() -> str:
+    """`zh` or `en`: `TAGMILL_LANG`, else the terminal's locale."""
+    for variable in ("TAGMILL_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable, "")
+        if value:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"

@@ -1,0 +1,220 @@
+"""A model on disk: one `.npy` per array, the library as CSV, and `card.json`.
+
+Written under a temporary name and renamed last, so a folder that exists is complete; arrays are
+memory-mapped on load. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagmill.errors import NotTrained, TagmillError
+from tagmill.library.exchange import read_csv, write_csv
+from tagmill.library.starter import starter_library
+from tagmill.library.vocabulary import Library
+from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
+from tagmill.tagging import make_tagger
+from tagmill.tagging.features import Idf
+from tagmill.tagging.fusion import FEATURES, TagStatistics, Trees
+from tagmill.tagging.linear import LinearModel
+from tagmill.tagging.model import HeldOut, Model, Trained, facet_numbers
+
+__all__ = ["load_model", "save_model", "shipped_prior", "starter_model"]
+
+_FORMAT = 1  # of the folder; another number is refused
+_CARD = "card.json"
+_LIBRARY = "library.csv"
+
+
+def shipped_prior() -> Curve:
+    """Lexicon score → probability, fitted on the sample catalogue (`benchmarks/fit_prior.py`)."""
+    text = (resources.files("tagmill") / "data" / "prior.json").read_text(encoding="utf-8")
+    knots = json.loads(text)
+    return Curve(np.array(knots["score"]), np.array(knots["probability"]))
+
+
+def starter_model() -> Model:
+    """The starter library with no training: the lexicon and its prior calibration."""
+    return Model(starter_library(), shipped_prior())
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write a trained model, replacing the one that stands there. Raises NotTrained."""
+    if model.trained is None:
+        raise NotTrained("An untrained model has nothing to save. Make one with: tagmill train")
+    if folder.exists() and not (folder / _CARD).is_file() and any(folder.iterdir()):
+        raise NotTrained(f"{folder} holds files that are no model. Name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)
+        arrays = _arrays(model.trained)
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        write_csv(temporary / _LIBRARY, model.library)
+        card = {
+            **model.card,
+            "format": _FORMAT,
+            "verbatim": model.library.verbatim,
+            "library_version": model.library.version,
+            "tag_ids": [str(tag_id) for tag_id in model.tag_ids],
+            "gold_total": model.trained.held_out.gold_total,
+            "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()},
+        }
+        text = json.dumps(card, ensure_ascii=False, indent=1)
+        (temporary / _CARD).write_text(text, encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_model(folder: Path, library: Library | None = None) -> Model:
+    """The model of a folder, for its own library or for a newer one.
+
+    A given `library` may have grown since: the model's tags are found there by id, then by
+    `facet:name`, then through merges, and dropped where it has none; tags the model does not know
+    go by the lexicon. Raises NotTrained where the folder is missing, damaged or of another format.
+    """
+    if not (folder / _CARD).is_file():
+        raise NotTrained(
+            f"{folder} is not a model folder (no {_CARD}). Make one with: "
+            f"tagmill train --from tagged.jsonl -o {folder}"
+        )
+    try:
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        if card["format"] != _FORMAT:
+            raise NotTrained(
+                f"{folder} has the model format {card['format']}, this version reads {_FORMAT}. "
+                "Train it again"
+            )
+        arrays = {name: _load_array(folder, name, *spec) for name, spec in card["arrays"].items()}
+        tags, facets = read_csv(folder / _LIBRARY)
+        own = Library(tags, facets, version=card["library_version"], verbatim=card["verbatim"])
+        trained = _trained(arrays, card)
+    except NotTrained:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, TagmillError) as error:
+        raise NotTrained(
+            f"The model folder {folder} is damaged: {error}. Train it again, or copy it anew"
+        ) from error
+    internal = ("format", "arrays", "tag_ids", "verbatim", "gold_total")
+    kept = {"name": folder.name, **{k: v for k, v in card.items() if k not in internal}}
+    if library is None and [str(tag.id) for tag in own.active()] != card["tag_ids"]:
+        raise NotTrained(
+            f"The model folder {folder} is damaged: {_LIBRARY} and {_CARD} name different tags. "
+            "Train it again, or copy it anew"
+        )
+    if library is not None:
+        trained = _moved(trained, card["tag_ids"], own, library)
+    used = library or own
+    others = [make_tagger(name, used) for name in card["taggers"]]
+    return Model(used, shipped_prior(), trained, kept, others)
+
+
+def _load_array(folder: Path, name: str, dtype: str, shape: list[int]) -> np.ndarray[Any, Any]:
+    path = folder / f"{name}.npy"
+    array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if str(array.dtype) != dtype or list(array.shape) != shape:
+        raise ValueError(f"{path.name} is {array.dtype} {array.shape}, not {dtype} {tuple(shape)}")
+    return array
+
+
+def _arrays(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
+    arrays: dict[str, np.ndarray[Any, Any]] = {"idf_weights": trained.idf.weights}
+    for prefix, part in (
+        ("linear", trained.linear),
+        ("statistics", trained.statistics),
+        ("trees", trained.trees),
+    ):
+        arrays |= {f"{prefix}_{f.name}": getattr(part, f.name) for f in fields(part)}
+    for index, curve in enumerate(trained.calibration.curves):
+        arrays |= {f"calibration_{index}_x": curve.x, f"calibration_{index}_y": curve.y}
+    for name in ("probability", "right", "tags"):
+        arrays[f"held_out_{name}"] = getattr(trained.held_out, name)
+    return arrays
+
+
+def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> Trained:
+    def part(prefix: str, kind: type) -> dict[str, np.ndarray[Any, Any]]:
+        return {f.name: arrays[f"{prefix}_{f.name}"] for f in fields(kind)}
+
+    trees = Trees(**part("trees", Trees))
+    linear = LinearModel(**part("linear", LinearModel))
+    tag_count, width = len(card["tag_ids"]), len(FEATURES) + 2 * len(card["taggers"])
+    if len(linear.bias) != tag_count:
+        raise ValueError(f"linear_bias.npy is of {len(linear.bias)} tags, not of {tag_count}")
+    if trees.feature.max(initial=0) >= width:
+        raise ValueError(f"its trees ask for feature {trees.feature.max()} of {width}")
+    curves = tuple(
+        Curve(np.asarray(arrays[f"calibration_{i}_x"]), np.asarray(arrays[f"calibration_{i}_y"]))
+        for i in range(len(FREQUENCY_BUCKETS))
+    )
+    return Trained(
+        Idf(arrays["idf_weights"]),
+        linear,
+        TagStatistics(**part("statistics", TagStatistics)),
+        trees,
+        Calibration(curves),
+        HeldOut(
+            arrays["held_out_probability"], arrays["held_out_right"], arrays["held_out_tags"],
+            int(card["gold_total"]),
+        ),
+    )  # fmt: skip
+
+
+def _moved(trained: Trained, tag_ids: list[str], own: Library, library: Library) -> Trained:
+    """The trained parts with their columns where `library` has the tags now."""
+    
+
+    now = np.array([tag.id for tag in library.active()], dtype=object)
+    place = {tag_id: index for index, tag_id in enumerate(now)}
+    moved = np.full(len(tag_ids), -1, np.int64)
+    for index, tag_id in enumerate(tag_ids):
+        tag = library.by_id(tag_id) or library.find(own.tags[tag_id].text)
+        moved[index] = place.pop(tag.id, -1) if tag else -1  # of merged tags the first speaks
+    known = moved >= 0
+
+    def spread(values: np.ndarray[Any, Any], missing: float) -> np.ndarray[Any, Any]:
+        out = np.full(len(now), missing, values.dtype)
+        out[moved[known]] = values[known]
+        return out
+
+    statistics = trained.statistics
+    linear = trained.linear
+    postings = known[linear.tags]
+    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(postings)])
+    pairs = known[trained.held_out.tags]
+    held_out = trained.held_out
+    return Trained(
+        trained.idf,
+        LinearModel(
+            kept[linear.indptr],
+            moved[linear.tags[postings]].astype(np.int32),
+            np.asarray(linear.weights[postings]),
+            spread(linear.bias, np.nan),
+        ),
+        TagStatistics(
+            facet_numbers(library, now),
+            spread(statistics.counts, 0),
+            spread(statistics.named, 0),
+            spread(statistics.named_right, 0),
+        ),
+        trained.trees,
+        trained.calibration,
+        HeldOut(
+            np.asarray(held_out.probability[pairs]),
+            np.asarray(held_out.right[pairs]),
+            moved[held_out.tags[pairs]].astype(np.int32),
+            held_out.gold_total,
+        ),
+    )

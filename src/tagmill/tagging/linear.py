@@ -1,0 +1,266 @@
+"""One-vs-rest linear models over hashed features.
+
+Training is dual coordinate descent for the L2-regularised squared hinge (Hsieh et al. 2008,
+"A Dual Coordinate Descent Method for Large-scale Linear SVM", with its shrinking), one tag after
+the other on every core. The result is kept as an inverted index from feature to tags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from tagmill.tagging.features import FEATURE_BITS, Rows
+
+__all__ = ["LabelMatrix", "LinearModel", "train_linear"]
+
+# Weights below this share of a tag's largest are noise that costs memory traffic.
+_RELATIVE_CUT = 0.01
+# Postings kept per feature: the most decided tags.
+_POSTINGS_PER_FEATURE = 64
+# Weights kept per tag before that, and tags trained between two such selections.
+_WEIGHTS_PER_TAG = 16_384
+_BLOCK = 32
+_TOLERANCE = 0.1  # largest violated gradient at which training ends, liblinear's default
+
+
+@dataclass(frozen=True)
+class LabelMatrix:
+    """What people said: `values` csr (n, m) int8, +1 accepted, -1 rejected, absent otherwise.
+
+    `complete` (n,) says of which products every tag was judged: there absent means wrong,
+    elsewhere it means unknown.
+    """
+
+    values: sparse.csr_array
+    complete: npt.NDArray[np.bool_]
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many products each tag was accepted for, (m,)."""
+        accepted = self.values.indices[self.values.data > 0]
+        return np.bincount(accepted, minlength=self.values.shape[1])
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> LabelMatrix:
+        """The same for some of the products."""
+        return LabelMatrix(sparse.csr_array(self.values[rows]), self.complete[rows])
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Inverted index: feature f has the postings indptr[f]:indptr[f + 1] of (tag, weight)."""
+
+    indptr: npt.NDArray[np.int64]  # (features + 1,)
+    tags: npt.NDArray[np.int32]  # (postings,)
+    weights: npt.NDArray[np.float32]  # (postings,)
+    bias: npt.NDArray[np.float32]  # (tags,), nan for a tag without a model
+
+    def scores(self, rows: Rows, limit: int) -> sparse.csr_array:
+        """The `limit` highest margins of each row, csr (n, m) float32, columns ascending."""
+        limit = min(limit, int(np.isfinite(self.bias).sum()))
+        columns, values = _score(
+            rows.indptr, rows.indices, rows.values,
+            self.indptr, self.tags, self.weights, self.bias, limit,
+        )  # fmt: skip
+        indptr = np.arange(len(rows) + 1, dtype=np.int64) * limit
+        shape = (len(rows), len(self.bias))
+        return sparse.csr_array((values.ravel(), columns.ravel(), indptr), shape=shape)
+
+
+def train_linear(
+    rows: Rows,
+    labels: LabelMatrix,
+    *,
+    regularisation: float = 1.0,
+    minimum_count: int = 1,
+    epochs: int = 40,
+    seed: int = 0,
+) -> LinearModel:
+    """A model for every tag accepted at least `minimum_count` times; the same for the same seed.
+
+    `regularisation` is C of the squared hinge.
+    """
+    judged = sparse.csc_array(labels.values)
+    trained = np.flatnonzero(labels.counts() >= max(minimum_count, 1)).astype(np.int64)
+    feature_ids, compact = np.unique(rows.indices, return_inverse=True)
+    compact = compact.astype(np.int32)
+    bias = np.full(judged.shape[1], np.nan, np.float32)
+    if not len(feature_ids):  # products without any text: nothing to learn from
+        return _build_index([], bias)
+    parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
+    for start in range(0, len(trained), _BLOCK):
+        block = trained[start : start + _BLOCK]
+        kept, weights, sizes, biases = _train_block(
+            rows.indptr, compact, rows.values, len(feature_ids),
+            judged.indptr.astype(np.int64), judged.indices.astype(np.int64), judged.data,
+            labels.complete, block, regularisation, epochs, seed,
+        )  # fmt: skip
+        bias[block] = biases
+        filled = np.arange(kept.shape[1]) < sizes[:, None]
+        features = feature_ids[kept[filled]].astype(np.int32)
+        parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
+    return _build_index(parts, bias)
+
+
+def _build_index(
+    parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]],
+    bias: npt.NDArray[np.float32],
+) -> LinearModel:
+    """Postings by feature, the most decided `_POSTINGS_PER_FEATURE` of each, tags ascending."""
+    empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    features, tags, weights = (np.concatenate(arrays) for arrays in zip(*parts or [empty]))
+    order = np.lexsort((-np.abs(weights), features))
+    features, tags, weights = features[order], tags[order], weights[order]
+    firsts = np.flatnonzero(np.r_[True, np.diff(features) != 0]) if len(features) else features
+    lengths = np.diff(np.r_[firsts, len(features)])
+    place = np.arange(len(features)) - np.repeat(firsts, lengths)
+    keep = place < _POSTINGS_PER_FEATURE
+    features, tags, weights = features[keep], tags[keep], weights[keep]
+    order = np.lexsort((tags, features))
+    indptr = np.searchsorted(features, np.arange((1 << FEATURE_BITS) + 1)).astype(np.int64)
+    return LinearModel(indptr, tags[order], weights[order], bias)
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+def _train_block(  # type: ignore[no-untyped-def]
+    indptr, indices, values, n_features, tag_indptr, tag_rows, tag_signs, complete, block,
+    regularisation, epochs, seed,
+):  # fmt: skip
+    """Train the tags of a block, one a core; their largest weights, how many, and the biases."""
+    kept = np.zeros((len(block), _WEIGHTS_PER_TAG), np.int32)
+    out = np.zeros((len(block), _WEIGHTS_PER_TAG), np.float32)
+    sizes = np.zeros(len(block), np.int64)
+    biases = np.zeros(len(block), np.float32)
+    for k in numba.prange(len(block)):
+        tag = block[k]
+        weights, bias = _train_one(
+            indptr, indices, values, n_features, complete,
+            tag_rows[tag_indptr[tag] : tag_indptr[tag + 1]],
+            tag_signs[tag_indptr[tag] : tag_indptr[tag + 1]],
+            regularisation, epochs, seed + tag,
+        )  # fmt: skip
+        biases[k] = bias
+        size = np.abs(weights)
+        cut = size.max() * _RELATIVE_CUT
+        if (size > cut).sum() > _WEIGHTS_PER_TAG:
+            cut = np.partition(size, len(size) - _WEIGHTS_PER_TAG - 1)[
+                len(size) - _WEIGHTS_PER_TAG - 1
+            ]
+        used = 0
+        for feature in range(n_features):
+            if size[feature] > cut and used < _WEIGHTS_PER_TAG:
+                kept[k, used] = feature
+                out[k, used] = weights[feature]
+                used += 1
+        sizes[k] = used
+    return kept, out, sizes, biases
+
+
+@numba.njit(nogil=True, cache=True)
+def _train_one(  # type: ignore[no-untyped-def]
+    indptr, indices, values, n_features, complete, judged, signs, regularisation, epochs, seed
+):
+    """Weights and bias of one tag by dual coordinate descent with shrinking."""
+    n = len(indptr) - 1
+    target = np.zeros(n, np.int8)
+    for i in range(n):
+        if complete[i]:
+            target[i] = -1
+    for j in range(len(judged)):
+        target[judged[j]] = signs[j]
+    active = np.flatnonzero(target)
+    alpha = np.zeros(n, np.float32)
+    weights = np.zeros(n_features, np.float32)
+    bias = np.float32(0)
+    diagonal = np.float32(0.5 / regularisation)
+    # Rows have length one, and the bias is a feature of value one.
+    curvature = np.float32(2.0) + diagonal
+    size = len(active)
+    bound = np.float32(np.inf)
+    state = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x1234567)
+    for _ in range(epochs):
+        worst = np.float32(0)
+        highest = np.float32(-np.inf)
+        position = 0
+        while position < size:
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            other = position + np.int64(state % np.uint64(size - position))
+            active[position], active[other] = active[other], active[position]
+            i = active[position]
+            sign = np.float32(target[i])
+            margin = bias
+            for j in range(indptr[i], indptr[i + 1]):
+                margin += weights[indices[j]] * values[j]
+            gradient = sign * margin - np.float32(1) + alpha[i] * diagonal
+            if alpha[i] == 0:
+                if gradient > bound:  # far on the right side: leave it out from now on
+                    size -= 1
+                    active[position], active[size] = active[size], active[position]
+                    continue
+                projected = min(gradient, np.float32(0))
+            else:
+                projected = gradient
+            worst = max(worst, abs(projected))
+            highest = max(highest, projected)
+            if abs(projected) > 1e-6:
+                before = alpha[i]
+                alpha[i] = max(before - gradient / curvature, np.float32(0))
+                step = (alpha[i] - before) * sign
+                bias += step
+                for j in range(indptr[i], indptr[i + 1]):
+                    weights[indices[j]] += step * values[j]
+            position += 1
+        if worst < _TOLERANCE:
+            if size == len(active):
+                break
+            size = len(active)  # check the rows left out once more
+            bound = np.float32(np.inf)
+        else:
+            bound = highest if highest > 0 else np.float32(np.inf)
+    return weights, bias
+
+
+@numba.njit(nogil=True, cache=True)
+def _score(  # type: ignore[no-untyped-def]
+    row_indptr, row_indices, row_values, indptr, tags, weights, bias, limit
+):
+    """The `limit` highest margins of each row, ordered by tag."""
+    size = len(row_indptr) - 1
+    columns = np.zeros((size, limit), np.int32)
+    values = np.zeros((size, limit), np.float32)
+    start = bias.copy()
+    for tag in range(len(start)):
+        if np.isnan(start[tag]):
+            start[tag] = -np.inf
+    if limit == 0:
+        return columns, values
+    for row in range(size):
+        margins = start.copy()
+        for i in range(row_indptr[row], row_indptr[row + 1]):
+            feature = row_indices[i]
+            value = row_values[i]
+            for j in range(indptr[feature], indptr[feature + 1]):
+                margins[tags[j]] += value * weights[j]
+        cut = np.partition(margins, len(margins) - limit)[len(margins) - limit]
+        used = 0
+        for tag in range(len(margins)):
+            if margins[tag] > cut:
+                columns[row, used] = tag
+                values[row, used] = margins[tag]
+                used += 1
+        tag = 0
+        while used < limit:  # ties at the cut, lowest tag first
+            if margins[tag] == cut:
+                columns[row, used] = tag
+                values[row, used] = cut
+                used += 1
+            tag += 1
+        order = np.argsort(columns[row])
+        columns[row] = columns[row][order]
+        values[row] = values[row][order]
+    return columns, values

@@ -1,0 +1,249 @@
+"""A trained model, or none: everything between a batch of products and its tags.
+
+`Model.tag_batch` is the whole hot path: features, margins, hits, candidates, log-odds,
+probability, lane, Arrow. Without a linear part (the starter library, before any training) the
+lexicon's score goes through the prior calibration instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy import sparse
+
+from tagmill.errors import TaggerError
+from tagmill.library.vocabulary import Library
+from tagmill.probability import Calibration, Curve, best_f1_threshold, lane_threshold
+from tagmill.records import LANES, Lane, Scores, Tagger
+from tagmill.tagging.features import Idf, extract
+from tagmill.tagging.fusion import (
+    FEATURES,
+    Candidates,
+    TagStatistics,
+    Trees,
+    build_candidates,
+    entries_at,
+)
+from tagmill.tagging.hits import Hits
+from tagmill.tagging.lexicon import LexiconTagger
+from tagmill.tagging.linear import LinearModel
+from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+__all__ = ["CANDIDATES", "HeldOut", "Model", "Trained", "aligned_scores", "facet_numbers"]
+
+CANDIDATES = 20  # highest margins of a product that become candidates
+# A facet with this many held-out gold pairs gets a threshold of its own; the rest share one.
+_FACET_PAIRS = 500
+# Without any trained model, what the lexicon says is shown from this probability on.
+_PRIOR_REVIEW = 0.5
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Cross-fitted pairs of the training products: what thresholds are chosen from."""
+
+    probability: npt.NDArray[np.float32]  # (p,)
+    right: npt.NDArray[np.bool_]  # (p,)
+    tags: npt.NDArray[np.int32]  # (p,)
+    gold_total: int  # gold pairs of these products, those never suggested included
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training adds to a library."""
+
+    idf: Idf
+    linear: LinearModel
+    statistics: TagStatistics
+    trees: Trees
+    calibration: Calibration
+    held_out: HeldOut
+
+
+@dataclass
+class Model:
+    """A library with, where trained, the model of it. Make one with `tagmill.load` or `train`."""
+
+    library: Library
+    prior: Curve
+    trained: Trained | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+    others: Sequence[Tagger] = ()  # further sources the trees were fitted with, in their order
+    lexicon: LexiconTagger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lexicon = LexiconTagger(self.library)
+        self._names = TagNames(self.library, self.lexicon.tag_ids)
+        self._lane_starts: dict[float, npt.NDArray[np.float64]] = {}
+
+    @property
+    def tag_ids(self) -> npt.NDArray[np.object_]:
+        """The ids of the tags it knows, (m,), in the order of all its arrays."""
+        return self.lexicon.tag_ids
+
+    def tag(
+        self,
+        products: Iterable[dict[str, Any]] | pa.Table | pandas.DataFrame | polars.DataFrame,
+        *,
+        top_k: int = 10,
+        lane: Lane | str = "review",
+        precision: float = 0.95,
+        language: str = "product",
+    ) -> list[dict[str, Any]]:
+        """One `{"id", "tags": [...]}` a product, in order: what a line of `tag -o` holds."""
+        from tagmill.catalog import as_batches
+        from tagmill.catalog.writers import tag_lines
+
+        selection = Selection(top_k, lane, precision, language)
+        return [
+            line
+            for batch in as_batches(products)
+            for line in tag_lines(self.tag_batch(batch, selection))
+        ]
+
+    def save(self, folder: str | Path) -> None:
+        """Write a trained model to a folder, replacing the model that stands there."""
+        from tagmill.tagging.folder import save_model
+
+        save_model(self, Path(folder))
+
+    def score(self, batch: pa.RecordBatch) -> Scores:
+        """Calibrated probabilities of all candidate pairs: a `Tagger` like its sources."""
+        pairs = self.score_pairs(batch, self.lexicon.find(batch), CANDIDATES // 2)
+        shape = (batch.num_rows, len(self.tag_ids))
+        values = sparse.csr_array(
+            (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
+        )
+        ids = np.array(batch.column("id").to_pylist(), object)
+        return Scores(ids, self.tag_ids, values, calibrated=True)
+
+    def tag_batch(self, batch: pa.RecordBatch, selection: Selection) -> pa.RecordBatch:
+        """The tags of a batch of `PRODUCT_SCHEMA`, a batch of `TAGGED_SCHEMA` in its order."""
+        hits = self.lexicon.find(batch)
+        scored = self.score_pairs(batch, hits, selection.top_k)
+        lanes = self.lanes(scored, selection.precision)
+        return tagged_batch(self._names, self.tag_ids, batch, hits, scored, lanes, selection)
+
+    def score_pairs(self, batch: pa.RecordBatch, hits: Hits, top_k: int) -> ScoredPairs:
+        """Every candidate pair of the batch with its probability."""
+        if self.trained is None:
+            return self.score_by_prior(batch, hits)
+        trained = self.trained
+        rows = trained.idf.apply(extract(batch))
+        margins = trained.linear.scores(rows, max(CANDIDATES, 2 * top_k))
+        others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
+        candidates = build_candidates(margins, hits, trained.statistics, others)
+        log_odds = trained.trees.log_odds(candidates.features)
+        counts = trained.statistics.counts[candidates.tags]
+        probability = trained.calibration(log_odds, counts)
+        fitted = counts > 0
+        if not fitted.all():
+            probability[~fitted] = self._prior_of(batch, hits, candidates)[~fitted]
+        # Trees give many pairs the same log-odds: among these the margin decides the order.
+        margin = np.nan_to_num(candidates.features[:, FEATURES.index("linear")])
+        score = log_odds + 1e-6 * margin
+        return ScoredPairs(candidates.rows, candidates.tags, probability, score, fitted)
+
+    def score_by_prior(self, batch: pa.RecordBatch, hits: Hits) -> ScoredPairs:
+        """The pairs the lexicon alone names, with their prior probability."""
+        candidates = build_candidates(None, hits, self._no_statistics)
+        probability = self._prior_of(batch, hits, candidates)
+        fitted = np.zeros(len(candidates), np.bool_)
+        return ScoredPairs(candidates.rows, candidates.tags, probability, probability, fitted)
+
+    def _prior_of(
+        self, batch: pa.RecordBatch, hits: Hits, candidates: Candidates
+    ) -> npt.NDArray[np.float64]:
+        """The shipped prior probability of each candidate's lexicon score; 0 without a hit."""
+        scores = self.lexicon.score_hits(hits, batch.num_rows)
+        values = entries_at(scores, candidates.rows, candidates.tags)
+        return np.where(values > 0, self.prior(values), 0.0)
+
+    def lanes(self, pairs: ScoredPairs, precision: float) -> npt.NDArray[np.int8]:
+        """The lane of each pair, an index into `LANES`; a prior probability is never auto."""
+        auto = pairs.probability >= self.auto_starts(precision)[pairs.tags]
+        lanes = np.where(pairs.probability >= self.review_start, 1, 2).astype(np.int8)
+        lanes[auto & pairs.fitted] = LANES.index("auto")
+        return lanes
+
+    def auto_starts(self, precision: float) -> npt.NDArray[np.float64]:
+        """Of each tag (m,) the probability from which the lane auto holds `precision`."""
+        if precision not in self._lane_starts:
+            self._lane_starts[precision] = self._find_auto_starts(precision)
+        return self._lane_starts[precision]
+
+    def _find_auto_starts(self, precision: float) -> npt.NDArray[np.float64]:
+        if self.trained is None:
+            return np.full(len(self.tag_ids), np.inf)
+        held_out, facets = self.trained.held_out, self.trained.statistics.facets
+        facet_of_pair = facets[held_out.tags]
+        gold = np.bincount(facet_of_pair, held_out.right, minlength=int(facets.max(initial=0)) + 1)
+        own = np.flatnonzero(gold >= _FACET_PAIRS)
+        starts = np.empty(len(gold))
+        rest = ~np.isin(facet_of_pair, own)
+        starts[:] = lane_threshold(held_out.probability[rest], held_out.right[rest], precision)
+        for facet in own:
+            members = facet_of_pair == facet
+            starts[facet] = lane_threshold(
+                held_out.probability[members], held_out.right[members], precision
+            )
+        return starts[facets]
+
+    @cached_property
+    def review_start(self) -> float:
+        """The probability from which pairs are shown to people: best micro-F1 on held-out pairs."""
+        if self.trained is None:
+            return _PRIOR_REVIEW
+        held_out = self.trained.held_out
+        return best_f1_threshold(held_out.probability, held_out.right, held_out.gold_total)
+
+    @cached_property
+    def _no_statistics(self) -> TagStatistics:
+        none = np.zeros(len(self.tag_ids), np.int64)
+        return TagStatistics(facet_numbers(self.library, self.tag_ids), none, none, none)
+
+
+def facet_numbers(library: Library, tag_ids: npt.NDArray[np.object_]) -> npt.NDArray[np.int32]:
+    """A number for the facet of each tag, (m,), counted in order of appearance."""
+    numbers: dict[str, int] = {}
+    return np.array(
+        [numbers.setdefault(library.tags[tag_id].facet, len(numbers)) for tag_id in tag_ids],
+        dtype=np.int32,
+    )
+
+
+def aligned_scores(
+    tagger: Tagger, batch: pa.RecordBatch, tag_ids: npt.NDArray[np.object_]
+) -> sparse.csr_array:
+    """A tagger's scores with columns in the order of `tag_ids`, csr (n, m) float32.
+
+    Tags outside `tag_ids` are dropped. Raises TaggerError where it answers other products.
+    """
+    scores = tagger.score(batch)
+    if scores.product_ids.tolist() != batch.column("id").to_pylist():
+        raise TaggerError(
+            f"{type(tagger).__name__} answered {len(scores.product_ids)} products in another order "
+            f"than the {batch.num_rows} it was given. A row of scores belongs to a row of the batch"
+        )
+    place = {tag_id: index for index, tag_id in enumerate(tag_ids)}
+    columns = np.array([place.get(tag_id, -1) for tag_id in scores.tag_ids], np.int64)
+    entries = scores.values.tocoo()
+    known = columns[entries.col] >= 0
+    shape = (batch.num_rows, len(tag_ids))
+    aligned = sparse.csr_array(
+        (entries.data[known].astype(np.float32), (entries.row[known], columns[entries.col[known]])),
+        shape=shape,
+    )
+    aligned.sort_indices()
+    return aligned

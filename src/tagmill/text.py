@@ -1,0 +1,285 @@
+"""Text as the machine compares it: normal form, folding with offsets, segmentation, language.
+
+Two names mean the same tag when their `normal_form` is equal: NFKC, lower case, Traditional to
+Simplified Chinese, no spaces or punctuation, simple English plurals dropped. `fold` is the same
+for running text, and remembers where every character came from, so that a match becomes evidence.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+__all__ = [
+    "Folded",
+    "detect_language",
+    "fold",
+    "is_unspaced",
+    "normal_form",
+    "plain_text",
+    "segment",
+]
+
+# Written without spaces between words: Han, kana, Bopomofo.
+_UNSPACED = "\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"  # noqa: E501
+_FIRST_UNSPACED = "\u3007"
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+# A word keeps its decimal point (蓝牙5.3 is not 蓝牙5); every other mark separates.
+_TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
+_HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
+_KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
+_WORD = re.compile(r"[^\W\d_]+")
+_ASCII_WORD = re.compile("[a-z]+")
+
+# Words whose plural means something else: shorts are not short, glasses are not glass.
+_NOT_PLURAL = frozenset(
+    "shorts glasses tights briefs boxers flats goods arts news christmas series species lens "
+    "gas bus plus always sometimes across canvas atlas tennis basics essentials".split()
+)
+_IRREGULAR_PLURALS = {
+    "tvs": "tv",
+    "cds": "cd",
+    "knives": "knife",
+    "scarves": "scarf",
+    "shelves": "shelf",
+    "bookshelves": "bookshelf",
+    "loaves": "loaf",
+    "lenses": "lens",
+    "buses": "bus",
+    "tomatoes": "tomato",
+    "potatoes": "potato",
+    "mangoes": "mango",
+}
+_FOREIGN = frozenset(
+    "der die das und mit für von aus le la les des du et pour avec sans el los las y para con "
+    "sin il lo gli di per ed da em um uma dos das não o os het een voor met och av till med".split()
+)
+_ENGLISH = frozenset(
+    "the a an and or of for with in on to from by at is are your you our this that no not".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Folded text and, for each of its characters, the span `[start, end)` it stands for."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original text behind folded `[start, end)`; start < end."""
+        return self.starts[start], self.ends[end - 1]
+
+
+@cache
+def _traditional_to_simplified() -> dict[int, str]:
+    """Each Traditional character with a Simplified form of its own, by code point."""
+    from opencc import OpenCC
+
+    characters = [chr(c) for c in (*range(0x3400, 0x4DC0), *range(0x4E00, 0xA000))]
+    simplified = OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    return {ord(t): s for t, s in zip(characters, simplified, strict=True) if t != s}
+
+
+@cache
+def _simplified_only() -> frozenset[str]:
+    """Characters that only Simplified text uses."""
+    return (
+        frozenset(_traditional_to_simplified().values())
+        - {chr(c) for c in _traditional_to_simplified()}
+        - _shared_characters()
+    )
+
+
+@cache
+def _shared_characters() -> frozenset[str]:
+    """Simplified characters that Traditional text uses as well (后, 里, 面 …)."""
+    from opencc import OpenCC
+
+    simplified = sorted(set(_traditional_to_simplified().values()))
+    back = OpenCC("s2t").convert("\n".join(simplified)).split("\n")
+    return frozenset(s for s, t in zip(simplified, back, strict=True) if s == t)
+
+
+@cache
+def _fold_table() -> dict[int, str]:
+    """Code point → folded character(s), for those of the basic plane that change."""
+    simplified = _traditional_to_simplified()
+    table: dict[int, str] = {}
+    for code in range(0x80, 0x10000):
+        if 0xD800 <= code < 0xE000:
+            continue
+        folded = unicodedata.normalize("NFKC", chr(code)).lower().translate(simplified)
+        if folded != chr(code):
+            table[code] = folded
+    table.update({code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
+    return table
+
+
+@lru_cache(maxsize=65536)
+def _singular(word: str) -> str:
+    """An English word without its plural ending; other words unchanged."""
+    if word in _IRREGULAR_PLURALS:
+        return _IRREGULAR_PLURALS[word]
+    if len(word) < 4 or not word.isascii() or word in _NOT_PLURAL:
+        return word
+    if word.endswith(("ies", "ie")) and len(word) > 4:  # berries: berry, hoodies, hoodie: hoody
+        return word[: word.rindex("ie")] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes")):
+        return word[:-2]
+    if word[-1] != "s" or word.endswith(("ss", "us", "is")) or word[-2].isdigit():
+        return word
+    return word[:-1]
+
+
+@cache
+def _stretching() -> re.Pattern[str]:
+    """Matches one character that folds into several."""
+    long = (chr(code) for code, folded in _fold_table().items() if len(folded) != 1)
+    return re.compile(f"[{re.escape(''.join(long))}]")
+
+
+def fold(text: str) -> Folded:
+    """Running text for matching: words apart by one space, Chinese without spaces.
+
+    Full and half width, case, Traditional and Simplified, punctuation and simple English plurals
+    no longer differ. `fold(text).span(…)` leads back to the original.
+    """
+    translated, origin = _translate(text)
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    after_word = False
+    for match in _TOKEN.finditer(translated):
+        start, end = match.span()
+        token = match.group()
+        last = token[-1]
+        if last >= _FIRST_UNSPACED and _UNSPACED_RUN.match(token):
+            pieces.append(token)
+            after_word = False
+        else:
+            if after_word:
+                pieces.append(" ")
+                starts.append(ends[-1])
+                ends.append(ends[-1])
+            after_word = True
+            if last == "s" or last == "e":  # women's, womens: women
+                token = _singular(token.removesuffix("'s").removesuffix("’s"))
+            pieces.append(token)
+        places = origin[start : start + len(token)]
+        starts.extend(places)
+        ends.extend([place + 1 for place in places])
+        ends[-1] = origin[end - 1] + 1
+    return Folded("".join(pieces), starts, ends)
+
+
+def _translate(text: str) -> tuple[str, Sequence[int]]:
+    """Text character by character folded, and the place each character came from."""
+    if text.isascii():
+        return text.lower(), range(len(text))
+    table = _fold_table()
+    translated = text.translate(table)
+    if len(translated) == len(text):
+        return translated, range(len(text))
+    # A character that stands for several (㎏, ½): all of them come from its place.
+    origin: list[int] = []
+    done = 0
+    for match in _stretching().finditer(text):
+        place = match.start()
+        origin.extend(range(done, place))
+        origin.extend([place] * len(table[ord(match.group())]))
+        done = place + 1
+    origin.extend(range(done, len(text)))
+    return translated, origin
+
+
+def normal_form(name: str) -> str:
+    """The form in which two names of one tag are equal; empty if the name has no letters.
+
+    `T-Shirts`, `Ｔ shirt` and `tshirt` are one; so are `高清電視` and `高清电视`.
+    """
+    folded = fold(unicodedata.normalize("NFKC", name)).text.replace(" ", "")
+    if folded:
+        return folded
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name).lower())  # ★, +, %
+
+
+def segment(text: str, *, guess: bool = True) -> list[str]:
+    """Words of a text; Chinese by rjieba's dictionary, with `guess` also likely unknown words."""
+    import rjieba
+
+    return list(rjieba.cut(text, guess))
+
+
+def is_unspaced(character: str) -> bool:
+    """Whether a character belongs to a script written without spaces (Han, kana, Bopomofo)."""
+    return _UNSPACED_RUN.match(character) is not None
+
+
+def detect_language(text: str) -> str:
+    """`zh-Hans`, `zh-Hant`, `en` or `other`, by script and, for Latin, by function words."""
+    if text.isascii():
+        return _language_of_words(_ASCII_WORD.findall(text.lower()))
+    han = len(_HAN.findall(text))
+    kana = len(_KANA.findall(text))
+    words = _WORD.findall(_UNSPACED_RUN.sub(" ", text))
+    if han and han >= 2 * kana and han * 4 >= len(words):
+        only_traditional, only_simplified = _telling_characters()
+        traditional = len(only_traditional.findall(text))
+        simplified = len(only_simplified.findall(text))
+        return "zh-Hant" if traditional > simplified else "zh-Hans"
+    if kana or han:
+        return "other"
+    return _language_of_words([word.lower() for word in words])
+
+
+def _language_of_words(words: list[str]) -> str:
+    """`en` or `other` for the lower-case words of a text without Chinese or Japanese."""
+    if not words:
+        return "other"
+    foreign = english = 0
+    if not _FOREIGN.isdisjoint(words):
+        foreign = sum(word in _FOREIGN for word in words)
+        english = sum(word in _ENGLISH for word in words)
+    letters = "".join(words)
+    if letters.isascii():
+        return "other" if foreign > english else "en"
+    english = english or sum(word in _ENGLISH for word in words)
+    ascii_share = len(letters.encode("ascii", "ignore")) / len(letters)
+    if (ascii_share < 0.95 and english == 0) or foreign > english:
+        return "other" if ascii_share < 0.5 or foreign or ascii_share < 0.9 else "en"
+    return "en"
+
+
+@cache
+def _telling_characters() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Patterns of one character that Traditional, and that only Simplified text uses.
+
+    Of the basic plane: a class that holds rarer characters is searched one by one.
+    """
+    traditional = "".join(map(chr, sorted(_traditional_to_simplified())))
+    simplified = "".join(sorted(c for c in _simplified_only() if c <= "\uffff"))
+    return re.compile(f"[{traditional}]"), re.compile(f"[{simplified}]")
+
+
+_MARKUP = re.compile(r"<[a-zA-Z/!][^<>]*>|&[#\w]+;")
+_BLOCK = re.compile(
+    r"</?(?:p|div|br|li|ul|ol|tr|td|th|table|h[1-6]|section|article)\b[^<>]*>", re.I
+)
+_UNSEEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.I | re.S)
+
+
+def plain_text(text: str) -> str:
+    """HTML as readable text: tags out, entities decoded, blocks on their own line."""
+    if not _MARKUP.search(text):
+        return text.strip()
+    text = _UNSEEN.sub(" ", text)
+    text = _BLOCK.sub("\n", text)
+    text = html.unescape(re.sub(r"<[a-zA-Z/!][^<>]*>", "", text)).replace("\xa0", " ")
+    lines = (re.sub(r"[ \t\r\f\v]+", " ", line).strip() for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.svm import LinearSVC
+
+from tagmill.tagging.features import FEATURE_BITS, Rows
+from tagmill.tagging.linear import LabelMatrix, train_linear
+
+
+def _problem(seed: int = 0, n: int = 300, features: int = 60, tags: int = 4) -> tuple[Rows, LabelMatrix]:
+    """Rows of length one whose tags depend linearly on a few of their features."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((n, features)) * (rng.random((n, features)) < 0.2)
+    dense[:, 0] += 1e-3
+    dense /= np.linalg.norm(dense, axis=1, keepdims=True)
+    truth = rng.normal(size=(features, tags))
+    margins = dense @ truth
+    accepted = margins > np.quantile(margins, 0.7, axis=0)
+    matrix = sparse.csr_array(dense.astype(np.float32))
+    rows = Rows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data)
+    return rows, LabelMatrix(sparse.csr_array(accepted.astype(np.int8)), np.ones(n, bool))
+
+
+def _dense_scores(rows: Rows, labels: LabelMatrix, **options: float) -> np.ndarray:
+    model = train_linear(rows, labels, epochs=200, **options)  # type: ignore[arg-type]
+    return model.scores(rows, labels.values.shape[1]).toarray()
+
+
+def test_finds_the_same_machine_as_liblinear() -> None:
+    rows, labels = _problem()
+    ours = _dense_scores(rows, labels)
+    matrix = rows.matrix()[:, :60].toarray()
+    for tag in range(labels.values.shape[1]):
+        target = labels.values[:, [tag]].toarray().ravel() > 0
+        reference = LinearSVC(C=1.0, tol=1e-4, max_iter=10_000).fit(matrix, target)
+        theirs = reference.decision_function(matrix)
+        assert np.corrcoef(ours[:, tag], theirs)[0, 1] > 0.995
+        assert np.mean((ours[:, tag] > 0) == (theirs > 0)) > 0.98
+
+
+def test_same_seed_same_model() -> None:
+    rows, labels = _problem(1)
+    one, other = train_linear(rows, labels, seed=3), train_linear(rows, labels, seed=3)
+    assert np.array_equal(one.weights, other.weights)
+    assert np.array_equal(one.bias, other.bias)
+
+
+def test_an_unjudged_product_is_no_negative() -> None:
+    rows, labels = _problem(2)
+    dense = labels.values.toarray()
+    dense[:150] = 0
+    unknown = sparse.csr_array(dense)
+    half = np.arange(300) >= 150
+    as_unknown = train_linear(rows, LabelMatrix(unknown, half)).scores(rows, 4).toarray()
+    only_half = train_linear(rows.take(np.flatnonzero(half)), labels.subset(np.flatnonzero(half)))
+    assert np.allclose(as_unknown, only_half.scores(rows, 4).toarray(), atol=0.15)
+    as_negative = train_linear(rows, LabelMatrix(unknown, np.ones(300, bool)))
+    assert as_negative.scores(rows, 4).toarray().mean() < as_unknown.mean() - 0.05
+
+
+def test_a_tag_without_examples_has_no_model() -> None:
+    rows, labels = _problem(3)
+    emptied = sparse.lil_array(labels.values)
+    emptied[:, 1] = 0
+    model = train_linear(rows, LabelMatrix(sparse.csr_array(emptied), labels.complete))
+    assert np.isnan(model.bias[1])
+    assert 1 not in model.tags
+    assert 1 not in model.scores(rows, 10).indices
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 100])
+def test_scores_keeps_the_highest(limit: int) -> None:
+    rows, labels = _problem(4)
+    model = train_linear(rows, labels)
+    every = model.scores(rows, 4).toarray()
+    kept = model.scores(rows, limit)
+    assert (np.diff(kept.indptr) == min(limit, 4)).all()
+    for row in range(20):
+        columns = kept.indices[kept.indptr[row] : kept.indptr[row + 1]]
+        best = np.sort(every[row])[::-1][:limit]
+        assert np.allclose(np.sort(every[row][columns])[::-1], best)
+
+
+def test_index_covers_all_features() -> None:
+    rows, labels = _problem(5)
+    model = train_linear(rows, labels)
+    assert len(model.indptr) == (1 << FEATURE_BITS) + 1
+    assert model.indptr[-1] == len(model.tags) == len(model.weights)

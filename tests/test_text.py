@@ -1,0 +1,77 @@
+import pytest
+
+from tagmill.text import detect_language, fold, normal_form, plain_text
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("T-Shirts", "ｔ shirt"),
+        ("高清電視", "高清电视"),
+        ("4K 电视", "4k电视"),
+        ("Women's Dresses", "womens dress"),
+        ("1㎏", "1 kg"),
+        ("A/C", "a c"),
+        ("Batteries", "battery"),
+    ],
+)
+def test_names_of_one_tag_share_a_normal_form(one: str, other: str) -> None:
+    assert normal_form(one) == normal_form(other) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("shorts", "short"), ("glasses", "glass"), ("蓝牙5.3", "蓝牙53"), ("纯棉", "纯麻")],
+)
+def test_names_that_differ_keep_different_normal_forms(one: str, other: str) -> None:
+    assert normal_form(one) != normal_form(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "folded", "original"),
+    [
+        ("Red DRESSES!", "dress", "DRESSES"),
+        ("ｆｕｌｌ 幅", "full", "ｆｕｌｌ"),
+        ("淨重 2㎏装", "kg", "㎏"),
+        ("女款-連衣裙", "连衣裙", "連衣裙"),
+        ("👗 dress", "dress", "dress"),
+        ("women’s coat", "women", "women’s"),
+    ],
+)
+def test_fold_leads_back_to_the_original_span(text: str, folded: str, original: str) -> None:
+    result = fold(text)
+    start = result.text.index(folded)
+    begin, end = result.span(start, start + len(folded))
+    assert text[begin:end] == original
+
+
+def test_fold_has_one_span_for_every_character() -> None:
+    text = "Ｗomen's 连衣裙 ½ ㎏ 5.3 t-shirt 👗 ﷺ"
+    result = fold(text)
+    assert len(result.text) == len(result.starts) == len(result.ends)
+    assert all(0 <= s <= e <= len(text) for s, e in zip(result.starts, result.ends, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("高清液晶电视，4K分辨率", "zh-Hans"),
+        ("超高清液晶電視 4K HDR", "zh-Hant"),
+        ("iPhone 15 手机壳 clear case", "zh-Hans"),
+        ("Women's red summer dress", "en"),
+        ("Café latte mug", "en"),
+        ("Robe rouge pour femme avec ceinture", "other"),
+        ("ワンピース レッド 夏服", "other"),
+        ("Платье красное", "other"),
+        ("12345 — 99%", "other"),
+        ("", "other"),
+    ],
+)
+def test_language_of_a_text(text: str, language: str) -> None:
+    assert detect_language(text) == language
+
+
+def test_html_becomes_readable_text() -> None:
+    markup = "<p>Soft&nbsp;<b>cot</b>ton</p><script>x()</script><ul><li>a<li>b</ul><!-- c -->"
+    assert plain_text(markup) == "Soft cotton\na\nb"
+    assert plain_text("3 < 5 & 6 > 2") == "3 < 5 & 6 > 2"
