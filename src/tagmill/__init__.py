@@ -1,8 +1,8 @@
 """tagmill turns a product catalogue into tags people can trust.
 
-    model = tagmill.load()                          # the starter library, no training
-    model = tagmill.train("tagged.jsonl")           # or a model of your own
-    model.tag([{"id": "1", "title": "高清液晶电视"}], top_k=10)
+model = tagmill.load()                          # the starter library, no training
+model = tagmill.train("tagged.jsonl")           # or a model of your own
+model.tag([{"id": "1", "title": "高清液晶电视"}], top_k=10)
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Settings(_Section):
 
 
 def find_workspace(start: Path) -> Path:
-    """The nearest folder from `start` upwards that holds a `tagmill.toml`; SettingsError if none."""
+    """The nearest folder from `start` upwards with a `tagmill.toml`; SettingsError if none."""
     for folder in (start, *start.resolve().parents):
         if (folder / SETTINGS_FILE).is_file():
             return folder.resolve()

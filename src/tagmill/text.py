@@ -37,8 +37,11 @@ _ASCII_WORD = re.compile("[a-z]+")
 
 # Words whose plural means something else: shorts are not short, glasses are not glass.
 _NOT_PLURAL = frozenset(
-    "shorts glasses tights briefs boxers flats goods arts news christmas series species lens "
-    "gas bus plus always sometimes across canvas atlas tennis basics essentials".split()
+    (
+        "shorts glasses tights briefs boxers flats goods arts news christmas series "
+        "species lens gas bus plus always sometimes across canvas atlas tennis basics "
+        "essentials "
+    ).split()
 )
 _IRREGULAR_PLURALS = {
     "tvs": "tv",
@@ -55,11 +58,16 @@ _IRREGULAR_PLURALS = {
     "mangoes": "mango",
 }
 _FOREIGN = frozenset(
-    "der die das und mit für von aus le la les des du et pour avec sans el los las y para con "
-    "sin il lo gli di per ed da em um uma dos das não o os het een voor met och av till med".split()
+    (
+        "der die das und mit für von aus le la les des du et pour avec sans el los las y "
+        "para con sin il lo gli di per ed da em um uma dos das não o os het een voor met "
+        "och av till med "
+    ).split()
 )
 _ENGLISH = frozenset(
-    "the a an and or of for with in on to from by at is are your you our this that no not".split()
+    (
+        "the a an and or of for with in on to from by at is are your you our this that no not "
+    ).split()
 )
 
 

@@ -31,7 +31,7 @@ def _judged(predicted: list[list[tuple[int, float]]], gold: list[set[int]], tags
     )  # fmt: skip
 
 
-# Product 0: one right, one wrong. 1: gold unknown to the model. 2: no gold, one wrong. 3: none, none.
+# Product 0: one right, one wrong. 1: gold unknown to the model. 2: no gold, one wrong. 3: none.
 EXAMPLE = _judged(
     [[(0, 0.9), (1, 0.4)], [(1, 0.6)], [(2, 0.2)], []], [{0, 2}, {3}, set(), set()], 4
 )
@@ -105,4 +105,4 @@ def test_calibration_error_sees_overconfidence() -> None:
 def test_risk_coverage_ends_at_all_pairs() -> None:
     curve = risk_coverage(EXAMPLE)
     assert curve[0] == (1 / 3, 1.0)
-    assert curve[-1] == (pytest.approx(1 / 3), 0.25)
+    assert curve[-1] == pytest.approx((1 / 3, 0.25))

@@ -24,12 +24,14 @@ STATISTICS = TagStatistics(
 
 
 def _column(features: np.ndarray, name: str) -> list[float]:
-    return features[:, FEATURES.index(name)].tolist()
+    return [float(value) for value in features[:, FEATURES.index(name)]]
 
 
 def test_candidates_are_the_union_of_sources_with_their_features() -> None:
     linear = sparse.csr_array(np.array([[2.0, 1.0, 0], [0, 0, -1.0]], np.float32))
-    found = build_candidates(linear, _hits([0, 0, 1], [0, 0, 1], [5, 1, 0], [False, True, False]), STATISTICS)
+    found = build_candidates(
+        linear, _hits([0, 0, 1], [0, 0, 1], [5, 1, 0], [False, True, False]), STATISTICS
+    )
     assert list(zip(found.rows.tolist(), found.tags.tolist(), strict=True)) == [
         (0, 0), (0, 1), (1, 1), (1, 2),
     ]  # fmt: skip

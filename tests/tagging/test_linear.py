@@ -7,7 +7,9 @@ from tagmill.tagging.features import FEATURE_BITS, Rows
 from tagmill.tagging.linear import LabelMatrix, train_linear
 
 
-def _problem(seed: int = 0, n: int = 300, features: int = 60, tags: int = 4) -> tuple[Rows, LabelMatrix]:
+def _problem(
+    seed: int = 0, n: int = 300, features: int = 60, tags: int = 4
+) -> tuple[Rows, LabelMatrix]:
     """Rows of length one whose tags depend linearly on a few of their features."""
     rng = np.random.default_rng(seed)
     dense = rng.random((n, features)) * (rng.random((n, features)) < 0.2)

@@ -21,7 +21,9 @@ class Oracle:
         self.tag = library.resolve("Secret:yes")
 
     def score(self, batch: pa.RecordBatch) -> Scores:
-        marked = np.array([str(image or "").endswith("!") for image in batch.column("image").to_pylist()])
+        marked = np.array(
+            [str(image or "").endswith("!") for image in batch.column("image").to_pylist()]
+        )
         values = sparse.csr_array(marked[:, None].astype(np.float32))
         ids = np.array(batch.column("id").to_pylist(), object)
         return Scores(ids, np.array([self.tag.id], object), values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,9 @@ from tagmill.errors import NotTrained
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.linear import LabelMatrix
 
-__all__ = ["Dataset", "label_matrix", "load_dataset"]
+__all__ = ["Dataset", "Verdicts", "label_matrix", "load_dataset"]
+
+Verdicts = Mapping[str, Mapping[str, bool]]  # product id → tag id → accepted
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,17 @@ def load_dataset(
     library: Library | None = None,
     *,
     merge_variants: bool = False,
+    verdicts: Verdicts | None = None,
 ) -> Dataset:
-    """The judged products (tags not null) of `batches` with their labels.
+    """The judged products of `batches` with their labels: those with tags, or with verdicts.
 
-    Without a library it becomes what the tags name: verbatim, or one tag for all spellings of a
-    normal form. Raises NotTrained where no product has tags.
+    A product with tags is judged completely, but for what its verdicts say otherwise; of a
+    product that has only verdicts nothing else is known. Without a library it becomes what the
+    tags name: verbatim, or one tag for all spellings of a normal form. Raises NotTrained where
+    no product is judged.
     """
-    judged = [
-        chosen
-        for batch in batches
-        if (chosen := batch.filter(batch.column("tags").is_valid())).num_rows
-    ]
+    verdicts = verdicts or {}
+    judged = [chosen for batch in batches if (chosen := _judged(batch, verdicts)).num_rows]
     if library is None:
         written = (text for b in judged for text in b.column("tags").flatten().to_pylist())
         library = Library.from_written(written, merge_variants=merge_variants)
@@ -58,8 +60,34 @@ def load_dataset(
             '{"id": "1", "title": "…", "tags": ["颜色:红色"]}'
         )
     values, unknown = label_matrix(judged, library, tag_ids)
-    complete = np.ones(values.shape[0], np.bool_)
+    complete = np.concatenate([np.asarray(b.column("tags").is_valid()) for b in judged])
+    if verdicts:
+        values = _lay_over(values, judged, tag_ids, verdicts)
     return Dataset(judged, library, tag_ids, LabelMatrix(values, complete), unknown)
+
+
+def _judged(batch: pa.RecordBatch, verdicts: Verdicts) -> pa.RecordBatch:
+    keep = np.asarray(batch.column("tags").is_valid())
+    if verdicts:
+        keep = keep | [product_id in verdicts for product_id in batch.column("id").to_pylist()]
+    return batch.filter(pa.array(keep))
+
+
+def _lay_over(
+    values: sparse.csr_array,
+    batches: list[pa.RecordBatch],
+    tag_ids: npt.NDArray[np.object_],
+    verdicts: Verdicts,
+) -> sparse.csr_array:
+    """The labels with every verdict in its place, +1 or -1."""
+    position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
+    labels = sparse.lil_array(values)
+    products = (product_id for b in batches for product_id in b.column("id").to_pylist())
+    for row, product_id in enumerate(products):
+        for tag_id, accepted in verdicts.get(product_id, {}).items():
+            if tag_id in position:
+                labels[row, position[tag_id]] = 1 if accepted else -1
+    return sparse.csr_array(labels)
 
 
 def label_matrix(

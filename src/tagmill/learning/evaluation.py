@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -253,12 +254,10 @@ def _per_frequency(
     bucket = np.where(frequency == 0, -1, bucket_of(frequency))
     names = {-1: "0"}
     bounds = [*FREQUENCY_BUCKETS, None]
-    for index, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(bounds)):
         low = max(low or 0, 1)
         names[index] = f"{low}+" if high is None else f"{low}-{high - 1}"
-    return {
-        name: _part(judged, published, auto, bucket == index) for index, name in names.items()
-    }
+    return {name: _part(judged, published, auto, bucket == index) for index, name in names.items()}
 
 
 def _per_tag(

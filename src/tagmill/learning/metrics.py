@@ -122,7 +122,10 @@ def coverage(judged: Judged, accepted: Bools) -> tuple[float, float | None, int]
 
 def expected_calibration_error(probability: Floats, right: Bools, bins: int = 15) -> float:
     """Mean |share right - mean probability| over equal-mass bins, weighted by size."""
-    return float(sum(size * abs(p - share) for p, share, size in reliability(probability, right, bins)) / max(len(probability), 1))  # noqa: E501
+    return float(
+        sum(size * abs(p - share) for p, share, size in reliability(probability, right, bins))
+        / max(len(probability), 1)
+    )
 
 
 def reliability(

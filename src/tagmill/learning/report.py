@@ -118,16 +118,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
     sample = rows[0] if rows else [""] * len(head)
     header = "".join(
-        f"<th>{escape(name)}</th>" if isinstance(value, str) else f'<th class="n">{escape(name)}</th>'
+        f"<th>{escape(name)}</th>"
+        if isinstance(value, str)
+        else f'<th class="n">{escape(name)}</th>'
         for name, value in zip(head, sample, strict=True)
     )
     body = "".join(f"<tr>{''.join(cell('td', value) for value in row)}</tr>" for row in rows)
     return f'<div class="scroll"><table><tr>{header}</tr>{body}</table></div>'
 
 
-def _metric_card(
-    report: dict[str, Any], title: str, metrics: tuple[tuple[str, str], ...]
-) -> str:
+def _metric_card(report: dict[str, Any], title: str, metrics: tuple[tuple[str, str], ...]) -> str:
     rows = [[label, report.get(key), report["baseline"].get(key)] for key, label in metrics]
     return f'<div class="card"><h3>{title}</h3>{_table(["", "Model", "Lexicon"], rows)}</div>'
 
@@ -157,7 +157,9 @@ def _tags_table(tags: dict[str, Any]) -> str:
     chosen = sorted(tags.items(), key=lambda item: (-item[1]["gold"], item[0]))[:_SHOWN_TAGS]
     columns = ("examples", "gold", "published", "precision", "recall", "f1")
     rows = [[tag, *(values[column] for column in columns)] for tag, values in chosen]
-    note = "" if len(tags) <= _SHOWN_TAGS else f"<p>The {_SHOWN_TAGS} commonest of {len(tags):,}.</p>"
+    note = (
+        "" if len(tags) <= _SHOWN_TAGS else f"<p>The {_SHOWN_TAGS} commonest of {len(tags):,}.</p>"
+    )
     head = ["Tag", "Examples", "Given", "Published", "Precision", "Recall", "F1"]
     return note + _table(head, rows)
 
@@ -191,9 +193,7 @@ def _svg(label: str, content: str) -> str:
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{content}</svg>'
 
 
-def _path(
-    points: Sequence[tuple[float, float]], x: Callable[[float], float] = _x
-) -> str:
+def _path(points: Sequence[tuple[float, float]], x: Callable[[float], float] = _x) -> str:
     return " ".join(
         f"{'L' if i else 'M'}{x(px):.1f} {_y(py):.1f}" for i, (px, py) in enumerate(points)
     )
@@ -208,7 +208,9 @@ def _reliability_plot(bins: Sequence[tuple[float, float, int]]) -> str:
     )
     ideal = f'<path class="ideal" d="{_path([(0, 0), (1, 1)])}"/>'
     curve = f'<path class="curve" d="{_path([(p, share) for p, share, _ in bins])}"/>'
-    return _svg("Reliability diagram", _frame("probability given", "share right") + ideal + curve + dots)
+    return _svg(
+        "Reliability diagram", _frame("probability given", "share right") + ideal + curve + dots
+    )
 
 
 def _risk_plot(points: Sequence[tuple[float, float]], promise: float) -> str:

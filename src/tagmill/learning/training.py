@@ -22,13 +22,13 @@ from scipy import sparse
 
 from tagmill import __version__
 from tagmill.errors import NotTrained
-from tagmill.learning.dataset import Dataset, load_dataset
-from tagmill.tagging.folder import shipped_prior
+from tagmill.learning.dataset import Dataset, Verdicts, load_dataset
 from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
 from tagmill.records import Tagger
 from tagmill.tagging import make_tagger
 from tagmill.tagging.features import Rows, count_rows, fit_idf
+from tagmill.tagging.folder import shipped_prior
 from tagmill.tagging.fusion import (
     Candidates,
     TagStatistics,
@@ -63,17 +63,19 @@ def train(
     library: Library | None = None,
     *,
     merge_variants: bool = False,
+    verdicts: Verdicts | None = None,
     taggers: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = lambda stage, done, total: None,
 ) -> Model:
     """A model of the judged products in batches of `PRODUCT_SCHEMA`.
 
-    The library is the given one, or what the tags name. `taggers` are further sources for the
-    fusion, by name. The same products, library and seed give the same model. Raises NotTrained
-    where fewer than two products have tags, UnknownTagger.
+    The library is the given one, or what the tags name. `verdicts` (by product and tag id) count
+    like tags. `taggers` are further sources for the fusion, by name. The same products, library
+    and seed give the same model. Raises NotTrained where fewer than two products have tags,
+    UnknownTagger.
     """
-    dataset = load_dataset(products, library, merge_variants=merge_variants)
+    dataset = load_dataset(products, library, merge_variants=merge_variants, verdicts=verdicts)
     if len(dataset) < 2:
         raise NotTrained("Only one product has tags; a model needs at least two. Tag some more")
     others = [make_tagger(name, dataset.library) for name in taggers]
@@ -208,7 +210,7 @@ def _outcomes(candidates: Candidates, labels: LabelMatrix) -> npt.NDArray[np.int
 
 def _statistics(evidence: _Evidence, labels: LabelMatrix) -> TagStatistics:
     """Counts of tags and of their names over the products of `labels`."""
-    size, m = labels.values.shape
+    m = labels.values.shape[1]
     pairs = np.unique(evidence.hits.rows.astype(np.int64) * m + evidence.hits.tags)
     rows, tags = pairs // m, pairs % m
     said = entries_at(labels.values, rows, tags)
@@ -250,6 +252,8 @@ def _card(dataset: Dataset, seed: int) -> dict[str, object]:
     for batch in dataset.batches:
         for product in batch.to_pylist():
             digest.update(json.dumps(product, sort_keys=True).encode())
+    labels = dataset.labels.values
+    digest.update(labels.indptr.tobytes() + labels.indices.tobytes() + labels.data.tobytes())
     data_sha256 = digest.hexdigest()
     identity = [__version__, data_sha256, str(seed), *map(str, dataset.tag_ids)]
     return {
@@ -263,5 +267,3 @@ def _card(dataset: Dataset, seed: int) -> dict[str, object]:
         "seed": seed,
         "model_id": hashlib.sha256("|".join(identity).encode()).hexdigest()[:16],
     }
-
-

@@ -18,7 +18,7 @@ from tagmill.errors import LibraryError
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, tag_id
 
-__all__ = ["parse_csv", "read_csv", "write_csv"]
+__all__ = ["merge_csv", "parse_csv", "read_csv", "write_csv"]
 
 _COLUMNS = ("id", "facet", "name", "aliases", "description", "status", "merged_into")
 _LANGUAGE_COLUMN = re.compile(r"(name|facet)_([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)")
@@ -77,6 +77,38 @@ def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
         rest = f"; and {more} more" if more > 0 else ""
         raise LibraryError(f"{source}: {shown}{rest}. Nothing was read")
     return tags, [Facet(key, names) for key, names in facets.items()]
+
+
+def merge_csv(library: Library, path: Path) -> list[Tag]:
+    """Add the tags of a CSV file to a library, or change those it has; the tags it named.
+
+    A tag is met again by its id or by `facet:name`; then the file's names, aliases and
+    description are added to what it has, and a name given with the id renames it. Raises
+    LibraryError for a file that cannot be read, TagConflict where two tags would share a name.
+    """
+    tags, facets = read_csv(path)
+    for facet in facets:
+        known = library.facets.get(facet.key)
+        library.add_facet(Facet(facet.key, {**(known.names if known else {}), **facet.names}))
+    return [_merge(library, tag) for tag in tags]
+
+
+def _merge(library: Library, tag: Tag) -> Tag:
+    by_id = library.tags.get(tag.id)
+    before = by_id or library.find(tag.text)
+    if before is None:
+        return library.put(tag)
+    known = {library.form(name) for name in library.names_of(before)}
+    new = [alias for alias in tag.aliases if library.form(alias) not in known]
+    return library.update(
+        before,
+        name=tag.name if by_id else before.name,
+        names={**before.names, **tag.names},
+        aliases=(*before.aliases, *new),
+        description=tag.description or before.description,
+        status=tag.status,
+        merged_into=tag.merged_into,
+    )
 
 
 def write_csv(path: Path, library: Library) -> None:

@@ -83,7 +83,7 @@ class Library:
                     f"Two tags have the id {tag.id}: '{self.tags[tag.id].text}' and '{tag.text}'. "
                     "Give one of them another id, or none"
                 )
-            self._put(tag)
+            self.put(tag)
 
     def active(self) -> list[Tag]:
         """The tags of status active, in the order they came into the library."""
@@ -200,7 +200,7 @@ class Library:
             description,
             status=status,
         )
-        return self._put(tag)
+        return self.put(tag)
 
     def update(self, tag: Tag | str, **changes: Unpack[TagChanges]) -> Tag:
         """The tag (or the tag of an id) with these fields changed; a former name stays an alias.
@@ -227,7 +227,7 @@ class Library:
                 f"'{after.text}' cannot be merged into {after.merged_into!r}: "
                 "name the id of another tag of the library"
             )
-        return self._put(after)
+        return self.put(after)
 
     def add_alias(self, tag: Tag | str, alias: str) -> Tag:
         """The tag with one more name; TagConflict where another tag of the facet has it."""
@@ -284,8 +284,8 @@ class Library:
     def _forms(self, tag: Tag) -> set[str]:
         return {self.form(name) for name in self.names_of(tag)}
 
-    def _put(self, tag: Tag) -> Tag:
-        """Stores a new or changed tag, all of its names or none."""
+    def put(self, tag: Tag) -> Tag:
+        """The tag, now in the library under its id, all of its names or none; TagConflict."""
         if not tag.name.strip():
             raise LibraryError(f"A tag of the facet '{tag.facet}' has no name. Write facet:name")
         forms = self._forms(tag)

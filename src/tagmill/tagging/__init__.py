@@ -35,5 +35,7 @@ def make_tagger(name: str, library: Library) -> Tagger:
     try:
         make = cast("Callable[[Library], Tagger]", getattr(import_module(module), attribute))
     except (ImportError, AttributeError) as error:
-        raise UnknownTagger(f"The tagger '{name}' ({known[name]}) cannot be loaded: {error}") from error
+        raise UnknownTagger(
+            f"The tagger '{name}' ({known[name]}) cannot be loaded: {error}"
+        ) from error
     return make(library)

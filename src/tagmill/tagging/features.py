@@ -58,9 +58,7 @@ class Rows:
     def take(self, rows: npt.NDArray[np.int64]) -> Rows:
         """Some of the rows, in the order given."""
         chosen = self.matrix()[rows]
-        return Rows(
-            chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32), chosen.data
-        )
+        return Rows(chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32), chosen.data)
 
     @staticmethod
     def concatenate(parts: list[Rows]) -> Rows:
@@ -83,9 +81,7 @@ class Idf:
 
     def apply(self, counts: Rows) -> Rows:
         """tf-idf rows of length one, features the training never saw left out."""
-        indptr, indices, values = _weigh(
-            counts.indptr, counts.indices, counts.values, self.weights
-        )
+        indptr, indices, values = _weigh(counts.indptr, counts.indices, counts.values, self.weights)
         return Rows(indptr, indices, values)
 
 

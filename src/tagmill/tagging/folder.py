@@ -174,7 +174,6 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
 
 def _moved(trained: Trained, tag_ids: list[str], own: Library, library: Library) -> Trained:
     """The trained parts with their columns where `library` has the tags now."""
-    
 
     now = np.array([tag.id for tag in library.active()], dtype=object)
     place = {tag_id: index for index, tag_id in enumerate(now)}

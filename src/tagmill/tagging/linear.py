@@ -111,7 +111,9 @@ def _build_index(
 ) -> LinearModel:
     """Postings by feature, the most decided `_POSTINGS_PER_FEATURE` of each, tags ascending."""
     empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    features, tags, weights = (np.concatenate(arrays) for arrays in zip(*parts or [empty]))
+    features, tags, weights = (
+        np.concatenate(arrays) for arrays in zip(*parts or [empty], strict=True)
+    )
     order = np.lexsort((-np.abs(weights), features))
     features, tags, weights = features[order], tags[order], weights[order]
     firsts = np.flatnonzero(np.r_[True, np.diff(features) != 0]) if len(features) else features

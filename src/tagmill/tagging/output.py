@@ -141,7 +141,9 @@ def _names(
     codes = np.asarray(encoded.indices.fill_null(-1))[rows]
     facets, chosen = np.empty(len(tags), object), np.empty(len(tags), object)
     for code in np.unique(codes):
-        facet_names, tag_names = names.of(encoded.dictionary[int(code)].as_py() if code >= 0 else "")
+        facet_names, tag_names = names.of(
+            encoded.dictionary[int(code)].as_py() if code >= 0 else ""
+        )
         members = codes == code
         facets[members], chosen[members] = facet_names[tags[members]], tag_names[tags[members]]
     return facets, chosen

@@ -1,0 +1,365 @@
+"""Rows of any source into checked batches of products.
+
+A source cuts itself into chunks, column by column; `ProductChecker` turns a chunk into a batch of
+`PRODUCT_SCHEMA` and the rows that are no products, each with its reason. Columns that already have
+the right Arrow type stay in Arrow from end to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tagmill.catalog.columns import Columns
+from tagmill.catalog.seen import SeenIds
+from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
+from tagmill.records import PRODUCT_SCHEMA
+from tagmill.text import detect_language, plain_text
+
+__all__ = ["Chunk", "ProductChecker", "Reject", "Source", "chunk_of_batch"]
+
+# Sequences of Python values, or an Arrow array, of one column.
+Values: TypeAlias = Sequence[object] | pa.Array
+
+_ATTRIBUTES = PRODUCT_SCHEMA.field("attributes").type
+_TAGS = PRODUCT_SCHEMA.field("tags").type
+_SPACE = r"[\s\p{Z}\p{Cc}]+"
+_UNEVEN_SPACE = r"\p{Cc}|[^\P{Z} ]|  "  # any white space but single blanks
+_MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
+_UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
+_LANGUAGE_CHARACTERS = 1000  # of a description; more do not change the verdict
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row that is no product: where it stands, why, what it held, and its id if it tells one."""
+
+    line: int
+    reason: str
+    row: object
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a source.
+
+    `columns` holds the values by column name, `lines` where each row stands in the source,
+    `row(i)` what a reject shows of row i; `rejects` are rows that could not even be parsed.
+    """
+
+    columns: Mapping[str, Values]
+    lines: Sequence[int]
+    row: Callable[[int], object]
+    rejects: Sequence[Reject] = ()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+class Source(Protocol):
+    """Where rows come from. `columns` are the names known so far; open-ended ones may grow."""
+
+    name: str  # as messages and rejects show it
+    open_ended: bool
+    total_hint: int | None  # rows, where cheaply known; blank and broken ones count too
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the columns."""
+        ...
+
+    def chunks(self, columns: Sequence[str], size: int) -> Iterator[Chunk]:
+        """All rows from the beginning, at most `size` at a time, with the named columns."""
+        ...
+
+
+def chunk_of_batch(batch: pa.RecordBatch, first: int) -> Chunk:
+    """An Arrow batch as a chunk; its first row is row `first` of the source."""
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    return Chunk(
+        columns,
+        range(first, first + batch.num_rows),
+        lambda i: {name: _shown_scalar(values[i]) for name, values in columns.items()},
+    )
+
+
+class ProductChecker:
+    """Turns chunks of one source into batches of products; knows the ids it has seen."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._seen = SeenIds()
+
+    def check(self, chunk: Chunk) -> tuple[pa.RecordBatch, list[Reject]]:
+        """The products of a chunk, in order, and its rejects, by line."""
+        problems = _Problems()
+        values = _FieldValues(chunk, self._columns, problems)
+        ids = pc.utf8_trim_whitespace(pc.replace_substring(values.texts("id"), "\x00", ""))
+        ids = pc.fill_null(ids, "")
+        title = pc.fill_null(_one_line(values.texts("title")), "")
+        description = _described(values.texts("description"))
+        problems.add_where(pc.equal(ids, ""), "no id")
+        textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
+        problems.add_where(textless, "no title and no description")
+        language = _trimmed(values.texts("language"))
+        arrays = [
+            ids,
+            title,
+            description,
+            _trimmed(values.texts("category", category_of)),
+            values.attributes(),
+            _trimmed(values.texts("image", image_of)),
+            _with_languages(language, title, description),
+            values.tags(),
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=PRODUCT_SCHEMA)
+        texts = ids.to_pylist()
+        self._add_repeated(texts, problems)
+        rejects = [
+            Reject(chunk.lines[row], problem, chunk.row(row), texts[row])
+            for row, problem in problems.items()
+        ]
+        if problems:
+            keep = np.ones(len(chunk), bool)
+            keep[list(problems)] = False
+            batch = batch.filter(pa.array(keep))
+        return batch, sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
+
+    def _add_repeated(self, ids: list[str], problems: _Problems) -> None:
+        """Remember the ids of good rows; one that was there before is a problem."""
+        good = [i for i in range(len(ids)) if i not in problems] if problems else range(len(ids))
+        repeated = self._seen.add([ids[i] for i in good])
+        for place in np.flatnonzero(repeated).tolist():
+            row = good[place]
+            problems.add(row, f"id '{ids[row]}' was there before: the first row counts")
+
+
+class _Problems(dict[int, str]):
+    """The first thing that is wrong with each bad row of a chunk."""
+
+    def add(self, row: int, reason: str) -> None:
+        self.setdefault(row, reason)
+
+    def add_where(self, mask: pa.BooleanArray, reason: str) -> None:
+        for row in np.flatnonzero(np.asarray(mask)).tolist():
+            self.setdefault(row, reason)
+
+
+class _FieldValues:
+    """The fields of a chunk as Arrow arrays, one row a row; what cannot be read is a problem."""
+
+    def __init__(self, chunk: Chunk, columns: Columns, problems: _Problems) -> None:
+        self._chunk = chunk
+        self._columns = columns
+        self._problems = problems
+
+    def texts(
+        self, field: str, convert: Callable[[object], str | None] = text_of
+    ) -> pa.StringArray:
+        """A field of text."""
+        values = self._of(field)
+        if isinstance(values, pa.Array):
+            if _is_text(values.type) or pa.types.is_integer(values.type):
+                return self._cast(values, field)
+            values = self._python_values(values, field)
+        try:
+            return pa.array(values, pa.string())
+        except (pa.ArrowException, TypeError, ValueError):  # not all of them are text
+            return self._converted(values, pa.string(), convert, f"{field}: ")
+
+    def tags(self) -> pa.ListArray:
+        """The tags; those of Arrow lists of tidy text pass through."""
+        values = self._of("tags")
+        if isinstance(values, pa.Array):
+            kind = values.type
+            listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+            if listed and _is_text(kind.value_type):
+                tags = values.cast(_TAGS)
+                if _tidy(tags):
+                    return tags
+            values = self._python_values(values, "tags")
+        return self._converted(values, _TAGS, tags_of)
+
+    def attributes(self) -> pa.MapArray:
+        """The attributes: those of the column, then the columns mapped to one attribute each."""
+        values = self._of("attributes")
+        if not self._columns.attributes and isinstance(values, pa.Array):
+            kind = values.type
+            if pa.types.is_map(kind) and _is_text(kind.key_type) and _is_text(kind.item_type):
+                attributes = values.cast(_ATTRIBUTES)
+                if _full(attributes):
+                    return attributes
+        rows = self._converted(self._python_values(values, "attributes"), _ATTRIBUTES, _pairs)
+        if not self._columns.attributes:
+            return rows
+        pairs: list[list[tuple[str, str]]] = [list(row or ()) for row in rows.to_pylist()]
+        for name, column in self._columns.attributes.items():
+            cells = self._python_values(self._column(column), column)
+            for i, cell in enumerate(cells):
+                try:
+                    pairs[i].extend(attributes_of({name: cell}) if cell else ())
+                except ValueError as error:
+                    self._problems.add(i, str(error))
+        return self._converted(pairs, _ATTRIBUTES, lambda row: row or None)
+
+    def _of(self, field: str) -> Values:
+        column = self._columns.fields.get(field)
+        return pa.nulls(len(self._chunk)) if column is None else self._column(column)
+
+    def _column(self, column: str) -> Values:
+        values = self._chunk.columns.get(column)
+        return pa.nulls(len(self._chunk)) if values is None else values
+
+    def _cast(self, values: pa.Array, field: str) -> pa.StringArray:
+        texts = values.cast(pa.string())
+        try:
+            texts.validate(full=True)
+        except pa.ArrowException:  # files may hold any bytes in a column of text
+            raw = texts.cast(pa.binary()).to_pylist()
+            return self._converted(raw, pa.string(), _decoded, f"{field}: ")
+        return texts
+
+    def _python_values(self, values: Values, field: str) -> Sequence[object]:
+        if not isinstance(values, pa.Array):
+            return values
+        try:
+            listed: list[object] = values.to_pylist()
+            return listed
+        except UnicodeDecodeError:
+            return self._converted_scalars(values, field)
+
+    def _converted_scalars(self, values: pa.Array, field: str) -> list[object]:
+        found: list[object] = []
+        for i, scalar in enumerate(values):
+            try:
+                found.append(scalar.as_py())
+            except UnicodeDecodeError:
+                self._problems.add(i, f"{field}: holds bytes that are not UTF-8")
+                found.append(None)
+        return found
+
+    def _converted(
+        self,
+        values: Sequence[object],
+        kind: pa.DataType,
+        convert: Callable[[object], object],
+        prefix: str = "",
+    ) -> pa.Array:
+        """Values one by one; where one cannot be converted it is null and its row a problem."""
+        found: list[object] = []
+        for i, value in enumerate(values):
+            try:
+                found.append(None if value is None else convert(value))
+            except UnicodeDecodeError:
+                self._problems.add(i, f"{prefix}holds bytes that are not UTF-8")
+                found.append(None)
+            except ValueError as error:
+                self._problems.add(i, f"{prefix}{error}")
+                found.append(None)
+        try:
+            return pa.array(found, kind)
+        except UnicodeEncodeError:
+            return pa.array(self._unbroken(found, kind, prefix), kind)
+
+    def _unbroken(self, found: list[object], kind: pa.DataType, prefix: str) -> list[object]:
+        """The same values without those that hold half a character (a lone surrogate)."""
+        for i, value in enumerate(found):
+            try:
+                pa.array([value], kind)
+            except UnicodeEncodeError:
+                self._problems.add(i, f"{prefix}holds broken characters (wrong encoding)")
+                found[i] = None
+        return found
+
+
+def _shown_scalar(scalar: pa.Scalar) -> object:
+    """A value as a reject shows it."""
+    try:
+        value: object = scalar.as_py()
+    except UnicodeDecodeError:
+        return "(bytes that are not UTF-8)"
+    return value
+
+
+def _pairs(value: object) -> list[tuple[str, str]] | None:
+    return attributes_of(value) or None if value != "" else None
+
+
+def _decoded(value: object) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
+    )
+
+
+def _one_line(texts: pa.StringArray) -> pa.StringArray:
+    """Texts with each run of white space as one blank."""
+    if pc.any(pc.match_substring_regex(texts, _UNEVEN_SPACE)).as_py():
+        texts = pc.replace_substring_regex(texts, _SPACE, " ")
+    return pc.utf8_trim_whitespace(texts)
+
+
+def _trimmed(texts: pa.StringArray) -> pa.StringArray:
+    """Texts on one line; null where nothing is left."""
+    if texts.null_count == len(texts):
+        return texts
+    texts = _one_line(texts)
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
+def _described(texts: pa.StringArray) -> pa.StringArray:
+    """Descriptions as plain text; null where nothing is left."""
+    if texts.null_count == len(texts):
+        return texts
+    texts = pc.replace_substring(texts, "\x00", " ")
+    marked = pc.fill_null(pc.match_substring_regex(texts, _MARKUP), False)
+    if pc.any(marked).as_py():
+        plain = [plain_text(text) for text in texts.filter(marked).to_pylist()]
+        texts = pc.replace_with_mask(texts, marked, pa.array(plain, pa.string()))
+    texts = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.equal(texts, ""), None, texts)
+
+
+def _with_languages(
+    given: pa.StringArray, title: pa.StringArray, description: pa.StringArray
+) -> pa.StringArray:
+    """The language of each product: the given one, or that of its title and description."""
+    if not given.null_count:
+        return given
+    start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _LANGUAGE_CHARACTERS), "")
+    unknown = pc.is_null(given)
+    texts = pc.binary_join_element_wise(title, start, " ").filter(unknown).to_pylist()
+    found = pa.array([detect_language(text) for text in texts], pa.string())
+    return pc.replace_with_mask(given, unknown, found)
+
+
+def _tidy(tags: pa.ListArray) -> bool:
+    """Whether every tag is written as it should be, and none twice for one product."""
+    texts = tags.flatten()
+    if texts.null_count or pc.any(pc.match_substring_regex(texts, _UNTIDY_TAG)).as_py():
+        return False
+    codes = texts.dictionary_encode()
+    pairs = np.asarray(pc.list_parent_indices(tags), np.int64) * (len(codes.dictionary) + 1)
+    return len(np.unique(pairs + np.asarray(codes.indices))) == len(texts)
+
+
+def _full(attributes: pa.MapArray) -> bool:
+    """Whether no attribute's name or value is empty."""
+    for texts in (attributes.keys, attributes.items):
+        empty = pc.match_substring_regex(texts, r"^[\s\p{Z}]*$|\x00")
+        if texts.null_count or pc.any(empty).as_py():
+            return False
+    return True

@@ -1,0 +1,144 @@
+"""A catalogue: products of a file or a database, checked, in batches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from tagmill.catalog.columns import check_mapping, choose_columns
+from tagmill.catalog.files import open_file
+from tagmill.catalog.rows import ProductChecker, Reject, Source
+from tagmill.errors import CatalogError
+
+__all__ = ["Catalog", "Counts", "open_catalog"]
+
+_URL = re.compile(r"[a-z][a-z0-9+._]*://", re.I)
+
+
+@dataclass
+class Counts:
+    """Rows that came so far, and those of them that are no products."""
+
+    read: int = 0
+    rejected: int = 0
+
+
+class Catalog:
+    """Iterable over `pa.RecordBatch` of PRODUCT_SCHEMA, in the source's order; memory is bounded.
+
+    Each iteration reads the source again and begins the counts and the rejects file anew.
+    Iterating raises CatalogError where the source breaks off.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        mapping: Mapping[str, str],
+        rejects_path: Path | None = None,
+        batch_size: int = 4096,
+    ) -> None:
+        self.name = source.name
+        self.counts = Counts()
+        self.rejects_path = rejects_path
+        self._source = source
+        self._batch_size = batch_size
+        self._columns = choose_columns(
+            source.name, source.columns, mapping, open_ended=source.open_ended
+        )
+
+    @property
+    def total_hint(self) -> int | None:
+        """How many rows there are, where the source tells cheaply; blank and bad ones count too."""
+        return self._source.total_hint
+
+    @property
+    def unread_columns(self) -> Sequence[str]:
+        """Columns of the source that become no field; complete after an iteration."""
+        read = set(self._columns.read)
+        return [name for name in self._source.columns if name.strip() and name not in read]
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return (batch for batch, _ in self.with_rejects())
+
+    def with_rejects(self) -> Iterator[tuple[pa.RecordBatch, list[Reject]]]:
+        """The batches, each with the rejects among its rows."""
+        self.counts = Counts()
+        checker = ProductChecker(self._columns)
+        with _RejectsFile(self.rejects_path, self.name) as rejects_file:
+            for chunk in self._source.chunks(self._columns.read, self._batch_size):
+                batch, rejects = checker.check(chunk)
+                self.counts.read += batch.num_rows + len(rejects)
+                self.counts.rejected += len(rejects)
+                rejects_file.write(rejects)
+                if batch.num_rows or rejects:
+                    yield batch, rejects
+
+
+def open_catalog(
+    source: str,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    table: str | None = None,
+    query: str | None = None,
+    rejects: Path | None = None,
+    batch_size: int = 4096,
+) -> Catalog:
+    """The products of a file, or of a table or query of the database at a SQLAlchemy URL.
+
+    `mapping` is {our field: their column}, `attributes.brand` for one attribute; bad rows go to
+    `rejects` as JSON Lines. Raises CatalogError where nothing can be read, MissingExtra where the
+    database needs a driver.
+    """
+    mapping = mapping or {}
+    check_mapping(mapping)
+    if _URL.match(source):
+        from tagmill.catalog.database import open_database
+
+        return Catalog(open_database(source, table, query), mapping, rejects, batch_size)
+    if table is not None or query is not None:
+        option = "--table" if table is not None else "--query"
+        raise CatalogError(
+            f"{option} belongs to a database, and {source} is a file. "
+            "Name a database by its URL, such as sqlite:///shop.db",
+            file=source,
+        )
+    return Catalog(open_file(Path(source), mapping), mapping, rejects, batch_size)
+
+
+class _RejectsFile:
+    """JSON Lines {"file", "line", "reason", "row"}, made when the first reject comes."""
+
+    def __init__(self, path: Path | None, source: str) -> None:
+        self._path = path
+        self._source = source
+        self._file: IO[str] | None = None
+        if path is not None:
+            path.unlink(missing_ok=True)  # that of an earlier reading
+
+    def __enter__(self) -> _RejectsFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, rejects: Sequence[Reject]) -> None:
+        if self._path is None or not rejects:
+            return
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")
+        for reject in rejects:
+            line = {
+                "file": self._source,
+                "line": reject.line,
+                "reason": reject.reason,
+                "row": reject.row,
+            }
+            self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")

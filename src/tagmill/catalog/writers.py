@@ -1,0 +1,232 @@
+"""Tagged products out: JSON Lines, Parquet, CSV, or rows of the user's database."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import pyarrow as pa
+
+from tagmill.errors import CatalogError
+from tagmill.records import TAGGED_SCHEMA, tag_text, write_tag_cell
+
+__all__ = ["WRITERS", "ListWriter", "SqlWriter", "TagWriter", "open_writer", "tag_lines"]
+
+
+class TagWriter(Protocol):
+    """Takes batches of products with their tags, in order."""
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Write a batch of `TAGGED_SCHEMA`; `products` are the same ones, of `PRODUCT_SCHEMA`."""
+        ...
+
+
+def tag_lines(tagged: pa.RecordBatch) -> list[dict[str, Any]]:
+    """`{"id", "tags": [...]}` of each product; probabilities with six digits."""
+    lines: list[dict[str, Any]] = tagged.to_pylist()
+    for line in lines:
+        for tag in line["tags"]:
+            tag["probability"] = round(tag["probability"], 6)
+    return lines
+
+
+class JsonLinesWriter:
+    """One line a product."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Append a line for each product."""
+        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in tag_lines(tagged)]
+        self._file.write("".join(lines).encode())
+
+    def close(self) -> None:
+        """Nothing is left to write."""
+
+
+class ParquetWriter:
+    """The batches as they are."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer: Any = None
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Append a row group."""
+        self._open(tagged.schema).write_batch(tagged)
+
+    def close(self) -> None:
+        """Write the footer; of no batch at all, an empty file of `TAGGED_SCHEMA`."""
+        self._open(TAGGED_SCHEMA).close()
+
+    def _open(self, schema: pa.Schema) -> Any:  # noqa: ANN401
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+        return self._writer
+
+
+class CsvWriter:
+    """One row a product: tags in one cell, separated by `|`, so too probabilities and lanes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import io
+
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        self._rows = csv.writer(self._text)
+        self._rows.writerow(["id", "tags", "probabilities", "lanes", "gone"])
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Append a row for each product."""
+        for line in tag_lines(tagged):
+            tags = line["tags"]
+            self._rows.writerow(
+                [
+                    line["id"],
+                    write_tag_cell([tag_text(tag["facet"], tag["name"]) for tag in tags]),
+                    "|".join(f"{tag['probability']:.6g}" for tag in tags),
+                    "|".join(tag["lane"] for tag in tags),
+                    "yes" if line.get("gone") else "",
+                ]
+            )
+
+    def close(self) -> None:
+        """Hand the file back."""
+        self._text.detach()
+
+
+class ListWriter:
+    """Keeps the lines, with each product's title; shows them in pages where `show` is given."""
+
+    def __init__(self, show: Callable[[list[dict[str, Any]]], None] | None, page: int = 50) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._show = show
+        self._page = page
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Keep a batch, or show it once a page is full."""
+        titles = products.column("title").to_pylist()
+        for line, title in zip(tag_lines(tagged), titles, strict=True):
+            self.lines.append({**line, "title": title} if self._show else line)
+            if self._show and len(self.lines) >= self._page:
+                self.flush()
+
+    def flush(self) -> None:
+        """Show what is kept."""
+        if self._show and self.lines:
+            self._show(self.lines)
+            self.lines = []
+
+
+_FileWriter = JsonLinesWriter | ParquetWriter | CsvWriter
+
+WRITERS: dict[str, Callable[[IO[bytes]], _FileWriter]] = {
+    ".jsonl": JsonLinesWriter,
+    ".parquet": ParquetWriter,
+    ".csv": CsvWriter,
+}
+
+
+@contextmanager
+def open_writer(path: Path) -> Iterator[_FileWriter]:
+    """A writer by the file's ending; the file appears under its name only when complete.
+
+    Raises CatalogError for an unknown ending or a folder that cannot be written.
+    """
+    if path.suffix not in WRITERS:
+        raise CatalogError(f"Cannot write '{path}'. Known endings: {', '.join(WRITERS)}")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    except OSError as error:
+        raise CatalogError(f"Cannot write '{path}': {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            writer = WRITERS[path.suffix](file)
+            yield writer
+            writer.close()
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class SqlWriter:
+    """One row a product and tag in a table of the user's database, made if it is missing.
+
+    What a product had there is replaced, batch by batch in a transaction; a discontinued product
+    loses its rows. Raises CatalogError where the database or the table does not fit.
+    """
+
+    def __init__(self, url: str, table: str) -> None:
+        import sqlalchemy as sa
+
+        self._table = sa.Table(
+            table,
+            sa.MetaData(),
+            sa.Column("product_id", sa.String(255), primary_key=True),
+            sa.Column("tag_id", sa.String(16), primary_key=True),
+            sa.Column("facet", sa.Text, nullable=False),
+            sa.Column("name", sa.Text, nullable=False),
+            sa.Column("probability", sa.Float, nullable=False),
+            sa.Column("calibration", sa.String(16), nullable=False),
+            sa.Column("lane", sa.String(16), nullable=False),
+            sa.Column("origin", sa.String(64), nullable=False),
+            sa.Column("evidence", sa.JSON),
+        )
+        try:
+            self._engine = sa.create_engine(url)
+            self._table.create(self._engine, checkfirst=True)
+            present = {c["name"] for c in sa.inspect(self._engine).get_columns(table)}
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise CatalogError(f"Cannot write to {_without_password(url)}: {reason}") from error
+        missing = [column.name for column in self._table.columns if column.name not in present]
+        if missing:
+            raise CatalogError(
+                f"The table '{table}' has no column {', '.join(missing)}. Name another with "
+                "--table; it is made if missing"
+            )
+
+    def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
+        """Replace the rows of these products."""
+        lines = tag_lines(tagged)
+        rows = [
+            {
+                "product_id": line["id"],
+                "tag_id": tag["id"],
+                **{name: tag[name] for name in tag if name != "id"},
+            }
+            for line in lines
+            for tag in line["tags"]
+        ]
+        ids = [line["id"] for line in lines]
+        with self._engine.begin() as connection:
+            for start in range(0, len(ids), 500):  # databases limit the values of one statement
+                chosen = self._table.c.product_id.in_(ids[start : start + 500])
+                connection.execute(self._table.delete().where(chosen))
+            if rows:
+                connection.execute(self._table.insert(), rows)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._engine.dispose()
+
+
+def _without_password(url: str) -> str:
+    import sqlalchemy as sa
+
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "that URL"

@@ -1,0 +1,29 @@
+"""The command line: verbs for jobs, nouns for what is governed.
+
+A command parses, calls one function and prints. Results go to stdout, progress and messages to
+stderr; exit code 0 is success, 1 an error of ours in one line, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tagmill.cli.app import app
+from tagmill.errors import TagmillError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """The `tagmill` command."""
+    try:
+        app()
+    except TagmillError as error:
+        print(f"tagmill: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("tagmill: stopped; what was stored stays stored", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        sys.stderr.close()
+        sys.exit(0)

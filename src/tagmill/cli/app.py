@@ -1,0 +1,61 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagmill import __version__
+from tagmill.cli import (
+    catalog,
+    evaluate,
+    export,
+    library,
+    products,
+    review,
+    runs,
+    tag,
+    train,
+    workspace,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="tagmill",
+    help="Turn a product catalogue into tags people can trust: canonical, calibrated, with "
+    "evidence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("init")(workspace.init)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(library.app, name="library")
+app.command("train")(train.train)
+app.command("tag")(tag.tag)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(review.app, name="review")
+app.add_typer(runs.app, name="runs")
+app.add_typer(products.app, name="products")
+app.command("export")(export.export)
+app.command("backup")(workspace.backup)

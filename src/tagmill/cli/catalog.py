@@ -1,0 +1,89 @@
+"""`tagmill catalog`: products into the workspace."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Query,
+    Table,
+    Workspace,
+    catalog_of,
+    note_catalog,
+    open_workspace,
+    print_json,
+)
+
+app = typer.Typer(help="Take products out of files and databases.", no_args_is_help=True)
+
+Source = Annotated[
+    str,
+    typer.Argument(help="CSV, TSV, JSON Lines or Parquet file, or a SQLAlchemy URL."),
+]
+
+
+@app.command("import")
+def import_(
+    source: Source,
+    table: Table = None,
+    query: Query = None,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Add products, or bring them up to date; what the source lacks stays as it is."""
+    _read(source, table, query, mapping, workspace, as_json, sync=False)
+
+
+@app.command()
+def sync(
+    source: Source,
+    table: Table = None,
+    query: Query = None,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Bring the workspace in line with a complete source: new, changed and discontinued.
+
+    A discontinued product keeps its history and leaves the output; it may come back.
+    """
+    _read(source, table, query, mapping, workspace, as_json, sync=True)
+
+
+def _read(
+    source: str,
+    table: str | None,
+    query: str | None,
+    mapping: list[str] | None,
+    workspace: Path,
+    as_json: bool,
+    *,
+    sync: bool,
+) -> None:
+    from tagmill.catalog import import_products, sync_products
+
+    with open_workspace(workspace) as (settings, store):
+        rejects = settings.root / f"{_stem(source)}.rejects.jsonl"
+        catalog = catalog_of(
+            source, mapping, table=table, query=query, rejects=rejects, workspace=settings.root
+        )
+        report = (sync_products if sync else import_products)(store, catalog)
+    counts = {"gone": 0, **asdict(report)}
+    if as_json:
+        print_json(counts)
+    else:
+        typer.echo(say("imported", **counts))
+    note_catalog(catalog)
+
+
+def _stem(source: str) -> str:
+    """A name for the rejects file: the file's own, or that of the database."""
+    return Path(source.split("?")[0].rstrip("/")).name or "catalog"

@@ -1,0 +1,94 @@
+"""`tagmill evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    note,
+    note_catalog,
+    open_workspace,
+    print_json,
+    print_table,
+    stages,
+)
+from tagmill.errors import SettingsError
+
+_SHOWN = (
+    "p_at_1", "p_at_3", "p_at_5", "r_at_5", "r_at_10", "ndcg_at_5", "psp_at_5", "precision",
+    "recall", "micro_f1", "macro_f1", "example_f1", "ece", "brier", "coverage_at_095",
+    "achieved_precision_at_095", "coverage_at_090", "achieved_precision_at_090",
+)  # fmt: skip
+
+
+def evaluate(
+    source: Annotated[
+        str | None, typer.Argument(help="Tagged products; default: a fifth of the workspace's.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Model folder; default: none.")] = None,
+    precision: Annotated[float, typer.Option(help="Promise of the lane auto to check.")] = 0.95,
+    html: Annotated[Path | None, typer.Option(help="Write a report with plots.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, without a file.")] = 0,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on products whose tags are known, beside the lexicon alone."""
+    if source is not None:
+        from tagmill.learning import evaluate as measure
+        from tagmill.tagging.folder import load_model, starter_model
+
+        used = load_model(model) if model is not None else starter_model()
+        catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
+        report = measure(used, catalog, precision=precision)
+        note_catalog(catalog)
+    elif model is not None:
+        raise SettingsError(
+            "--model needs a file of tagged products: tagmill evaluate test.jsonl --model DIR"
+        )
+    else:
+        from tagmill.pipeline import evaluate_workspace
+
+        note(say("held_out"))
+        with open_workspace(workspace) as (_, store), stages() as progress:
+            report = evaluate_workspace(store, precision=precision, seed=seed, progress=progress)
+    if html is not None:
+        from tagmill.learning.report import write_report
+
+        write_report(html, report)
+        note(say("report_written", path=html))
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    baseline = report["baseline"]
+    print_table(
+        [say("metric"), say("model"), say("lexicon")],
+        [[name, _value(report.get(name)), _value(baseline.get(name))] for name in _SHOWN],
+    )
+    facets = sorted(report["per_facet"].items(), key=lambda item: -item[1]["gold"])
+    print_table(
+        [say("facet"), "gold", "precision", "recall", "F1", "auto", "auto precision"],
+        [
+            [
+                name or "–", part["gold"], part["precision"], part["recall"], part["f1"],
+                part["auto_coverage"], _value(part["auto_precision"]),
+            ]
+            for name, part in facets[:20]
+        ],
+    )  # fmt: skip
+
+
+def _value(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,49 @@
+"""`tagmill export`: stored tags out."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Workspace, counting, note, open_workspace, print_json
+from tagmill.errors import SettingsError
+
+
+def export(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write .parquet, .jsonl or .csv.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database to write.")] = None,
+    table: Annotated[
+        str, typer.Option(help="Table there; made if missing, one row a product and tag.")
+    ] = "product_tags",
+    since: Annotated[
+        int | None, typer.Option(help="Only products whose tags changed after this cursor.")
+    ] = None,
+    lane: Annotated[str, typer.Option(help="auto, or review for both.")] = "review",
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Write the stored tags to a file, or beside the products of a database."""
+    if (output is None) == (to is None):
+        raise SettingsError("Name one goal: -o FILE, or --to SQL_URL with --table T")
+    if lane not in ("auto", "review"):
+        raise SettingsError(f"Unknown lane '{lane}'. Stored are: auto, review (auto and review)")
+    from tagmill.catalog.writers import SqlWriter, open_writer
+    from tagmill.pipeline import export_tags
+
+    with open_workspace(workspace) as (settings, store), counting("exporting") as progress:
+        goal = closing(SqlWriter(str(to), table)) if output is None else open_writer(output)
+        with goal as writer:
+            report = export_tags(
+                store, writer, since=since, lane=lane,
+                language=settings.tagging.language, progress=progress,
+            )  # fmt: skip
+    if as_json:
+        print_json(vars(report))
+        return
+    note(say("exported", products=report.products, cursor=report.cursor))

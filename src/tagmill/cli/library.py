@@ -1,0 +1,200 @@
+"""`tagmill library`: the tags there are."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
+from tagmill.errors import LibraryError
+
+if TYPE_CHECKING:
+    from tagmill.library import Library
+    from tagmill.records import Tag
+    from tagmill.store import Store
+
+app = typer.Typer(help="Govern the tag library.", no_args_is_help=True)
+
+TagName = Annotated[str, typer.Argument(metavar="TAG", help="facet:name in any language, or id.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns facet and name.")],
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Add the tags of a CSV file, or change those it names by id or facet:name."""
+    from tagmill.library import merge_csv
+
+    with open_workspace(workspace) as (_, store):
+        library = _library(store)
+        changed = merge_csv(library, file)
+        version = _save(store, library, changed, kind="import", why=str(file))
+    _done({"version": version, "tags": len(changed)}, f"{len(changed)} × {file.name}", as_json)
+
+
+@app.command("list")
+def list_(
+    facet: Annotated[str | None, typer.Option(help="Only this facet.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only names that contain this.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """The tags, with how many products have each."""
+    from tagmill.text import normal_form
+
+    with open_workspace(workspace) as (_, store):
+        library = _library(store)
+        counts = store.assignments.tag_counts()
+    chosen = list(library.tags.values())
+    if facet is not None:
+        known = library.facet_named(facet)
+        if known is None:
+            raise LibraryError(
+                f"Unknown facet '{facet}'. Known: {', '.join(library.facets) or 'none'}"
+            )
+        chosen = [tag for tag in chosen if tag.facet == known.key]
+    if search:
+        form = normal_form(search)
+        chosen = [
+            tag for tag in chosen if any(form in normal_form(n) for n in library.names_of(tag))
+        ]
+    shown = chosen[:limit]
+    if as_json:
+        print_json([{**_plain(tag), "products": counts.get(tag.id, 0)} for tag in shown])
+        return
+    print_table(
+        [say("facet"), say("name"), say("aliases"), say("status"), say("products")],
+        [
+            [tag.facet, _all_names(tag), ", ".join(tag.aliases), tag.status, counts.get(tag.id, 0)]
+            for tag in shown
+        ],
+    )
+    if len(chosen) > limit:
+        note(f"{limit:,} / {len(chosen):,}  (--limit, --facet, --search)")
+
+
+@app.command()
+def show(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
+    """One tag: names, aliases, status, how many products have it."""
+    with open_workspace(workspace) as (_, store):
+        found = _library(store).resolve(tag)
+        entry = {**_plain(found), "products": store.assignments.tag_counts().get(found.id, 0)}
+    if as_json:
+        print_json(entry)
+        return
+    for key, value in entry.items():
+        if value not in (None, "", [], {}):
+            typer.echo(f"{key:<12} {_line(value)}")
+
+
+@app.command()
+def add(
+    tag: Annotated[str, typer.Argument(metavar="FACET:NAME", help="The canonical name.")],
+    zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
+    en: Annotated[str | None, typer.Option(help="English name.")] = None,
+    alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
+    description: Annotated[str, typer.Option(help="What it covers.")] = "",
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Add a tag; it is found in texts from the next run on."""
+    from tagmill.records import parse_tag
+
+    try:
+        facet, name = parse_tag(tag)
+    except ValueError as error:
+        raise LibraryError(str(error)) from error
+    names = {code: value for code, value in (("zh", zh), ("en", en)) if value}
+    with open_workspace(workspace) as (_, store):
+        library = _library(store)
+        new = library.add(
+            facet, name, names=names, aliases=tuple(alias or ()), description=description
+        )
+        version = _save(store, library, [new], kind="add", why="")
+    _done({"version": version, **_plain(new)}, f"+ {new.text} ({new.id})", as_json)
+
+
+@app.command("alias")
+def add_alias(
+    tag: TagName,
+    alias: Annotated[str, typer.Argument(help="The other name.")],
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Give a tag one more name."""
+    with open_workspace(workspace) as (_, store):
+        library = _library(store)
+        changed = library.add_alias(library.resolve(tag), alias)
+        version = _save(store, library, [changed], kind="alias", why="")
+    _done({"version": version, **_plain(changed)}, f"{changed.text} = {alias}", as_json)
+
+
+@app.command()
+def retire(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
+    """Take a tag out of use; its id is never given to another."""
+    with open_workspace(workspace) as (_, store):
+        library = _library(store)
+        changed = library.retire(library.resolve(tag))
+        version = _save(store, library, [changed], kind="retire", why="")
+    _done({"version": version, **_plain(changed)}, f"- {changed.text}", as_json)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    workspace: Workspace = Path("."),
+) -> None:
+    """Write the library as CSV; `library import` reads it back."""
+    from tagmill.library import write_csv
+
+    with open_workspace(workspace) as (_, store):
+        write_csv(file, _library(store))
+    note(say("written", path=file))
+
+
+def _library(store: Store) -> Library:
+    from tagmill.pipeline import load_library
+
+    return load_library(store)
+
+
+def _save(store: Store, library: Library, changed: list[Tag], *, kind: str, why: str) -> int:
+    facets = [library.facets[key] for key in dict.fromkeys(tag.facet for tag in changed)]
+    return store.library.save(changed, facets, kind=kind, who=getpass.getuser(), why=why)
+
+
+def _plain(tag: Tag) -> dict[str, Any]:
+    return {
+        "id": tag.id,
+        "facet": tag.facet,
+        "name": tag.name,
+        "names": dict(tag.names),
+        "aliases": list(tag.aliases),
+        "description": tag.description,
+        "status": tag.status,
+        "merged_into": tag.merged_into,
+    }
+
+
+def _all_names(tag: Tag) -> str:
+    return " / ".join(dict.fromkeys([tag.name, *tag.names.values()]))
+
+
+def _line(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {name}" for key, name in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _done(entry: dict[str, Any], what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(entry)
+    else:
+        typer.echo(say("library_changed", version=entry["version"], what=what))

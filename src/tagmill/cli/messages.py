@@ -1,0 +1,116 @@
+"""What a merchandiser reads in the terminal, in English and Chinese.
+
+The language is that of the terminal (`LANG`, `LC_ALL`), or `TAGMILL_LANG`.
+"""
+
+from __future__ import annotations
+
+from tagmill.settings import interface_language
+
+__all__ = ["MESSAGES", "say"]
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    # key: (English, Chinese)
+    "product": ("Product", "商品"),
+    "tag": ("Tag", "标签"),
+    "facet": ("Facet", "维度"),
+    "name": ("Name", "名称"),
+    "probability": ("Probability", "概率"),
+    "lane": ("Lane", "通道"),
+    "evidence": ("Evidence", "依据"),
+    "origin": ("Origin", "来源"),
+    "status": ("Status", "状态"),
+    "aliases": ("Aliases", "别名"),
+    "products": ("Products", "商品数"),
+    "run": ("Run", "批次"),
+    "kind": ("Kind", "类型"),
+    "model": ("Model", "模型"),
+    "started": ("Started", "开始"),
+    "finished": ("Finished", "结束"),
+    "metric": ("Metric", "指标"),
+    "lexicon": ("Lexicon", "词典"),
+    "auto": ("auto", "自动发布"),
+    "review": ("review", "待审核"),
+    "rejected": ("rejected", "未采用"),
+    "prior": ("prior", "先验"),
+    "no_tags": ("no tags", "无标签"),
+    "tagging": ("Tagging", "打标签"),
+    "reading": ("Reading", "读取"),
+    "exporting": ("Exporting", "导出"),
+    "training": ("Training", "训练"),
+    "tagged": (
+        "{products:,} products tagged: {tags:,} tags, {auto:,} auto, {review:,} for review; "
+        "{untagged:,} products without a tag.",
+        "已为 {products:,} 件商品打标签：共 {tags:,} 个，自动发布 {auto:,}，待审核 {review:,}；"
+        "{untagged:,} 件没有标签。",
+    ),
+    "written": ("Written to {path}.", "已写入 {path}。"),
+    "rejects": (
+        "{count:,} rows could not be read; each is named, with its reason, in {path}.",
+        "{count:,} 行无法读取，行号和原因见 {path}。",
+    ),
+    "unread_columns": (
+        "Columns not read: {columns}. Read one as an attribute with: "
+        "--map attributes.{first}={first}",
+        "未读取的列：{columns}。可作为属性读取：--map attributes.{first}={first}",
+    ),
+    "imported": (
+        "{new:,} new, {changed:,} changed, {unchanged:,} unchanged, {returned:,} returned, "
+        "{gone:,} gone, {rejected:,} rejected.",
+        "新增 {new:,}，变更 {changed:,}，未变 {unchanged:,}，重新上架 {returned:,}，"
+        "下架 {gone:,}，拒收 {rejected:,}。",
+    ),
+    "initialised": (
+        "Workspace {path} is ready, with a library of {tags:,} tags.",
+        "工作区 {path} 已就绪，标签库有 {tags:,} 个标签。",
+    ),
+    "next": ("Next:", "下一步："),
+    "nothing_to_tag": (
+        "Nothing to tag: every product has tags of this model and library, or of a person "
+        "(these too with --all).",
+        "没有需要打标签的商品：都已由当前模型和标签库打过，或已有人工标签（--all 也包括后者）。",
+    ),
+    "run_stored": (
+        "Stored as run {run}. Undo it with: tagmill runs undo {run}",
+        "已存为批次 {run}。撤销：tagmill runs undo {run}",
+    ),
+    "undone": (
+        "Run {run} undone: {products:,} products have the tags they had before.",
+        "批次 {run} 已撤销：{products:,} 件商品恢复为之前的标签。",
+    ),
+    "trained": (
+        "Trained on {products:,} products, {trained_tags:,} of {tags:,} tags with examples. "
+        "Model: {path}",
+        "已用 {products:,} 件商品训练，{tags:,} 个标签中 {trained_tags:,} 个有样本。模型：{path}",
+    ),
+    "unknown_tags": (
+        "{count:,} tags of the products are not in the library and were left out, such as "
+        "{examples}. Add one with: tagmill library add",
+        "商品中有 {count:,} 个标签不在标签库中，已忽略，如 {examples}。添加：tagmill library add",
+    ),
+    "accepted": ("Accepted: {tag} for {product}.", "已接受：{product} 的 {tag}。"),
+    "declined": ("Rejected: {tag} for {product}.", "已拒绝：{product} 的 {tag}。"),
+    "queue_empty": ("Nothing waits for review.", "没有待审核的标签。"),
+    "queue_hint": (
+        "Decide with: tagmill review accept PRODUCT TAG, or reject.",
+        "裁定：tagmill review accept 商品 标签，或 reject。",
+    ),
+    "library_changed": ("Library version {version}: {what}.", "标签库版本 {version}：{what}。"),
+    "exported": (
+        "{products:,} products exported; next time: --since {cursor}",
+        "已导出 {products:,} 件商品；下次增量：--since {cursor}",
+    ),
+    "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
+    "report_written": ("Report: {path}", "报告：{path}"),
+    "held_out": (
+        "No file given: trained on four fifths of the workspace's tagged products, measured on "
+        "the other fifth.",
+        "未指定文件：用工作区五分之四的已标注商品训练，在其余五分之一上评估。",
+    ),
+}
+
+
+def say(key: str, **values: object) -> str:
+    """The message of a key in the terminal's language, filled in."""
+    english, chinese = MESSAGES[key]
+    return (chinese if interface_language() == "zh" else english).format(**values)

@@ -1,0 +1,78 @@
+"""`tagmill products`: one product with its tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tagmill.catalog.writers import tag_lines
+from tagmill.cli.messages import say
+from tagmill.cli.tag import evidence_text, lane_text, print_tagged
+from tagmill.cli.terminal import AsJson, Workspace, open_workspace, print_json, print_table
+from tagmill.errors import CatalogError
+
+app = typer.Typer(help="Look at products.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    products: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]…", help="These; default: the first ones.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 20,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Products with their current tags: probability, lane and evidence."""
+    with open_workspace(workspace) as (settings, store):
+        ids = products or store.assignments.tagged_ids(limit)
+        titles = {i: (store.products.get(i) or {}).get("title") for i in ids}
+        unknown = [i for i, title in titles.items() if title is None]
+        if unknown:
+            raise CatalogError(f"No product has the id '{unknown[0]}'. See: tagmill products list")
+        tagged = store.assignments.current(ids, language=settings.tagging.language)
+    lines = [{**line, "title": titles[line["id"]]} for line in tag_lines(tagged)]
+    print_json(lines) if as_json else print_tagged(lines)
+
+
+@app.command()
+def show(
+    product: Annotated[str, typer.Argument(metavar="ID", help="Id of the product.")],
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """A product as it is stored, with its current tags."""
+    with open_workspace(workspace) as (settings, store):
+        found = store.products.get(product)
+        if found is None:
+            raise CatalogError(
+                f"No product has the id '{product}'. Bring products in with: tagmill catalog import"
+            )
+        tagged = store.assignments.current([product], language=settings.tagging.language)
+        tags = tag_lines(tagged)[0]["tags"]
+    if as_json:
+        print_json({**found, "tags": tags, "given_tags": found["tags"]})
+        return
+    for key in ("id", "title", "description", "category", "language"):
+        if found.get(key):
+            typer.echo(f"{key:<12} {found[key]}")
+    for name, value in _pairs(found.get("attributes")):
+        typer.echo(f"{name:<12} {value}")
+    print_table(
+        [say("tag"), say("probability"), say("lane"), say("origin"), say("evidence")],
+        [
+            [
+                f"{tag['facet']}:{tag['name']}", tag["probability"], lane_text(tag),
+                tag["origin"], evidence_text(tag["evidence"]),
+            ]
+            for tag in tags
+        ],
+    )  # fmt: skip
+
+
+def _pairs(attributes: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+    if isinstance(attributes, dict):
+        return list(attributes.items())
+    return list(attributes or [])

@@ -1,0 +1,206 @@
+"""`tagmill tag`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Query,
+    Table,
+    Workspace,
+    catalog_of,
+    counting,
+    note,
+    note_catalog,
+    open_workspace,
+    print_json,
+    print_table,
+)
+from tagmill.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tagmill.catalog import Catalog
+    from tagmill.pipeline import TagSummary
+    from tagmill.tagging.model import Model
+    from tagmill.tagging.output import Selection
+
+
+def tag(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="File or SQLAlchemy URL; default: the workspace's products."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Tag this text instead of a file.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder; default for a file: the starter library.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write .jsonl, .parquet or .csv.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="At most so many tags a product.")] = None,
+    lane: Annotated[
+        str,
+        typer.Option(help="auto; review (auto and review); all (the top k, however improbable)."),
+    ] = "review",
+    precision: Annotated[
+        float | None, typer.Option(help="Promised of the lane auto; default 0.95.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
+    ] = None,
+    include_tagged: Annotated[
+        bool, typer.Option("--all", help="In a workspace: also products a person has tagged.")
+    ] = False,
+    table: Table = None,
+    query: Query = None,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Tag a file to the terminal or a file; or, without one, the workspace's products.
+
+    In a workspace only products that are new, changed, or were tagged by another model or library
+    are tagged, and the tags are stored as a run that can be undone.
+    """
+    chosen = _Options(top_k, lane, precision, language)
+    if source is None and text is None:
+        if model is not None or output is not None:
+            raise SettingsError(
+                "--model and -o need a file to tag: tagmill tag products.csv --model DIR"
+            )
+        _tag_workspace(workspace, chosen, include_tagged, as_json)
+        return
+    from tagmill.tagging.folder import load_model, starter_model
+
+    used = load_model(model) if model is not None else starter_model()
+    selection = chosen.selection()
+    if text is not None:
+        lines = used.tag(
+            [{"id": "text", "title": text}],
+            top_k=selection.top_k, lane=selection.lane,
+            precision=selection.precision, language=selection.language,
+        )  # fmt: skip
+        print_json(lines) if as_json else print_tagged(lines)
+        return
+    rejects = Path(f"{output or Path(str(source)).name}.rejects.jsonl")
+    catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
+    summary = _tag_catalog(used, catalog, output, selection, as_json)
+    note(say("tagged", **vars(summary)))
+    if output is not None:
+        note(say("written", path=output))
+    note_catalog(catalog)
+
+
+class _Options:
+    """What was asked for; the rest comes from the workspace or the defaults."""
+
+    def __init__(
+        self, top_k: int | None, lane: str, precision: float | None, language: str | None
+    ) -> None:
+        self.lane = lane
+        self.asked: dict[str, Any] = {
+            key: value
+            for key, value in (
+                ("top_k", top_k), ("precision", precision), ("language", language),
+            )
+            if value is not None
+        }  # fmt: skip
+
+    def selection(self, **defaults: Any) -> Selection:  # noqa: ANN401
+        from tagmill.tagging.output import Selection
+
+        return Selection(lane=self.lane, **{**defaults, **self.asked})
+
+
+def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_json: bool) -> None:
+    from tagmill.pipeline import current_model, tag_workspace
+
+    with open_workspace(workspace) as (settings, store):
+        tagging = settings.tagging
+        selection = options.selection(
+            top_k=tagging.top_k, precision=tagging.precision, language=tagging.language
+        )
+        model = current_model(store, settings.models_dir)
+        total = store.products.count(labelled=None if include_tagged else False)
+        with counting("tagging", total) as progress:
+            run, summary = tag_workspace(
+                store, model, selection, labelled=include_tagged, progress=progress
+            )
+    if as_json:
+        print_json({"run": run and run.id, **vars(summary)})
+        return
+    if run is None:
+        typer.echo(say("nothing_to_tag"))
+        return
+    typer.echo(say("tagged", **vars(summary)))
+    typer.echo(say("run_stored", run=run.id))
+
+
+def _tag_catalog(
+    model: Model,
+    catalog: Catalog,
+    output: Path | None,
+    selection: Selection,
+    as_json: bool,
+) -> TagSummary:
+    from tagmill.catalog.writers import ListWriter, open_writer
+    from tagmill.pipeline import tag_file
+
+    with counting("tagging", catalog.total_hint) as progress:
+        if output is not None:
+            with open_writer(output) as writer:
+                return tag_file(model, catalog, writer, selection, progress)
+        lines = ListWriter(print_tagged if not as_json else None)
+        summary = tag_file(model, catalog, lines, selection, progress)
+    if as_json:
+        print_json(lines.lines)
+    else:
+        lines.flush()
+    return summary
+
+
+def print_tagged(lines: list[dict[str, Any]]) -> None:
+    """A table of tagged products: one row a tag, the product only beside its first."""
+    rows: list[list[Any]] = []
+    for line in lines:
+        if not line["tags"]:
+            rows.append([_label(line), f"({say('no_tags')})", None, "", ""])
+        for index, tag in enumerate(line["tags"]):
+            rows.append(
+                [
+                    _label(line) if index == 0 else "",
+                    f"{tag['facet']}:{tag['name']}" if tag["facet"] else tag["name"],
+                    tag["probability"],
+                    lane_text(tag),
+                    evidence_text(tag["evidence"]),
+                ]
+            )
+    print_table(
+        [say("product"), say("tag"), say("probability"), say("lane"), say("evidence")], rows
+    )
+
+
+def _label(line: dict[str, Any]) -> str:
+    title = line.get("title")
+    if not title:
+        return str(line["id"])
+    return f"{line['id']}  {title if len(title) <= 40 else title[:39] + '…'}"
+
+
+def lane_text(tag: dict[str, Any]) -> str:
+    """The lane, with `prior` where the probability is not fitted on labelled data."""
+    lane = say(tag["lane"])
+    return f"{lane} ({say('prior')})" if tag["calibration"] == "prior" else lane
+
+
+def evidence_text(evidence: list[dict[str, Any]] | None) -> str:
+    """The evidence in one cell: field and words."""
+    if not evidence:
+        return ""
+    return "; ".join(dict.fromkeys(f"{span['field']} “{span['text']}”" for span in evidence))

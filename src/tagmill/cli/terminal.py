@@ -1,0 +1,188 @@
+"""What commands share: options, the workspace they act on, tables, JSON and progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.errors import SettingsError
+from tagmill.settings import Settings, find_workspace, load_settings
+
+if TYPE_CHECKING:
+    from tagmill.catalog import Catalog
+    from tagmill.store import Store
+
+__all__ = [
+    "AsJson",
+    "Map",
+    "Query",
+    "Table",
+    "Workspace",
+    "catalog_of",
+    "counting",
+    "note",
+    "note_catalog",
+    "open_workspace",
+    "parse_map",
+    "print_json",
+    "print_table",
+    "stages",
+    "workspace_settings",
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Workspace = Annotated[
+    Path, typer.Option("--workspace", "-w", help="Folder with tagmill.toml, or one below it.")
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="OURS=THEIRS", help="Read a column under our name: title=product_name."
+    ),
+]
+Table = Annotated[str | None, typer.Option(help="Table of a SQL source.")]
+Query = Annotated[str | None, typer.Option(help="Query of a SQL source, instead of a table.")]
+
+
+def workspace_settings(workspace: Path) -> Settings:
+    """The settings of the workspace that holds a folder; SettingsError if it is none."""
+    return load_settings(find_workspace(workspace))
+
+
+@contextmanager
+def open_workspace(workspace: Path) -> Iterator[tuple[Settings, Store]]:
+    """Settings and store of a workspace, closed at the end."""
+    from tagmill.store import open_store
+
+    settings = workspace_settings(workspace)
+    with open_store(settings.database_url) as store:
+        yield settings, store
+
+
+def parse_map(pairs: list[str] | None) -> dict[str, str]:
+    """`--map` options as {our name: their column}."""
+    mapping: dict[str, str] = {}
+    for pair in pairs or ():
+        ours, equals, theirs = pair.partition("=")
+        if not (equals and ours.strip() and theirs.strip()):
+            raise SettingsError(f"--map '{pair}' is not OURS=THEIRS, such as title=product_name")
+        mapping[ours.strip()] = theirs.strip()
+    return mapping
+
+
+def catalog_of(
+    source: str,
+    pairs: list[str] | None,
+    *,
+    table: str | None = None,
+    query: str | None = None,
+    rejects: Path | None = None,
+    workspace: Path | None = None,
+) -> Catalog:
+    """The products of a source, columns mapped by `--map` over the workspace's settings."""
+    from tagmill.catalog import open_catalog
+
+    mapping: dict[str, str] = {}
+    if workspace is not None:
+        mapping |= workspace_settings(workspace).catalog.map
+    mapping |= parse_map(pairs)
+    return open_catalog(source, mapping=mapping, table=table, query=query, rejects=rejects)
+
+
+def note(text: str) -> None:
+    """A message to stderr."""
+    typer.echo(text, err=True)
+
+
+def note_catalog(catalog: Catalog) -> None:
+    """What reading a catalogue left out, to stderr."""
+    if catalog.counts.rejected:
+        note(say("rejects", count=catalog.counts.rejected, path=catalog.rejects_path))
+    if catalog.unread_columns:
+        columns = ", ".join(catalog.unread_columns)
+        note(say("unread_columns", columns=columns, first=catalog.unread_columns[0]))
+
+
+def print_json(value: object) -> None:
+    """One JSON document to stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table to stdout; numbers stand right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    table = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+    for index, column in enumerate(columns):
+        number = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "–" if value is None else escape(str(value))
+
+
+@contextmanager
+def counting(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr, with rate and time left; call with how many more are done."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f}/s")
+
+    from rich.console import Console
+
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(),
+        TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    ) as bar:  # fmt: skip
+        task = bar.add_task(say(what), total=total)
+        yield lambda done: bar.update(task, advance=done)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress of training on stderr: call with stage, steps done, steps in all."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status(say("training")) as status:
+
+        def show(stage: str, done: int, total: int) -> None:
+            status.update(f"{say('training')}: {stage} {done}/{total}")
+
+        yield show

@@ -1,0 +1,78 @@
+"""`tagmill init` and `tagmill backup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json
+from tagmill.errors import SettingsError
+from tagmill.settings import SETTINGS_FILE, load_settings
+
+_TEMPLATE = """\
+# A tagmill workspace. Every setting can also be a variable: TAGMILL_DATABASE__URL and so on.
+
+[database]
+# Products, library, tags and runs. PostgreSQL: postgresql+psycopg://user:password@host/name
+url = "{url}"
+
+[catalog.map]
+# Your columns under our names, where they differ; attributes.X makes a column an attribute.
+# title = "product_name"
+# "attributes.品牌" = "brand"
+
+[tagging]
+precision = 0.95      # promised of the lane auto; the rest goes to review
+top_k = 10            # tags kept per product
+language = "product"  # of tag names: the product's own, or always "zh" or "en"
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path("."),
+    database_url: Annotated[
+        str, typer.Option(help="SQLAlchemy URL of the workspace's own database.")
+    ] = "sqlite:///tagmill.db",
+    empty: Annotated[bool, typer.Option(help="Leave the starter library out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace: settings, a database, the starter library."""
+    from tagmill.library.starter import starter_library
+    from tagmill.store import open_store
+
+    path = folder / SETTINGS_FILE
+    if path.exists():
+        raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(_TEMPLATE.format(url=database_url), encoding="utf-8")
+    try:
+        with open_store(load_settings(folder).database_url, create=True) as store:
+            library = starter_library()
+            if not empty:
+                store.library.save(
+                    list(library.tags.values()), list(library.facets.values()),
+                    kind="import", who="tagmill", why="starter library",
+                )  # fmt: skip
+            tags = 0 if empty else len(library.tags)
+    except BaseException:
+        path.unlink()
+        raise
+    if as_json:
+        print_json({"workspace": str(folder.resolve()), "tags": tags})
+        return
+    typer.echo(say("initialised", path=folder.resolve(), tags=tags))
+    typer.echo(say("next"))
+    typer.echo("  tagmill catalog import products.csv\n  tagmill train\n  tagmill tag")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy; it must not exist.")],
+    workspace: Workspace = Path("."),
+) -> None:
+    """Copy the workspace's database to one file, also while others write to it."""
+    with open_workspace(workspace) as (_, store):
+        store.backup(file)
+    note(say("backed_up", path=file))

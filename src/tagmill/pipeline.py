@@ -1,0 +1,244 @@
+"""Catalogue to stored tags, stage after stage: read this first.
+
+    catalog.open_catalog → batches of products
+        → Model.tag_batch: features, lexicon, linear, fusion, probability, lane
+            → a file (`tag_file`), or the store as a run (`tag_workspace`)
+
+Batches are tagged on every core and come out in order; nothing is held but what is in flight.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tagmill.catalog import Catalog
+from tagmill.catalog.writers import TagWriter
+from tagmill.learning import evaluate, train
+from tagmill.library import Library
+from tagmill.records import LANES
+from tagmill.store import Run, Store
+from tagmill.tagging.folder import load_model, save_model, shipped_prior
+from tagmill.tagging.model import Model
+from tagmill.tagging.output import Selection
+
+__all__ = [
+    "ExportReport",
+    "TagSummary",
+    "current_model",
+    "evaluate_workspace",
+    "export_tags",
+    "load_library",
+    "run_signature",
+    "tag_batches",
+    "tag_file",
+    "tag_workspace",
+    "train_workspace",
+]
+
+Progress = Callable[[int], None]  # how many more products are done
+Stages = Callable[[str, int, int], None]  # stage, steps done, steps in all
+
+
+@dataclass
+class TagSummary:
+    """What a tagging pass did."""
+
+    products: int = 0
+    tags: int = 0
+    auto: int = 0
+    review: int = 0
+    untagged: int = 0  # products without any tag
+
+    def count(self, tagged: pa.RecordBatch) -> None:
+        """Add a batch of `TAGGED_SCHEMA`."""
+        lists = tagged.column("tags")
+        lanes = np.asarray(lists.flatten().field("lane").dictionary_encode().to_pylist(), object)
+        self.products += tagged.num_rows
+        self.tags += len(lanes)
+        self.auto += int((lanes == LANES[0]).sum())
+        self.review += int((lanes == LANES[1]).sum())
+        self.untagged += int((np.asarray(lists.value_lengths()) == 0).sum())
+
+
+def tag_batches(
+    model: Model, batches: Iterable[pa.RecordBatch], selection: Selection
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """(products, tagged) for each batch, in order; the work runs on every core."""
+    workers = os.cpu_count() or 1
+    waiting: deque[tuple[pa.RecordBatch, Future[pa.RecordBatch]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for batch in batches:
+            waiting.append((batch, pool.submit(model.tag_batch, batch, selection)))
+            if len(waiting) > workers + 1:
+                products, future = waiting.popleft()
+                yield products, future.result()
+        while waiting:
+            products, future = waiting.popleft()
+            yield products, future.result()
+
+
+def tag_file(
+    model: Model,
+    catalog: Catalog,
+    writer: TagWriter,
+    selection: Selection,
+    progress: Progress = lambda done: None,
+) -> TagSummary:
+    """Tag a catalogue into a file (or the terminal); the database is not touched."""
+    summary = TagSummary()
+    for products, tagged in tag_batches(model, catalog, selection):
+        writer.write(products, tagged)
+        summary.count(tagged)
+        progress(products.num_rows)
+    return summary
+
+
+def tag_workspace(
+    store: Store,
+    model: Model,
+    selection: Selection,
+    *,
+    labelled: bool = False,
+    progress: Progress = lambda done: None,
+) -> tuple[Run | None, TagSummary]:
+    """Tag the products that need it and store the lanes auto and review, as one run.
+
+    A product needs it when it is new, changed, or was tagged by another model, library version or
+    selection; those a person has tagged only with `labelled`. A run that was killed is taken up
+    where its last stored chunk ended. Without anything to do there is no run.
+    """
+    signature = run_signature(model, selection)
+    which = None if labelled else False
+    summary = TagSummary()
+    if not store.products.pending_count(signature, labelled=which):
+        return None, summary
+    run = store.runs.start(
+        "tag",
+        signature,
+        model=str(model.card.get("name", "starter")),
+        library_version=model.library.version,
+        settings={"top_k": selection.top_k, "precision": selection.precision},
+    )
+    origin = "lexicon" if model.trained is None else "model"
+    pending = store.products.pending(signature, 2048, labelled=which)
+    for products, tagged in tag_batches(model, pending, selection):
+        store.assignments.write(run, products, tagged, origin)
+        summary.count(tagged)
+        progress(products.num_rows)
+    return store.runs.finish(run), summary
+
+
+def run_signature(model: Model, selection: Selection) -> str:
+    """What a product's tags depend on besides the product: 16 hex digits."""
+    parts = {
+        "model": model.card.get("model_id", "starter"),
+        "library": model.library.version,
+        "selection": [selection.top_k, selection.precision],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_library(store: Store) -> Library:
+    """The workspace's library."""
+    tags, facets, version = store.library.load()
+    return Library(tags, facets, version=version)
+
+
+def train_workspace(
+    store: Store,
+    models: Path,
+    *,
+    taggers: Sequence[str] = (),
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> tuple[Model, Path]:
+    """Train on the workspace's tagged products and verdicts; keep the model as its newest."""
+    model = train(
+        store.products.batches(),
+        load_library(store),
+        verdicts=store.verdicts.labels(),
+        taggers=taggers,
+        seed=seed,
+        progress=progress,
+    )
+    number = max((int(p.name) for p in models.glob("[0-9]*") if p.name.isdigit()), default=0) + 1
+    folder = models / f"{number:04d}"
+    save_model(model, folder)
+    return model, folder
+
+
+def current_model(store: Store, models: Path) -> Model:
+    """The workspace's newest model over its library, or the library alone before any training."""
+    library = load_library(store)
+    folders = sorted(p for p in models.glob("[0-9]*") if p.name.isdigit())
+    return load_model(folders[-1], library) if folders else Model(library, shipped_prior())
+
+
+def evaluate_workspace(
+    store: Store,
+    *,
+    precision: float = 0.95,
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> dict[str, Any]:
+    """Measure what training on the workspace gives: train on four fifths, measure on the rest."""
+
+    def half(held_out: bool) -> Iterator[pa.RecordBatch]:
+        for batch in store.products.batches(labelled=True):
+            chosen = [
+                (zlib.crc32(f"{seed}:{product_id}".encode()) % 5 == 0) == held_out
+                for product_id in batch.column("id").to_pylist()
+            ]
+            yield batch.filter(pa.array(chosen, pa.bool_()))
+
+    model = train(half(False), load_library(store), seed=seed, progress=progress)
+    return evaluate(model, half(True), precision=precision)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How many products went out, and the cursor from which the next export goes on."""
+
+    products: int
+    cursor: int
+
+
+def export_tags(
+    store: Store,
+    writer: TagWriter,
+    *,
+    since: int | None = None,
+    lane: str = "review",
+    language: str = "product",
+    progress: Progress = lambda done: None,
+) -> ExportReport:
+    """Write the stored tags: of all products, or of those whose tags changed after a cursor."""
+    export = store.assignments.export(since, language=language)
+    for batch in export:
+        writer.write(batch, _only_auto(batch) if lane == LANES[0] else batch)
+        progress(batch.num_rows)
+    return ExportReport(export.products, export.cursor)
+
+
+def _only_auto(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same products with only the tags of the lane auto."""
+    lists = batch.column("tags")
+    entries = lists.flatten()
+    keep = np.asarray(entries.field("lane").to_pylist(), object) == LANES[0]
+    ends = np.cumsum(np.asarray(lists.value_lengths()))
+    kept = np.concatenate([[0], np.cumsum(keep)])
+    offsets = kept[np.concatenate([[0], ends])]
+    auto = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), entries.filter(pa.array(keep)))
+    return batch.set_column(batch.schema.get_field_index("tags"), batch.schema.field("tags"), auto)

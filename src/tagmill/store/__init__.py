@@ -1,0 +1,22 @@
+"""The one database: tables, migrations, products, assignments, runs, verdicts, library."""
+
+from tagmill.store.assignments import Export
+from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA
+from tagmill.store.database import Store, open_store
+from tagmill.store.library import LibraryChange
+from tagmill.store.products import UpsertCounts
+from tagmill.store.runs import Run, UndoReport
+from tagmill.store.verdicts import Verdict
+
+__all__ = [
+    "CURRENT_SCHEMA",
+    "EXPORT_SCHEMA",
+    "Export",
+    "LibraryChange",
+    "Run",
+    "Store",
+    "UndoReport",
+    "UpsertCounts",
+    "Verdict",
+    "open_store",
+]

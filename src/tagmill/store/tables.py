@@ -1,0 +1,173 @@
+"""The tables, as the migrations leave them; what each column means stands in its comment.
+
+Products, library and runs are rows that change; `changes`, `assignments`, `verdicts` and
+`library_changes` are only ever added to. There are no foreign keys between them: every row is
+written by this package, in one transaction with what it refers to, and checking them would halve
+the speed of COPY.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+__all__ = [
+    "VERSION_TABLE",
+    "assignments",
+    "changes",
+    "counters",
+    "facets",
+    "library_changes",
+    "meta",
+    "metadata",
+    "products",
+    "runs",
+    "tag_names",
+    "tags",
+    "verdicts",
+]
+
+VERSION_TABLE = "tagmill_version"
+
+metadata = sa.MetaData()
+
+# The same order on every database: that of the bytes.
+_Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# On SQLite only INTEGER is the row's own number.
+_Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_Json = sa.JSON(none_as_null=True)
+
+products = sa.Table(
+    "products",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("gone", sa.Boolean, nullable=False),  # no longer in the catalogue
+    sa.Column("snapshot", _Number),  # seq of the `tagged` change whose assignments are current
+    sa.Column("last_change", _Number),  # seq of its newest change; null: never had any output
+    sa.Column("content_hash", sa.Text, nullable=False),  # of its text fields
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("category", sa.Text),
+    sa.Column("attributes", _Json),  # {name: value}
+    sa.Column("image", sa.Text),
+    sa.Column("language", sa.Text),
+    sa.Column("tags", _Json),  # what a person gave, ["facet:name"]; null: nobody judged it
+    sa.Column("first_seen", sa.Text, nullable=False),  # times are UTC, ISO 8601
+    sa.Column("updated", sa.Text, nullable=False),
+    sa.Index("products_last_change", "last_change"),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("seq", _Number, primary_key=True, autoincrement=False),
+    sa.Column("product_id", _Id, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # tagged undone verdict gone back updated
+    sa.Column("run_id", sa.Integer),
+    sa.Column("content_hash", sa.Text),  # the product's, when it was tagged or changed
+    sa.Column("snapshot", _Number),  # current after this change
+    sa.Column("previous", _Number),  # current before it
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("seq", _Number, primary_key=True, autoincrement=False),  # of its `tagged` change
+    sa.Column("rank", sa.Integer, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("tag_id", sa.Text, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),  # in [0, 1]
+    sa.Column("lane", sa.Text, nullable=False),  # auto | review
+    sa.Column("calibration", sa.Text, nullable=False),  # fitted | prior
+    sa.Column("origin", sa.Text, nullable=False),  # lexicon, model …
+    sa.Column("evidence", _Json),  # [{field, start, end, text}]; null: ungrounded
+    sqlite_with_rowid=False,
+)
+
+verdicts = sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),  # the latest of a pair counts
+    sa.Column("product_id", _Id, nullable=False),
+    sa.Column("tag_id", sa.Text, nullable=False),
+    sa.Column("accepted", sa.Boolean, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.Text, nullable=False),  # of the product that was judged
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Index("verdicts_pair", "product_id", "tag_id", "id"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # tag, import …
+    sa.Column("status", sa.Text, nullable=False),  # running finished undone failed
+    sa.Column("signature", sa.Text, nullable=False),  # what its result depends on
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("library_version", sa.BigInteger, nullable=False),
+    sa.Column("settings", _Json, nullable=False),
+    sa.Column("counts", _Json, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("finished", sa.Text),
+)
+
+facets = sa.Table(
+    "facets",
+    metadata,
+    sa.Column("key", _Id, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),  # the order they came in
+    sa.Column("names", _Json, nullable=False),  # {language: name}
+)
+
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("id", _Id, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("facet", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("names", _Json, nullable=False),
+    sa.Column("aliases", _Json, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),  # proposed active retired
+    sa.Column("merged_into", sa.Text),
+    sa.Column("created", sa.Text, nullable=False),
+)
+
+tag_names = sa.Table(
+    "tag_names",
+    metadata,
+    sa.Column("facet", sa.Text, primary_key=True),
+    sa.Column("normal_form", sa.Text, primary_key=True),  # two tags of a facet share none
+    sa.Column("tag_id", sa.Text, nullable=False),
+    sa.Index("tag_names_tag", "tag_id"),
+)
+
+library_changes = sa.Table(
+    "library_changes",
+    metadata,
+    sa.Column("version", _Number, primary_key=True, autoincrement=False),  # the library's
+    sa.Column("kind", sa.Text, nullable=False),  # add, alias, retire, import …
+    sa.Column("tag_id", sa.Text),  # null: a facet changed
+    sa.Column("before", _Json),
+    sa.Column("after", _Json, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+# Rows are locked and counted up in the writer's transaction: order of commit is order of seq.
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)

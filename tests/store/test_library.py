@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tagmill.errors import TagConflict
+from tagmill.records import Facet
+from tagmill.store import Store
+from tests.store.samples import BLUE, FACETS, RED, SILK, TAGS, make_tag
+
+
+def test_the_library_comes_back_as_it_went_in(store: Store) -> None:
+    assert store.library.load() == ([], [], 0)
+    full = replace(SILK, aliases=("桑蚕丝", "mulberry|silk"), description="“丝”", status="proposed")
+    version = store.library.save([RED, BLUE, full], FACETS, kind="import", who="lin", why="start")
+    tags, facets, loaded = store.library.load()
+    assert tags == [RED, BLUE, full]
+    assert facets == FACETS
+    assert version == loaded == 5
+
+
+def test_tags_keep_their_order_when_they_change(store: Store) -> None:
+    store.library.save(TAGS, FACETS)
+    store.library.save([replace(RED, description="x")])
+    store.library.save([make_tag("颜色", "绿色")])
+    tags, _, _ = store.library.load()
+    assert [tag.name for tag in tags] == ["红色", "蓝色", "真丝", "绿色"]
+
+
+def test_only_changes_make_versions_and_history(store: Store) -> None:
+    first = store.library.save(TAGS, FACETS, kind="import")
+    assert store.library.save(TAGS, FACETS, kind="import") == first
+    renamed = replace(RED, name="大红", aliases=("红色",))
+    second = store.library.save([renamed, BLUE], FACETS, kind="rename", who="lin", why="better")
+    assert second == first + 1
+    added, changed = store.library.history(RED.id)
+    assert (added.kind, added.before, added.after["name"]) == ("import", None, "红色")
+    assert changed.before is not None
+    assert (changed.before["name"], changed.after["name"]) == ("红色", "大红")
+    assert (changed.version, changed.who, changed.why) == (second, "lin", "better")
+    store.library.save([], [Facet("颜色", {"en": "Colour"})])
+    last = store.library.history()[-1]
+    assert (last.tag_id, last.after["names"]) == (None, {"en": "Colour"})
+    assert [change.version for change in store.library.history()] == list(range(1, second + 2))
+
+
+def test_two_tags_of_a_facet_cannot_share_a_name(store: Store) -> None:
+    store.library.save(TAGS, FACETS)
+    clash = make_tag("颜色", "赤", aliases=("RED ",))
+    with pytest.raises(TagConflict) as conflict:
+        store.library.save([make_tag("颜色", "绿色"), clash])
+    assert "'颜色:赤'" in str(conflict.value)
+    assert "'颜色:红色'" in str(conflict.value)
+    assert "'RED '" in str(conflict.value)
+    tags, _, version = store.library.load()
+    assert (len(tags), version) == (3, 5)
+    twins = [make_tag("颜色", "T-Shirt"), make_tag("颜色", "t shirts")]
+    with pytest.raises(TagConflict, match="t shirts"):
+        store.library.save(twins)
+    store.library.save([make_tag("材质", "红色")])
+
+
+def test_names_are_swapped_in_one_save_and_freed_by_retiring(store: Store) -> None:
+    store.library.save(TAGS, FACETS)
+    store.library.save([replace(RED, names={}, aliases=("Blue",)), replace(BLUE, names={})])
+    store.library.save([replace(RED, status="retired")])
+    store.library.save([make_tag("颜色", "深蓝", aliases=("blue", "正红", "红色"))])
+    with pytest.raises(TagConflict, match="深蓝"):
+        store.library.save([RED])
+
+
+def test_a_merged_tag_keeps_its_id_and_where_it_went(store: Store) -> None:
+    store.library.save(TAGS, FACETS)
+    merged = replace(BLUE, status="retired", merged_into=RED.id)
+    store.library.save([merged])
+    tags, _, _ = store.library.load()
+    assert tags[1] == merged

@@ -1,0 +1,123 @@
+"""What can be checked is not described: the file map, the error tree, the public names."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tagmill
+from tagmill import errors
+from tagmill.cli.messages import MESSAGES
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "tagmill"
+
+
+def _map_of(readme: str) -> dict[str, str]:
+    """Path → description of the file map, a tree drawn in the first `text` block of src/tagmill."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    block = next(b for b in re.findall(r"```text\n(.*?)```", text, re.S) if "src/tagmill/" in b)
+    paths: dict[str, str] = {}
+    for line in block.splitlines():
+        found = re.match(r"(\s*)(\S+)\s{2,}(\S.*)", line)
+        assert found, f"{readme}: '{line}' is not 'path  description'"
+        parent = "src/tagmill/" if found[1] else ""
+        paths[parent + found[2]] = found[3]
+    return paths
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_file_map_is_the_tree(readme: str) -> None:
+    mapped = _map_of(readme)
+    expected = {
+        f"src/tagmill/{p.name}{'/' if p.is_dir() else ''}"
+        for p in PACKAGE.iterdir()
+        if p.name not in ("__pycache__", "py.typed")
+    }
+    top = {
+        f"{name}/"
+        for name in subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split("\n")
+        for name in [name.split("/")[0]]
+        if (ROOT / name).is_dir() and not name.startswith(".") and name
+    }
+    expected |= {"src/tagmill/" if name == "src/" else name for name in top}
+    assert set(mapped) == expected
+
+
+def test_every_error_is_in_the_drawn_tree() -> None:
+    drawing = inspect.getdoc(errors) or ""
+    classes = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert set(errors.__all__) == set(classes)
+    stack: list[str] = []
+    drawn: dict[str, str | None] = {}
+    for line in drawing.splitlines():
+        found = re.match(r"([│├└─ ]*)([A-Z]\w+)", line)
+        if found and found[2] in classes:
+            depth = len(found[1]) // 4
+            drawn[found[2]] = stack[depth - 1] if depth else None
+            stack[depth:] = [found[2]]
+    assert set(drawn) == set(classes)
+    for name, parent in drawn.items():
+        base = classes[name].__base__
+        assert base is not None
+        assert (parent or "Exception") == base.__name__
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_all_lists_what_the_module_binds(path: Path) -> None:
+    bound: set[str] = set()
+    listed: list[str] = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            bound.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom):
+            bound |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            bound |= targets
+            if "__all__" in targets:
+                listed = ast.literal_eval(node.value)
+    assert set(listed) <= bound
+
+
+def test_importing_tagmill_loads_nothing_heavy() -> None:
+    heavy = ("numba", "scipy", "sklearn", "pyarrow", "sqlalchemy", "typer", "pydantic", "pandas")
+    code = f"import sys, tagmill; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    reading = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"os\.environ|os\.getenv", path.read_text(encoding="utf-8"))
+    }
+    assert reading == {"settings.py"}
+
+
+def test_every_message_is_in_both_languages_with_the_same_values() -> None:
+    for key, (english, chinese) in MESSAGES.items():
+        assert english.strip()
+        assert chinese.strip(), key
+        fields = [sorted(re.findall(r"\{(\w+)", text)) for text in (english, chinese)]
+        assert fields[0] == fields[1], key
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f'version = "{tagmill.__version__}"' in (ROOT / "pyproject.toml").read_text()
