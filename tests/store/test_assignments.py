@@ -69,7 +69,7 @@ def test_a_slice_of_a_batch_is_written_as_itself(store: Store) -> None:
     store.products.upsert(products.slice(2, 2))
     stored = store.products.get("p3")
     assert stored is not None
-    assert (stored["attributes"], stored["tags"]) == ({"n": "3"}, ["颜色:3"])
+    assert (stored["attributes"], stored["tags"]) == ([["n", "3"]], ["颜色:3"])
     run = store.runs.start("tag", "s")
     store.assignments.write(run, products.slice(2, 2), tagged.slice(2, 2), "model")
     assert [len(tag["evidence"]) for tag in current(store, "p3")] == [3]

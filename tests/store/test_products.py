@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
+from tagmill.records import PRODUCT_SCHEMA
 from tagmill.store import Store, UpsertCounts
 from tests.store.samples import (
     RED,
@@ -35,7 +37,7 @@ def test_a_product_comes_back_as_it_went_in(store: Store) -> None:
     assert read.to_pylist() == batch.to_pylist()
     stored = store.products.get("p1")
     assert stored is not None
-    assert stored["attributes"] == given["attributes"]
+    assert stored["attributes"] == [["颜色", "银色"], ["Power", "2200 W"]]
     assert not stored["gone"]
     assert store.products.get("p4") is None
 
@@ -68,13 +70,27 @@ def test_of_equal_ids_in_a_batch_the_last_counts(store: Store) -> None:
     assert stored["title"] == "two"
 
 
+def test_an_attribute_may_have_several_values(store: Store) -> None:
+    row = {
+        "id": "p1",
+        "title": "t",
+        "attributes": [("材质", "棉"), ("材质", "涤纶"), ("产地", None)],
+    }
+    batch = pa.RecordBatch.from_pylist([row], schema=PRODUCT_SCHEMA)
+    store.products.upsert(batch)
+    (read,) = store.products.batches()
+    assert read.column("attributes").to_pylist() == batch.column("attributes").to_pylist()
+    fewer = pa.RecordBatch.from_pylist([{**row, "attributes": pairs[1:]}], schema=PRODUCT_SCHEMA)
+    assert store.products.upsert(fewer) == UpsertCounts(changed=1)
+
+
 def test_nul_characters_are_dropped(store: Store) -> None:
     dirty = product("p1", "a\0b", attributes={"k\0": "v\0"}, tags=["颜色:\0红色"])
     store.products.upsert(product_batch(dirty))
     stored = store.products.get("p1")
     assert stored is not None
     assert stored["title"] == "ab"
-    assert stored["attributes"] == {"k": "v"}
+    assert stored["attributes"] == [["k", "v"]]
     assert stored["tags"] == ["颜色:红色"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,7 +58,7 @@ def show(
     for key in ("id", "title", "description", "category", "language"):
         if found.get(key):
             typer.echo(f"{key:<12} {found[key]}")
-    for name, value in _pairs(found.get("attributes")):
+    for name, value in found["attributes"] or ():
         typer.echo(f"{name:<12} {value}")
     print_table(
         [say("tag"), say("probability"), say("lane"), say("origin"), say("evidence")],
@@ -70,9 +70,3 @@ def show(
             for tag in tags
         ],
     )  # fmt: skip
-
-
-def _pairs(attributes: Any) -> list[tuple[str, str]]:  # noqa: ANN401
-    if isinstance(attributes, dict):
-        return list(attributes.items())
-    return list(attributes or [])

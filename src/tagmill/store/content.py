@@ -83,7 +83,7 @@ def product_batch(rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
     arrays = []
     for field, values in zip(PRODUCT_SCHEMA, columns, strict=True):
         if pa.types.is_map(field.type):
-            values = tuple(None if pairs is None else list(pairs.items()) for pairs in values)
+            values = tuple(pairs and [tuple(pair) for pair in pairs] for pairs in values)
         arrays.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=PRODUCT_SCHEMA)
 
@@ -106,13 +106,12 @@ def _hashes(
     descriptions: Sequence[str | None],
     categories: Sequence[str | None],
     languages: Sequence[str | None],
-    attributes: Sequence[dict[str, str | None] | None],
+    attributes: Sequence[list[tuple[str, str | None]] | None],
 ) -> list[str]:
     hashes = []
     for *texts, pairs in zip(titles, descriptions, categories, languages, attributes, strict=True):
-        if pairs:
-            for name in sorted(pairs):
-                texts += (name, pairs[name])
+        for name, value in sorted(pairs or (), key=lambda pair: (pair[0], pair[1] or "")):
+            texts += (name, value)
         # NUL stands in no stored text, so it separates.
         content = "\0".join([text or "" for text in texts])
         hashes.append(blake2b(content.encode(), digest_size=16).hexdigest())
@@ -128,13 +127,14 @@ def _clean(texts: list[Any]) -> list[Any]:
     return [text.replace("\0", "") if text and "\0" in text else text for text in texts]
 
 
-def _attributes(batch: pa.RecordBatch) -> list[dict[str, str | None] | None]:
+def _attributes(batch: pa.RecordBatch) -> list[list[tuple[str, str | None]] | None]:
+    """Pairs of name and value: a name may occur again (材质: 棉, 涤纶)."""
     column = batch.column("attributes").cast(_PAIRS)  # a map cannot be flattened
     entries = column.flatten()
     names = _clean(entries.field(0).to_pylist())
     values = _clean(entries.field(1).to_pylist())
     return [
-        None if part is None else dict(zip(names[slice(*part)], values[slice(*part)], strict=True))
+        None if part is None else list(zip(names[slice(*part)], values[slice(*part)], strict=True))
         for part in list_slices(column)
     ]
 

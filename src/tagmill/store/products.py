@@ -85,7 +85,10 @@ class Products:
         return total
 
     def get(self, product_id: str) -> dict[str, Any] | None:
-        """A product with `gone`, `first_seen` and `updated`; None if there is none of that id."""
+        """A product with `gone`, `first_seen` and `updated`; None if there is none of that id.
+
+        `attributes` are pairs [name, value]: a name may occur again.
+        """
         wanted = (*PRODUCT_COLUMNS, products.c.gone, products.c.first_seen, products.c.updated)
         with self._database.read() as connection:
             row = connection.execute(

@@ -47,7 +47,7 @@ products = sa.Table(
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("description", sa.Text),
     sa.Column("category", sa.Text),
-    sa.Column("attributes", _Json),  # {name: value}
+    sa.Column("attributes", _Json),  # [[name, value], …]: a name may occur again
     sa.Column("image", sa.Text),
     sa.Column("language", sa.Text),
     sa.Column("tags", _Json),  # what a person gave, ["facet:name"]; null: nobody judged it

@@ -114,16 +114,49 @@ def _build_index(
     features, tags, weights = (
         np.concatenate(arrays) for arrays in zip(*parts or [empty], strict=True)
     )
-    order = np.lexsort((-np.abs(weights), features))
-    features, tags, weights = features[order], tags[order], weights[order]
-    firsts = np.flatnonzero(np.r_[True, np.diff(features) != 0]) if len(features) else features
-    lengths = np.diff(np.r_[firsts, len(features)])
-    place = np.arange(len(features)) - np.repeat(firsts, lengths)
-    keep = place < _POSTINGS_PER_FEATURE
-    features, tags, weights = features[keep], tags[keep], weights[keep]
-    order = np.lexsort((tags, features))
-    indptr = np.searchsorted(features, np.arange((1 << FEATURE_BITS) + 1)).astype(np.int64)
-    return LinearModel(indptr, tags[order], weights[order], bias)
+    indptr, tags, weights = _index_postings(
+        features, tags, weights, 1 << FEATURE_BITS, _POSTINGS_PER_FEATURE
+    )
+    return LinearModel(indptr, tags, weights, bias)
+
+
+@numba.njit(nogil=True, cache=True)
+def _index_postings(features, tags, weights, n_features, limit):  # type: ignore[no-untyped-def]
+    """Counting sort by feature; of each feature the `limit` largest |weight|, in their order."""
+    starts = np.zeros(n_features + 1, np.int64)
+    for feature in features:
+        starts[feature + 1] += 1
+    for feature in range(n_features):
+        starts[feature + 1] += starts[feature]
+    cursor = starts[:-1].copy()
+    order = np.empty(len(features), np.int64)
+    for i in range(len(features)):
+        order[cursor[features[i]]] = i
+        cursor[features[i]] += 1
+    indptr = np.zeros(n_features + 1, np.int64)
+    out_tags = np.empty(len(features), np.int32)
+    out_weights = np.empty(len(features), np.float32)
+    used = 0
+    for feature in range(n_features):
+        own = order[starts[feature] : starts[feature + 1]]
+        cut, ties = np.float32(0), len(own)
+        if len(own) > limit:
+            size = np.abs(weights[own])
+            cut = np.partition(size, len(own) - limit)[len(own) - limit]
+            ties = limit - (size > cut).sum()  # of equal weights at the cut the first stay
+        for i in own:
+            magnitude = abs(weights[i])
+            if magnitude < cut:
+                continue
+            if magnitude == cut:
+                if ties <= 0:
+                    continue
+                ties -= 1
+            out_tags[used] = tags[i]
+            out_weights[used] = weights[i]
+            used += 1
+        indptr[feature + 1] = used
+    return indptr, out_tags[:used].copy(), out_weights[:used].copy()
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
