@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import typer
+from typer.testing import CliRunner
+
+from tagmill.cli import app
 
 PAGE = Path(__file__).parent / "cli.md"
 
 
 def help_pages() -> str:
     """All help pages as Markdown, in the order of the tree of commands."""
-    os.environ.update({"COLUMNS": "92", "TERM": "dumb", "NO_COLOR": "1"})
-    from tagmill.cli import app
-
     lines = ["# Commands", "", "Written by `make docs` from the commands themselves.", ""]
-    _write(typer.main.get_command(app), ["tagmill"], None, lines)
+    for path in _paths(typer.main.get_command(app), []):
+        environment = {"COLUMNS": "92", "TERM": "dumb", "NO_COLOR": "1", "LANG": "en"}
+        output = (
+            CliRunner().invoke(app, [*path, "--help"], prog_name="tagmill", env=environment).output
+        )
+        page = "\n".join(line.rstrip() for line in output.splitlines()).strip("\n")
+        lines += [f"## {' '.join(['tagmill', *path])}", "", "```text", page, "```", ""]
     return "\n".join(lines)
 
 
-def _write(
-    command: click.Command, path: list[str], parent: click.Context | None, lines: list[str]
-) -> None:
-    context = click.Context(command, info_name=path[-1], parent=parent, terminal_width=92)
-    page = "\n".join(line.rstrip() for line in command.get_help(context).splitlines()).strip()
-    lines += [f"## {' '.join(path)}", "", "```text", page, "```", ""]
-    for name in getattr(command, "commands", {}):
-        _write(command.commands[name], [*path, name], context, lines)
+def _paths(command: click.Command, path: list[str]) -> Iterator[list[str]]:
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _paths(inner, [*path, name])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ app = typer.Typer(
     "evidence.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -32,7 +32,10 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Same data and seed, same model.")] = 0,
     merge_variants: Annotated[
-        bool, typer.Option(help="With --from: spellings of one normal form are one tag.")
+        bool,
+        typer.Option(
+            "--merge-variants", help="With --from: spellings of one normal form are one tag."
+        ),
     ] = False,
     tagger: Annotated[
         list[str] | None, typer.Option(help="A further source for the fusion, by name; repeatable.")

@@ -36,7 +36,7 @@ def init(
     database_url: Annotated[
         str, typer.Option(help="SQLAlchemy URL of the workspace's own database.")
     ] = "sqlite:///tagmill.db",
-    empty: Annotated[bool, typer.Option(help="Leave the starter library out.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Leave the starter library out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: settings, a database, the starter library."""
