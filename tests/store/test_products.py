@@ -71,11 +71,8 @@ def test_of_equal_ids_in_a_batch_the_last_counts(store: Store) -> None:
 
 
 def test_an_attribute_may_have_several_values(store: Store) -> None:
-    row = {
-        "id": "p1",
-        "title": "t",
-        "attributes": [("材质", "棉"), ("材质", "涤纶"), ("产地", None)],
-    }
+    pairs = [("材质", "棉"), ("材质", "涤纶"), ("产地", None)]
+    row = {"id": "p1", "title": "t", "attributes": pairs}
     batch = pa.RecordBatch.from_pylist([row], schema=PRODUCT_SCHEMA)
     store.products.upsert(batch)
     (read,) = store.products.batches()

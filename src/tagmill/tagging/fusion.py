@@ -30,6 +30,7 @@ __all__ = [
     "fit_trees",
 ]
 
+_THREADED_PAIRS = 100_000
 _LEAF_PAIRS = 20  # a leaf of a tree holds at least so many
 
 FEATURES: tuple[str, ...] = (
@@ -256,6 +257,7 @@ def fit_trees(
         none, flags = np.zeros(0, np.int32), np.zeros(0, np.bool_)
         return Trees(none, none, np.zeros(0), flags, none, none, np.zeros(0), constant)
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(
         max_iter=100,
@@ -266,7 +268,10 @@ def fit_trees(
         early_stopping=False,
         random_state=seed,
     )
-    model.fit(features, outcomes)
+    # On few pairs threads only wait for one another, spinning, and starve what else runs.
+    threads = 1 if len(features) < _THREADED_PAIRS else None
+    with threadpool_limits(threads, user_api="openmp"):
+        model.fit(features, outcomes)
     nodes = [predictors[0].nodes for predictors in model._predictors]
     starts = np.concatenate([[0], np.cumsum([len(tree) for tree in nodes])])
     joined = np.concatenate(nodes)

@@ -7,7 +7,10 @@ the other on every core. The result is kept as an inverted index from feature to
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -24,7 +27,7 @@ _RELATIVE_CUT = 0.01
 _POSTINGS_PER_FEATURE = 64
 # Weights kept per tag before that, and tags trained between two such selections.
 _WEIGHTS_PER_TAG = 16_384
-_BLOCK = 32
+_BLOCK = 16
 _TOLERANCE = 0.1  # largest violated gradient at which training ends, liblinear's default
 
 
@@ -91,17 +94,23 @@ def train_linear(
     if not len(feature_ids):  # products without any text: nothing to learn from
         return _build_index([], bias)
     parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
-    for start in range(0, len(trained), _BLOCK):
-        block = trained[start : start + _BLOCK]
-        kept, weights, sizes, biases = _train_block(
-            rows.indptr, compact, rows.values, len(feature_ids),
-            judged.indptr.astype(np.int64), judged.indices.astype(np.int64), judged.data,
-            labels.complete, block, regularisation, epochs, seed,
+    tag_indptr, tag_rows = judged.indptr.astype(np.int64), judged.indices.astype(np.int64)
+
+    def train_block(block: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], ...]:
+        arrays: tuple[npt.NDArray[Any], ...] = _train_block(
+            rows.indptr, compact, rows.values, len(feature_ids), tag_indptr, tag_rows,
+            judged.data, labels.complete, block, regularisation, epochs, seed,
         )  # fmt: skip
-        bias[block] = biases
-        filled = np.arange(kept.shape[1]) < sizes[:, None]
-        features = feature_ids[kept[filled]].astype(np.int32)
-        parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
+        return arrays
+
+    # Threads over a kernel without the GIL: an idle one sleeps, where OpenMP's would spin.
+    blocks = [trained[start : start + _BLOCK] for start in range(0, len(trained), _BLOCK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for block, arrays in zip(blocks, pool.map(train_block, blocks), strict=True):
+            kept, weights, sizes, bias[block] = arrays
+            filled = np.arange(kept.shape[1]) < sizes[:, None]
+            features = feature_ids[kept[filled]].astype(np.int32)
+            parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
     return _build_index(parts, bias)
 
 
@@ -159,17 +168,17 @@ def _index_postings(features, tags, weights, n_features, limit):  # type: ignore
     return indptr, out_tags[:used].copy(), out_weights[:used].copy()
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@numba.njit(nogil=True, cache=True)
 def _train_block(  # type: ignore[no-untyped-def]
     indptr, indices, values, n_features, tag_indptr, tag_rows, tag_signs, complete, block,
     regularisation, epochs, seed,
 ):  # fmt: skip
-    """Train the tags of a block, one a core; their largest weights, how many, and the biases."""
+    """Train the tags of a block; their largest weights, how many, and the biases."""
     kept = np.zeros((len(block), _WEIGHTS_PER_TAG), np.int32)
     out = np.zeros((len(block), _WEIGHTS_PER_TAG), np.float32)
     sizes = np.zeros(len(block), np.int64)
     biases = np.zeros(len(block), np.float32)
-    for k in numba.prange(len(block)):
+    for k in range(len(block)):
         tag = block[k]
         weights, bias = _train_one(
             indptr, indices, values, n_features, complete,
