@@ -88,7 +88,8 @@ def test_all_lists_what_the_module_binds(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom):
             bound |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Assign):
-            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            names = (name for target in node.targets for name in ast.walk(target))
+            targets = {name.id for name in names if isinstance(name, ast.Name)}
             bound |= targets
             if "__all__" in targets:
                 listed = ast.literal_eval(node.value)

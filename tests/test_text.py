@@ -75,3 +75,10 @@ def test_html_becomes_readable_text() -> None:
     markup = "<p>Soft&nbsp;<b>cot</b>ton</p><script>x()</script><ul><li>a<li>b</ul><!-- c -->"
     assert plain_text(markup) == "Soft cotton\na\nb"
     assert plain_text("3 < 5 & 6 > 2") == "3 < 5 & 6 > 2"
+    assert plain_text("a<style>b</STYLE>c<!-- <script> -->d") == "a c d"
+    assert plain_text("a<script>b").startswith("a")
+
+
+def test_hostile_html_takes_no_longer_than_its_length() -> None:
+    assert plain_text("<script>" * 200_000) == ""
+    assert plain_text("<!--" * 200_000 + "x") == "<!--" * 200_000 + "x"

@@ -16,7 +16,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from tagmill.records import LANES
 from tagmill.store import Run, Store
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import Selection
+from tagmill.tagging.output import Selection, check_precision
 
 __all__ = [
     "ExportReport",
@@ -119,6 +119,7 @@ def tag_workspace(
     selection; those a person has tagged only with `labelled`. A run that was killed is taken up
     where its last stored chunk ended. Without anything to do there is no run.
     """
+    selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
     signature = run_signature(model, selection)
     which = None if labelled else False
     summary = TagSummary()
@@ -194,6 +195,7 @@ def evaluate_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> dict[str, Any]:
     """Measure what training on the workspace gives: train on four fifths, measure on the rest."""
+    check_precision(precision)
 
     def half(held_out: bool) -> Iterator[pa.RecordBatch]:
         for batch in store.products.batches(labelled=True):

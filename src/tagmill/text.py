@@ -279,15 +279,35 @@ _MARKUP = re.compile(r"<[a-zA-Z/!][^<>]*>|&[#\w]+;")
 _BLOCK = re.compile(
     r"</?(?:p|div|br|li|ul|ol|tr|td|th|table|h[1-6]|section|article)\b[^<>]*>", re.I
 )
-_UNSEEN = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.I | re.S)
+_UNSEEN = re.compile(r"<!--|<(?:script|style)\b", re.I)
+_UNSEEN_ENDS = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}
 
 
 def plain_text(text: str) -> str:
     """HTML as readable text: tags out, entities decoded, blocks on their own line."""
     if not _MARKUP.search(text):
         return text.strip()
-    text = _UNSEEN.sub(" ", text)
+    text = _without_unseen(text)
     text = _BLOCK.sub("\n", text)
     text = html.unescape(re.sub(r"<[a-zA-Z/!][^<>]*>", "", text)).replace("\xa0", " ")
     lines = (re.sub(r"[ \t\r\f\v]+", " ", line).strip() for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+def _without_unseen(text: str) -> str:
+    """Without comments, scripts and styles; in time linear in the text, whatever it holds."""
+    lowered = text.lower() if len(text.lower()) == len(text) else text
+    pieces: list[str] = []
+    position = 0
+    unclosed: set[str] = set()
+    for match in _UNSEEN.finditer(text):
+        end_mark = _UNSEEN_ENDS[match.group().lower()]
+        if match.start() < position or end_mark in unclosed:
+            continue
+        end = lowered.find(end_mark, match.end())
+        if end < 0:
+            unclosed.add(end_mark)
+            continue
+        pieces.append(text[position : match.start()])
+        position = end + len(end_mark)
+    return " ".join([*pieces, text[position:]])

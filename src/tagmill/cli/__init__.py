@@ -27,3 +27,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of stdout has seen enough
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a full disk, a folder that is none or may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"tagmill: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)

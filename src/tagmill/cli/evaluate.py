@@ -42,6 +42,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on products whose tags are known, beside the lexicon alone."""
+    if html is not None and not html.parent.is_dir():
+        raise SettingsError(f"Cannot write '{html}': there is no folder {html.parent}")
     if source is not None:
         from tagmill.learning import evaluate as measure
         from tagmill.tagging.folder import load_model, starter_model

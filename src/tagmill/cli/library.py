@@ -54,12 +54,8 @@ def list_(
         counts = store.assignments.tag_counts()
     chosen = list(library.tags.values())
     if facet is not None:
-        known = library.facet_named(facet)
-        if known is None:
-            raise LibraryError(
-                f"Unknown facet '{facet}'. Known: {', '.join(library.facets) or 'none'}"
-            )
-        chosen = [tag for tag in chosen if tag.facet == known.key]
+        key = facet_key(library, facet)
+        chosen = [tag for tag in chosen if tag.facet == key]
     if search:
         form = normal_form(search)
         chosen = [
@@ -150,13 +146,26 @@ def retire(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = Fal
 def export(
     file: Annotated[Path, typer.Argument(help="CSV file to write.")],
     workspace: Workspace = Path("."),
+    as_json: AsJson = False,
 ) -> None:
     """Write the library as CSV; `library import` reads it back."""
     from tagmill.library import write_csv
 
     with open_workspace(workspace) as (_, store):
-        write_csv(file, _library(store))
+        library = _library(store)
+        write_csv(file, library)
+    if as_json:
+        print_json({"output": str(file), "tags": len(library.tags)})
+        return
     note(say("written", path=file))
+
+
+def facet_key(library: Library, text: str) -> str:
+    """The key of a facet named in any language; LibraryError lists the known ones."""
+    known = library.facet_named(text)
+    if known is None:
+        raise LibraryError(f"Unknown facet '{text}'. Known: {', '.join(library.facets) or 'none'}")
+    return known.key
 
 
 def _library(store: Store) -> Library:

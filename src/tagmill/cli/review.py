@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tagmill.cli.library import facet_key
 from tagmill.cli.messages import say
 from tagmill.cli.tag import evidence_text
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
@@ -31,10 +32,8 @@ def list_(
     from tagmill.pipeline import load_library
 
     with open_workspace(workspace) as (settings, store):
-        known = load_library(store).facet_named(facet) if facet else None
-        queue = store.verdicts.queue(
-            limit, facet=known.key if known else facet, language=settings.tagging.language
-        )
+        key = facet_key(load_library(store), facet) if facet else None
+        queue = store.verdicts.queue(limit, facet=key, language=settings.tagging.language)
     if as_json:
         print_json(queue)
         return

@@ -69,10 +69,18 @@ def tag(
     are tagged, and the tags are stored as a run that can be undone.
     """
     chosen = _Options(top_k, lane, precision, language)
+    if source is not None and text is not None:
+        raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
         if model is not None or output is not None:
             raise SettingsError(
                 "--model and -o need a file to tag: tagmill tag products.csv --model DIR"
+            )
+        chosen.selection()  # a wrong value is named first
+        if lane != "review":
+            raise SettingsError(
+                f"--lane {lane} needs a file to tag: a workspace stores the lanes auto and review. "
+                "See: tagmill export --lane"
             )
         _tag_workspace(workspace, chosen, include_tagged, as_json)
         return
@@ -94,6 +102,8 @@ def tag(
     note(say("tagged", **vars(summary)))
     if output is not None:
         note(say("written", path=output))
+        if as_json:
+            print_json({"output": str(output), **vars(summary)})
     note_catalog(catalog)
 
 

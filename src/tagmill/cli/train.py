@@ -52,8 +52,9 @@ def train(
         )
     if source is not None and output is not None:
         from tagmill.learning import train as train_model
-        from tagmill.tagging.folder import save_model
+        from tagmill.tagging.folder import check_goal, save_model
 
+        check_goal(output)
         catalog = catalog_of(source, mapping, rejects=Path(f"{output}.rejects.jsonl"))
         with stages() as progress:
             model = train_model(

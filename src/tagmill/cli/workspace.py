@@ -71,8 +71,12 @@ def init(
 def backup(
     file: Annotated[Path, typer.Argument(help="The copy; it must not exist.")],
     workspace: Workspace = Path("."),
+    as_json: AsJson = False,
 ) -> None:
     """Copy the workspace's database to one file, also while others write to it."""
     with open_workspace(workspace) as (_, store):
         store.backup(file)
+    if as_json:
+        print_json({"backup": str(file), "bytes": file.stat().st_size})
+        return
     note(say("backed_up", path=file))

@@ -25,7 +25,7 @@ from tagmill.learning.metrics import (
 from tagmill.probability import FREQUENCY_BUCKETS, bucket_of
 from tagmill.records import parse_tag, tag_text
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import ScoredPairs
+from tagmill.tagging.output import ScoredPairs, check_precision
 
 __all__ = ["evaluate"]
 
@@ -41,8 +41,9 @@ def evaluate(
     Keys as in the design's measures; `per_facet` and `per_tag` break them down, `baseline` holds
     the lexicon's own. `coverage_at_095` is the share of gold tags in the lane auto promised 0.95,
     `achieved_precision_at_095` what precision that lane really had (None: it is empty).
-    Raises CatalogError where no product has tags.
+    Raises CatalogError where no product has tags, SettingsError for an impossible `precision`.
     """
+    check_precision(precision)
     judged_batches = [
         chosen
         for batch in products

@@ -122,7 +122,11 @@ def write_csv(path: Path, library: Library) -> None:
     ]
     with_tags = {tag.facet for tag in library.tags.values()}
     unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    try:
+        opened = unfinished.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise LibraryError(f"Cannot write '{path}': {error.strerror}") from error
+    with opened as file:
         writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         for tag in library.tags.values():

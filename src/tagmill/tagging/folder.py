@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tagmill.errors import NotTrained, TagmillError
+from tagmill.errors import NotTrained, TaggerError, TagmillError
 from tagmill.library.exchange import read_csv, write_csv
 from tagmill.library.starter import starter_library
 from tagmill.library.vocabulary import Library
@@ -27,7 +27,7 @@ from tagmill.tagging.fusion import FEATURES, TagStatistics, Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Model, Trained, facet_numbers
 
-__all__ = ["load_model", "save_model", "shipped_prior", "starter_model"]
+__all__ = ["check_goal", "load_model", "save_model", "shipped_prior", "starter_model"]
 
 _FORMAT = 1  # of the folder; another number is refused
 _CARD = "card.json"
@@ -46,13 +46,22 @@ def starter_model() -> Model:
     return Model(starter_library(), shipped_prior())
 
 
+def check_goal(folder: Path) -> None:
+    """TaggerError unless a model can be written to this folder; its parents are made."""
+    try:
+        if folder.exists() and not (folder / _CARD).is_file() and any(folder.iterdir()):
+            raise TaggerError(f"{folder} holds files that are no model. Name another folder")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)).rmdir()
+    except OSError as error:
+        raise TaggerError(f"Cannot write a model to {folder}: {error.strerror}") from error
+
+
 def save_model(model: Model, folder: Path) -> None:
-    """Write a trained model, replacing the one that stands there. Raises NotTrained."""
+    """Write a trained model, replacing the one that stands there. Raises TaggerError."""
     if model.trained is None:
         raise NotTrained("An untrained model has nothing to save. Make one with: tagmill train")
-    if folder.exists() and not (folder / _CARD).is_file() and any(folder.iterdir()):
-        raise NotTrained(f"{folder} holds files that are no model. Name another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    check_goal(folder)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         temporary.chmod(0o755)

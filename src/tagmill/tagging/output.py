@@ -13,7 +13,7 @@ from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.hits import Hits
 
-__all__ = ["ScoredPairs", "Selection", "TagNames", "tagged_batch"]
+__all__ = ["ScoredPairs", "Selection", "TagNames", "check_precision", "tagged_batch"]
 
 _EVIDENCE_PER_TAG = 3
 
@@ -32,10 +32,15 @@ class Selection:
             raise SettingsError(f"top_k is {self.top_k}; it must be at least 1")
         if self.lane not in ("auto", "review", "all"):
             raise SettingsError(f"Unknown lane '{self.lane}'. Known: auto, review, all")
-        if not 0.5 < self.precision < 1:
-            raise SettingsError(
-                f"precision is {self.precision}; it must lie between 0.5 and 1, such as 0.95"
-            )
+        check_precision(self.precision)
+
+
+def check_precision(precision: float) -> None:
+    """SettingsError unless the lane auto can promise this precision."""
+    if not 0.5 < precision < 1:
+        raise SettingsError(
+            f"precision is {precision}; it must lie between 0.5 and 1, such as 0.95"
+        )
 
 
 @dataclass(frozen=True)

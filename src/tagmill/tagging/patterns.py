@@ -226,7 +226,10 @@ class Patterns:
         free &= (headed < 0) | (names.ends == _at(phrases.ends, headed))
         kept = own & free & (cover < 0)
         longer = np.flatnonzero(own)
-        for i in np.flatnonzero(free & (cover >= 0)):
+        # Also the end of a name that begins earlier is no name of its own: imitation silk|scarf.
+        reach = np.concatenate(([0], np.maximum.accumulate(names.ends[own])))
+        before = np.searchsorted(names.starts[own], names.starts, side="left")
+        for i in np.flatnonzero(free & (cover >= 0) & (reach[before] < names.ends)):
             outer = longer[cover[i]]
             kinds = int(self._kinds[names.patterns[outer]])
             kept[i] = (
