@@ -9,7 +9,7 @@ demo: $(STAMP)  ## tag the sample catalogue from a database, end to end
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## the tests that run by default
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

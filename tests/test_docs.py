@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tagmill.library import starter_library
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -47,3 +49,13 @@ def test_commands_in_the_docs_exist(page: str) -> None:
         assert path in helps, f"{page}: no such command: {line.strip()}"
         for option in re.findall(r"(?<=\s)(--?[a-z][\w-]*)", line.split("#")[0]):
             assert re.search(rf"{re.escape(option)}\b", helps[path]), f"{page}: {line.strip()}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_size_of_the_starter_library_is_as_stated(page: str) -> None:
+    library = starter_library()
+    text = (ROOT / page).read_text(encoding="utf-8")
+    stated = re.search(r"([\d,]+)(?: tags, | 个标签、)(\d+)", text)
+    assert stated is not None
+    assert int(stated[1].replace(",", "")) == len(library.tags)
+    assert int(stated[2]) == len(library.facets)

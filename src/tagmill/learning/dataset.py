@@ -29,6 +29,7 @@ class Dataset:
     tag_ids: npt.NDArray[np.object_]  # (m,) active tags, in the library's order
     labels: LabelMatrix
     unknown_tags: Counter[str]  # written tags the library does not have, with their counts
+    is_open: bool  # the library is only what these products' tags name
 
     def __len__(self) -> int:
         return self.labels.values.shape[0]
@@ -48,7 +49,7 @@ def load_dataset(
     tags name: verbatim, or one tag for all spellings of a normal form. Raises NotTrained where
     no product is judged.
     """
-    verdicts = verdicts or {}
+    verdicts, is_open = verdicts or {}, library is None
     judged = [chosen for batch in batches if (chosen := _judged(batch, verdicts)).num_rows]
     if library is None:
         written = (text for b in judged for text in b.column("tags").flatten().to_pylist())
@@ -63,7 +64,7 @@ def load_dataset(
     complete = np.concatenate([np.asarray(b.column("tags").is_valid()) for b in judged])
     if verdicts:
         values = _lay_over(values, judged, tag_ids, verdicts)
-    return Dataset(judged, library, tag_ids, LabelMatrix(values, complete), unknown)
+    return Dataset(judged, library, tag_ids, LabelMatrix(values, complete), unknown, is_open)
 
 
 def _judged(batch: pa.RecordBatch, verdicts: Verdicts) -> pa.RecordBatch:

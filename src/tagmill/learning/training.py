@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +81,7 @@ def train(
     others = [make_tagger(name, dataset.library) for name in taggers]
     evidence = _Evidence.gather(dataset, others)
     folds = _split(len(dataset), seed)
-    pairs = _cross_fit_pairs(evidence, dataset.labels, folds, seed, progress)
+    pairs = _cross_fit_pairs(dataset, evidence, folds, seed, progress)
     held_out_odds = _cross_fit_trees(pairs, seed)
     counts = pairs.counts
     held_out = _held_out(pairs, held_out_odds, counts, dataset)
@@ -116,10 +116,7 @@ class _Evidence:
 
     @staticmethod
     def gather(dataset: Dataset, others: Sequence[Tagger]) -> _Evidence:
-        lexicon = LexiconTagger(dataset.library)
-        hits = Hits.concatenate(
-            [(lexicon.find(batch), batch.num_rows) for batch in dataset.batches]
-        )
+        hits = _find_hits(dataset, np.ones(len(dataset.tag_ids), np.bool_))
         facets = facet_numbers(dataset.library, dataset.tag_ids)
         scores = [
             sparse.csr_array(
@@ -152,8 +149,8 @@ def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
 
 
 def _cross_fit_pairs(
+    dataset: Dataset,
     evidence: _Evidence,
-    labels: LabelMatrix,
     folds: npt.NDArray[np.int8],
     seed: int,
     progress: Progress,
@@ -168,27 +165,32 @@ def _cross_fit_pairs(
         progress("cross-fitting", fold, count)
         outside = np.flatnonzero(folds != fold)
         inside = np.flatnonzero((folds == fold) & sampled)
-        parts.append(_pairs_of_fold(evidence, labels, outside, inside, fold, seed))
+        parts.append(_pairs_of_fold(dataset, evidence, outside, inside, fold, seed))
     progress("cross-fitting", count, count)
     return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _pairs_of_fold(
+    dataset: Dataset,
     evidence: _Evidence,
-    labels: LabelMatrix,
     outside: npt.NDArray[np.int64],
     inside: npt.NDArray[np.int64],
     fold: int,
     seed: int,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """The arrays of `_Pairs` for the products `inside`, from a model of those `outside`."""
-    known, seen, new = labels.subset(outside), evidence.take(outside), evidence.take(inside)
+    known = dataset.labels.subset(outside)
+    if dataset.is_open:
+        # A name only the held-out products use would hide a shorter one that stands inside it,
+        # as it never does for a new product: find the names the other folds know.
+        evidence = replace(evidence, hits=_find_hits(dataset, known.counts() > 0))
+    seen, new = evidence.take(outside), evidence.take(inside)
     idf = fit_idf(seen.counts)
     linear = train_linear(idf.apply(seen.counts), known, seed=seed)
     margins = linear.scores(idf.apply(new.counts), CANDIDATES)
     statistics = _statistics(seen, known)
     candidates = build_candidates(margins, new.hits, statistics, new.others)
-    outcome = _outcomes(candidates, labels.subset(inside))
+    outcome = _outcomes(candidates, dataset.labels.subset(inside))
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
     keep = (outcome != 0) & (statistics.counts[candidates.tags] > 0)
     rows, tags = candidates.rows[keep], candidates.tags[keep]
@@ -200,6 +202,16 @@ def _pairs_of_fold(
         statistics.counts[tags],
         np.full(len(tags), fold, np.int8),
     )
+
+
+def _find_hits(dataset: Dataset, known: npt.NDArray[np.bool_]) -> Hits:
+    """Where names of the `known` tags (m,) stand in the products."""
+    tags = [dataset.library.tags[tag_id] for tag_id in dataset.tag_ids[known]]
+    facets = dataset.library.facets.values()
+    lexicon = LexiconTagger(Library(tags, facets, verbatim=dataset.library.verbatim))
+    hits = Hits.concatenate([(lexicon.find(b), b.num_rows) for b in dataset.batches])
+    numbers = np.flatnonzero(known).astype(np.int32)
+    return replace(hits, tags=numbers[hits.tags], tag_ids=dataset.tag_ids)
 
 
 def _outcomes(candidates: Candidates, labels: LabelMatrix) -> npt.NDArray[np.int8]:
