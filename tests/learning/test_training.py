@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tagmill.errors import NotTrained
+from tagmill.errors import NotTrained, TaggerError
 from tagmill.learning.training import train
 from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA, TAGGED_SCHEMA, tag_id
@@ -129,7 +129,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
 def test_saving_never_replaces_what_is_not_a_model(model: Model, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("keep me")
-    with pytest.raises(NotTrained, match="no model"):
+    with pytest.raises(TaggerError, match="no model"):
         save_model(model, tmp_path / "letters")
     assert (tmp_path / "letters" / "letter.txt").read_text() == "keep me"
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tagmill.catalog.rows import Chunk
 from tagmill.errors import CatalogError, MissingExtra
 
-__all__ = ["DatabaseSource", "open_database"]
+__all__ = ["DatabaseSource", "connect_to", "one_error", "open_database"]
 
 # The driver we install; without a name SQLAlchemy may choose another.
 _POSTGRES_DRIVER = "postgresql+psycopg"
@@ -24,19 +24,8 @@ def open_database(url: str, table: str | None, query: str | None) -> DatabaseSou
     Raises CatalogError where it cannot be reached or has no such table, MissingExtra without the
     PostgreSQL driver.
     """
-    try:
-        address = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        # Neither here nor as the cause is the URL quoted: it may hold a password.
-        raise CatalogError(
-            "The database URL cannot be read. Write sqlite:///shop.db or "
-            "postgresql://user:password@host/database, with %-escapes in the password"
-        ) from None
-    if address.drivername in ("postgres", "postgresql"):
-        address = address.set(drivername=_POSTGRES_DRIVER)
-    name = _without_secrets(address)
-    _check_sqlite_file(address, name)
-    engine = _engine(address, name)
+    engine, name = connect_to(url)
+    _check_sqlite_file(engine.url, name)
     with _reading(engine, name) as connection:
         if (table is None) == (query is None):
             raise CatalogError(
@@ -48,6 +37,22 @@ def open_database(url: str, table: str | None, query: str | None) -> DatabaseSou
             selected = _reflect(connection, table, name)
             return DatabaseSource(engine, name, selected, list(selected.columns.keys()))
         return DatabaseSource(engine, name, str(query), _columns_of(connection, str(query), name))
+
+
+def connect_to(url: str) -> tuple[sa.Engine, str]:
+    """An engine for a URL of the user's, and the URL as messages may show it."""
+    try:
+        address = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # Neither here nor as the cause is the URL quoted: it may hold a password.
+        raise CatalogError(
+            "The database URL cannot be read. Write sqlite:///shop.db or "
+            "postgresql://user:password@host/database, with %-escapes in the password"
+        ) from None
+    if address.drivername in ("postgres", "postgresql"):
+        address = address.set(drivername=_POSTGRES_DRIVER)
+    name = _without_secrets(address)
+    return _engine(address, name), name
 
 
 class DatabaseSource:
@@ -159,15 +164,20 @@ def _tables(connection: sa.Connection) -> str:
 
 @contextmanager
 def _reading(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
-    """A connection that can only read; what goes wrong with it is one CatalogError."""
+    """A connection that can only read."""
+    with one_error(f"Cannot read {name}"), engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        elif engine.dialect.name == "postgresql":
+            connection.execution_options(postgresql_readonly=True)
+        yield connection
+
+
+@contextmanager
+def one_error(what: str) -> Iterator[None]:
+    """What goes wrong with the database inside is one CatalogError: `what`, and the reason."""
     try:
-        with engine.connect() as connection:
-            if engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA query_only = ON")
-            elif engine.dialect.name == "postgresql":
-                connection.execution_options(postgresql_readonly=True)
-            yield connection
+        yield
     except sa.exc.SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
-        reason = " ".join(str(cause).split())
-        raise CatalogError(f"Cannot read {name}: {reason}", file=name) from error
+        raise CatalogError(f"{what}: {' '.join(str(cause).split())}") from error

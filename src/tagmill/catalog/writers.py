@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -171,6 +172,8 @@ class SqlWriter:
     def __init__(self, url: str, table: str) -> None:
         import sqlalchemy as sa
 
+        from tagmill.catalog.database import connect_to, one_error
+
         self._table = sa.Table(
             table,
             sa.MetaData(),
@@ -184,18 +187,16 @@ class SqlWriter:
             sa.Column("origin", sa.String(64), nullable=False),
             sa.Column("evidence", sa.JSON),
         )
-        try:
-            self._engine = sa.create_engine(url)
+        self._engine, name = connect_to(url)
+        self._one_error = partial(one_error, f"Cannot write to {name}")
+        with self._one_error():
             self._table.create(self._engine, checkfirst=True)
             present = {c["name"] for c in sa.inspect(self._engine).get_columns(table)}
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise CatalogError(f"Cannot write to {_without_password(url)}: {reason}") from error
         missing = [column.name for column in self._table.columns if column.name not in present]
         if missing:
             raise CatalogError(
-                f"The table '{table}' has no column {', '.join(missing)}. Name another with "
-                "--table; it is made if missing"
+                f"The table '{table}' of {name} has no column {', '.join(missing)}. Name another "
+                "with --table; it is made if missing"
             )
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
@@ -211,7 +212,7 @@ class SqlWriter:
             for tag in line["tags"]
         ]
         ids = [line["id"] for line in lines]
-        with self._engine.begin() as connection:
+        with self._one_error(), self._engine.begin() as connection:
             for start in range(0, len(ids), 500):  # databases limit the values of one statement
                 chosen = self._table.c.product_id.in_(ids[start : start + 500])
                 connection.execute(self._table.delete().where(chosen))
@@ -221,12 +222,3 @@ class SqlWriter:
     def close(self) -> None:
         """Give up the connections."""
         self._engine.dispose()
-
-
-def _without_password(url: str) -> str:
-    import sqlalchemy as sa
-
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "that URL"

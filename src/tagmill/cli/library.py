@@ -175,7 +175,7 @@ def _library(store: Store) -> Library:
 
 
 def _save(store: Store, library: Library, changed: list[Tag], *, kind: str, why: str) -> int:
-    facets = [library.facets[key] for key in dict.fromkeys(tag.facet for tag in changed)]
+    facets = list(library.facets.values())  # a file may also name facets without tags
     return store.library.save(changed, facets, kind=kind, who=getpass.getuser(), why=why)
 
 
