@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import tagmill as tagmill_package
 from tagmill.cli import main
 from tagmill.settings import interface_language
 
@@ -89,8 +90,14 @@ def start_process(*arguments: object, cwd: Path) -> subprocess.Popen[bytes]:
 
 
 def process_environment() -> dict[str, str]:
-    """This environment with English messages in UTF-8."""
-    return {**os.environ, "TAGMILL_LANG": "en", "PYTHONIOENCODING": "utf-8"}
+    """This environment with this tagmill, and English messages in UTF-8."""
+    paths = [str(Path(tagmill_package.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "TAGMILL_LANG": "en",
+        "PYTHONIOENCODING": "utf-8",
+    }
 
 
 @contextlib.contextmanager

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import tagmill
-
-CATALOGUE = Path(__file__).parents[2] / "examples" / "catalogue.jsonl"
+from tests.cli.samples import CATALOGUE
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +39,3 @@ def workspace(tmp_path: Path) -> Path:
     """A new workspace with the starter library and no products."""
     tagmill("init", tmp_path / "new")
     return tmp_path / "new"
-
-
-@pytest.fixture
-def write_lines(tmp_path: Path) -> Callable[[str, Iterable[Mapping[str, object]]], Path]:
-    """Writes a JSON Lines file."""
-
-    def write(name: str, rows: Iterable[Mapping[str, object]]) -> Path:
-        path = tmp_path / name
-        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return path
-
-    return write

@@ -86,8 +86,8 @@ def tag(
         return
     from tagmill.tagging.folder import load_model, starter_model
 
-    used = load_model(model) if model is not None else starter_model()
     selection = chosen.selection()
+    used = load_model(model) if model is not None else starter_model()
     if text is not None:
         lines = used.tag(
             [{"id": "text", "title": text}],

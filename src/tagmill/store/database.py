@@ -59,15 +59,16 @@ class Store:
             raise StoreError(f"{path} is there already. Name a file that does not exist")
         temporary = path.with_name(f".{path.name}-unfinished")
         try:
-            with database.read() as connection:
-                source = connection.connection.driver_connection
-                assert isinstance(source, sqlite3.Connection)
-                _copy(source, temporary)
-            temporary.replace(path)
+            try:
+                with database.read() as connection:
+                    source = connection.connection.driver_connection
+                    assert isinstance(source, sqlite3.Connection)
+                    _copy(source, temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)  # where the goal is below a file, an error too
         except OSError as error:
             raise StoreError(f"Cannot write '{path}': {error.strerror}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give up the connections."""

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.command import refusal, tagmill
+
+
+def test_list_and_show(shop: Path) -> None:
+    (run,) = tagmill("runs", "list", "-w", shop, "--json").json()
+    assert (run["id"], run["kind"], run["status"], run["model"]) == (1, "tag", "finished", "0001")
+    assert run["counts"]["products"] == 99
+    assert run["counts"]["tags"] == run["counts"]["auto"] + run["counts"]["review"]
+    assert run["library_version"] > 0
+    assert run["settings"] == {"top_k": 10, "precision": 0.95}
+    assert run["started"] <= run["finished"]
+    assert tagmill("runs", "show", 1, "-w", shop, "--json").json() == run
+    assert "finished" in tagmill("runs", "list", "-w", shop).out
+    assert "signature" in tagmill("runs", "show", 1, "-w", shop).out
+
+
+def test_undo_gives_back_what_was_before(own_shop: Path) -> None:
+    first = tagmill("products", "list", "--limit", 200, "-w", own_shop, "--json").json()
+    tagmill("tag", "--top-k", 2, "-w", own_shop)
+    second = tagmill("products", "list", "--limit", 200, "-w", own_shop, "--json").json()
+    assert max(len(line["tags"]) for line in second) == 2
+    message = refusal("runs", "undo", 1, "-w", own_shop)
+    assert "run 2 (99 products)" in message
+    assert "tagmill runs undo 2" in message
+    undone = tagmill("runs", "undo", 2, "-w", own_shop, "--json").json()
+    assert undone == {"run": 2, "products": 99}
+    assert tagmill("products", "list", "--limit", 200, "-w", own_shop, "--json").json() == first
+    assert "99 products" in tagmill("runs", "undo", 1, "-w", own_shop).out
+    assert tagmill("products", "list", "-w", own_shop, "--json").json() == []
+    statuses = [run["status"] for run in tagmill("runs", "list", "-w", own_shop, "--json").json()]
+    assert statuses == ["undone", "undone"]
+    assert tagmill("tag", "-w", own_shop, "--json").json()["products"] == 99
+
+
+def test_runs_that_cannot_be_undone(own_shop: Path) -> None:
+    assert "There is no run 99" in refusal("runs", "undo", 99, "-w", own_shop)
+    tagmill("runs", "undo", 1, "-w", own_shop)
+    assert "undone already" in refusal("runs", "undo", 1, "-w", own_shop)
+    assert "There is no run 99" in refusal("runs", "show", 99, "-w", own_shop)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from tests.cli.command import refusal, tagmill
+from tests.cli.samples import TELEVISION, write_lines
+
+
+def test_init_makes_a_workspace(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    made = tagmill("init", folder, "--json").json()
+    assert made == {"workspace": str(folder), "tags": made["tags"]}
+    assert made["tags"] >= 800
+    assert {path.name for path in folder.iterdir()} == {"tagmill.toml", "tagmill.db"}
+    settings = tomllib.loads((folder / "tagmill.toml").read_text(encoding="utf-8"))
+    assert settings["database"]["url"] == "sqlite:///tagmill.db"
+    assert settings["tagging"] == {"precision": 0.95, "top_k": 10, "language": "product"}
+
+
+def test_init_here_and_says_what_comes_next(tmp_path: Path) -> None:
+    done = tagmill("init", cwd=tmp_path)
+    assert "tagmill catalog import" in done.out
+    assert (tmp_path / "tagmill.toml").is_file()
+
+
+def test_init_without_the_starter_library(tmp_path: Path) -> None:
+    assert tagmill("init", tmp_path / "shop", "--empty", "--json").json()["tags"] == 0
+    assert tagmill("library", "list", "-w", tmp_path / "shop", "--json").json() == []
+
+
+def test_init_leaves_a_workspace_alone(workspace: Path) -> None:
+    before = (workspace / "tagmill.toml").read_bytes()
+    assert "is there already" in refusal("init", workspace)
+    assert (workspace / "tagmill.toml").read_bytes() == before
+
+
+def test_init_that_fails_leaves_no_workspace(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/shop"
+    assert "127.0.0.1:1" in refusal("init", tmp_path / "shop", "--database-url", url)
+    assert not (tmp_path / "shop" / "tagmill.toml").exists()
+
+
+def test_a_backup_is_a_whole_database(own_shop: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    done = tagmill("backup", copy, "-w", own_shop, "--json").json()
+    assert done == {"backup": str(copy), "bytes": copy.stat().st_size}
+    before = tagmill("products", "list", "--limit", 200, "-w", own_shop, "--json").json()
+    tagmill("runs", "undo", 1, "-w", own_shop)
+    assert tagmill("products", "list", "-w", own_shop, "--json").json() == []
+    for stale in own_shop.glob("tagmill.db*"):
+        stale.unlink()
+    copy.rename(own_shop / "tagmill.db")
+    assert tagmill("products", "list", "--limit", 200, "-w", own_shop, "--json").json() == before
+
+
+def test_a_backup_replaces_nothing(workspace: Path, tmp_path: Path) -> None:
+    there = write_lines(tmp_path / "there.db", [TELEVISION])
+    before = there.read_bytes()
+    assert "is there already" in refusal("backup", there, "-w", workspace)
+    assert there.read_bytes() == before
+    assert tagmill("backup", tmp_path / "new.db", "-w", workspace).out == ""
