@@ -181,6 +181,15 @@ def test_another_library_or_selection_tags_all_again(store: Store, tmp_path: Pat
     assert _tag(store, tmp_path, top_k=1)[0] is None
 
 
+def test_a_cut_off_run_of_another_model_is_given_up(store: Store, tmp_path: Path) -> None:
+    fill(store, "a")
+    cut_off = store.runs.start("tag", "of a model that is gone")
+    run, _ = _tag(store, tmp_path)
+    assert run is not None
+    assert run.id != cut_off.id
+    assert store.runs.get(cut_off.id).status == "failed"
+
+
 def test_what_a_person_tagged_waits_to_be_asked_for(store: Store, tmp_path: Path) -> None:
     fill(store, "a")
     store.products.upsert(product_batch(product("b", tags=["颜色:红色"]), product("c", tags=[])))

@@ -125,6 +125,9 @@ def tag_workspace(
     summary = TagSummary()
     if not store.products.pending_count(signature, labelled=which):
         return None, summary
+    for unfinished in store.runs.list("tag"):
+        if unfinished.status == "running" and unfinished.signature != signature:
+            store.runs.fail(unfinished)  # cut off, and nothing will take it up again
     run = store.runs.start(
         "tag",
         signature,

@@ -129,7 +129,7 @@ class _Options:
 
 
 def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_json: bool) -> None:
-    from tagmill.pipeline import current_model, tag_workspace
+    from tagmill.pipeline import current_model, run_signature, tag_workspace
 
     with open_workspace(workspace) as (settings, store):
         tagging = settings.tagging
@@ -137,7 +137,9 @@ def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_
             top_k=tagging.top_k, precision=tagging.precision, language=tagging.language
         )
         model = current_model(store, settings.models_dir)
-        total = store.products.count(labelled=None if include_tagged else False)
+        total = store.products.pending_count(
+            run_signature(model, selection), labelled=None if include_tagged else False
+        )
         with counting("tagging", total) as progress:
             run, summary = tag_workspace(
                 store, model, selection, labelled=include_tagged, progress=progress

@@ -96,7 +96,7 @@ def train(
         held_out=held_out,
     )
     progress("final model", 1, 1)
-    card = {**_card(dataset, seed), "taggers": list(taggers)}
+    card = _card(dataset, taggers, seed)
     return Model(dataset.library, shipped_prior(), trained, card, others)
 
 
@@ -258,7 +258,7 @@ def _held_out(
     return HeldOut(probability.astype(np.float32), pairs.right, pairs.tags, int(gold))
 
 
-def _card(dataset: Dataset, seed: int) -> dict[str, object]:
+def _card(dataset: Dataset, taggers: Sequence[str], seed: int) -> dict[str, object]:
     """What identifies the model: its data by hash, its library, its seed."""
     digest = hashlib.sha256()
     for batch in dataset.batches:
@@ -267,7 +267,7 @@ def _card(dataset: Dataset, seed: int) -> dict[str, object]:
     labels = dataset.labels.values
     digest.update(labels.indptr.tobytes() + labels.indices.tobytes() + labels.data.tobytes())
     data_sha256 = digest.hexdigest()
-    identity = [__version__, data_sha256, str(seed), *map(str, dataset.tag_ids)]
+    identity = [__version__, data_sha256, str(seed), *taggers, *map(str, dataset.tag_ids)]
     return {
         "products": len(dataset),
         "tags": len(dataset.tag_ids),
@@ -277,5 +277,6 @@ def _card(dataset: Dataset, seed: int) -> dict[str, object]:
         "library_version": dataset.library.version,
         "data_sha256": data_sha256,
         "seed": seed,
+        "taggers": list(taggers),
         "model_id": hashlib.sha256("|".join(identity).encode()).hexdigest()[:16],
     }
