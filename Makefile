@@ -3,16 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow check docs bench clean
+.PHONY: demo test check docs clean
 
 demo: $(STAMP)  ## tag the sample catalogue from a database, end to end
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## the tests that run by default
-	$(BIN)/python -m pytest -m "not slow"
-
-test-slow: $(STAMP)  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest
 
 check: $(STAMP)  ## what CI runs besides the tests: lint, types, layers, docs
 	$(BIN)/ruff check
