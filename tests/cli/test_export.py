@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tests.cli.command import refusal, tagmill
-from tests.cli.samples import read_lines
+from tests.cli.samples import catalogue_rows, read_lines, write_lines
 
 
 def _exported(workspace: Path, *options: object) -> list[dict[str, Any]]:
@@ -95,6 +95,23 @@ def test_a_table_beside_the_users_products(own_shop: Path, tmp_path: Path) -> No
     tagmill("runs", "undo", 1, "-w", own_shop)
     tagmill(*command, "--since", done["cursor"])
     assert _table(shop) == []
+
+
+def test_discontinued_products_leave_the_table(own_shop: Path, tmp_path: Path) -> None:
+    """Also with a full export, as people schedule it."""
+    out = tmp_path / "out.db"
+    command = ("export", "--to", f"sqlite:///{out}", "--table", "machine_tags", "-w", own_shop)
+    tagmill(*command)
+    assert "el-0166" in {row[0] for row in _table(out)}
+    rows = [row for row in catalogue_rows() if row["id"] != "el-0166"]
+    source = write_lines(tmp_path / "smaller.jsonl", rows)
+    tagmill("catalog", "sync", source, "-w", own_shop)
+    tagmill(*command)
+    left = {row[0] for row in _table(out)}
+    assert left
+    assert "el-0166" not in left
+    shown = tagmill("products", "show", "el-0166", "-w", own_shop).out
+    assert "Discontinued" in shown
 
 
 def test_a_table_of_another_form_is_left_alone(own_shop: Path, tmp_path: Path) -> None:

@@ -167,6 +167,17 @@ def test_too_little_to_learn_from_is_a_clear_error(
         train([_rows(*rows)])
 
 
+def test_verdicts_alone_are_refused(products: pa.RecordBatch) -> None:
+    """With nothing known to be wrong every tag would get every product."""
+    library = Library.from_written(["Kind:dress", "Kind:shirt"])
+    dress = library.resolve("Kind:dress").id
+    untagged = _rows(*[(f"dress {number}", None) for number in range(12)])
+    verdicts = {str(number): {dress: True} for number in range(12)}
+    with pytest.raises(NotTrained, match="Verdicts alone"):
+        train([untagged], library, verdicts=verdicts)
+    train([untagged, products], library, verdicts=verdicts)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -40,7 +40,8 @@ def export(
         goal = closing(SqlWriter(str(to), table)) if output is None else open_writer(output)
         with goal as writer:
             report = export_tags(
-                store, writer, since=since, lane=lane,
+                # Into a table also what is gone: its rows have to go too.
+                store, writer, since=since if to is None else since or 0, lane=lane,
                 language=settings.tagging.language, progress=progress,
             )  # fmt: skip
     if as_json:

@@ -34,6 +34,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "rejected": ("rejected", "未采用"),
     "prior": ("prior", "先验"),
     "no_tags": ("no tags", "无标签"),
+    "given_tags": ("Tags a person gave: {tags}", "人工标签：{tags}"),
+    "gone": ("Discontinued: no longer in the output.", "已下架，不再输出。"),
     "tagging": ("Tagging", "打标签"),
     "reading": ("Reading", "读取"),
     "exporting": ("Exporting", "导出"),

@@ -60,6 +60,10 @@ def show(
             typer.echo(f"{key:<12} {found[key]}")
     for name, value in found["attributes"] or ():
         typer.echo(f"{name:<12} {value}")
+    if found["tags"] is not None:
+        typer.echo(say("given_tags", tags=", ".join(found["tags"]) or "–"))
+    if found["gone"]:
+        typer.echo(say("gone"))
     print_table(
         [say("tag"), say("probability"), say("lane"), say("origin"), say("evidence")],
         [

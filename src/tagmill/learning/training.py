@@ -78,6 +78,13 @@ def train(
     dataset = load_dataset(products, library, merge_variants=merge_variants, verdicts=verdicts)
     if len(dataset) < 2:
         raise NotTrained("Only one product has tags; a model needs at least two. Tag some more")
+    if dataset.labels.complete.sum() < 2:
+        # Of a product that has only verdicts all other tags are unknown: nothing tells what is
+        # wrong, and every tag would look as likely as any other.
+        raise NotTrained(
+            "Verdicts alone are not enough to learn from: at least two products need all of "
+            "their tags. Give some rows a 'tags' column and import them"
+        )
     others = [make_tagger(name, dataset.library) for name in taggers]
     evidence = _Evidence.gather(dataset, others)
     folds = _split(len(dataset), seed)
