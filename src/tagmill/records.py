@@ -22,7 +22,6 @@ __all__ = [
     "LANES",
     "PRODUCT_SCHEMA",
     "TAGGED_SCHEMA",
-    "Evidence",
     "Facet",
     "Lane",
     "Scores",
@@ -86,16 +85,6 @@ TAGGED_SCHEMA = pa.schema(
         ),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A character span `[start, end)` of one field of a product; `text` is what stands there."""
-
-    field: str
-    start: int
-    end: int
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from tagmill import text as _text
 
-__all__ = ["FEATURE_BITS", "Idf", "Rows", "extract", "fit_idf"]
+__all__ = ["FEATURE_BITS", "Idf", "Rows", "count_rows", "extract", "fit_idf"]
 
 FEATURE_BITS = 20
 _MASK = np.uint64((1 << FEATURE_BITS) - 1)
