@@ -208,7 +208,8 @@ def _label(line: dict[str, Any]) -> str:
 def lane_text(tag: dict[str, Any]) -> str:
     """The lane, with `prior` where the probability is not fitted on labelled data."""
     lane = say(tag["lane"])
-    return f"{lane} ({say('prior')})" if tag["calibration"] == "prior" else lane
+    machine = tag.get("origin") != "person"  # a verdict needs no calibration
+    return f"{lane} ({say('prior')})" if machine and tag["calibration"] == "prior" else lane
 
 
 def evidence_text(evidence: list[dict[str, Any]] | None) -> str:
