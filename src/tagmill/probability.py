@@ -7,7 +7,6 @@ begin by Learn-then-Test (Angelopoulos et al. 2021) with a binomial tail bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +29,9 @@ Bools = npt.NDArray[np.bool_]
 FREQUENCY_BUCKETS: tuple[int, ...] = (0, 5, 20, 100)
 # What all pairs outside a bucket weigh together in its curve, in pairs of its own.
 _SHRINKAGE_PAIRS = 500.0
+# A lane's main sequence of tests begins where its pairs are expected to be wrong this share less
+# often than promised, and has this share of delta.
+_HEAD_START, _MAIN_SHARE = 0.4, 0.9
 
 
 @dataclass(frozen=True)
@@ -117,43 +119,56 @@ def lane_threshold(
     precision: float,
     *,
     delta: float = 0.1,
-    starts: Sequence[float] = (0.0, 0.25, 0.5, 0.75),
 ) -> float:
     """The probability from which accepted pairs hold `precision`; inf if none can be shown.
 
-    Learn-then-Test, fixed-sequence with several starts: thresholds are tested from strict to
-    lenient with a binomial tail bound, each chain at level delta / len(starts), and a chain ends
-    at its first failure; so precision holds with probability at least 1 - delta.
+    Learn-then-Test, fixed-sequence: thresholds are tested from strict to lenient with a binomial
+    tail bound, and a sequence ends at its first failure, so precision holds with probability at
+    least 1 - delta. Where to begin, which no outcome may decide, the probabilities say: at the
+    threshold whose pairs they expect to be a little better than promised. A second sequence, with
+    a small share of delta, begins at the strictest threshold that could be shown at all.
+    `probabilities` must come from a calibration that did not see these outcomes.
     """
-    from scipy.stats import binom
-
     order = np.argsort(-np.asarray(probabilities, np.float64), kind="stable")
     ordered = np.asarray(probabilities, np.float64)[order]
     wrong = np.cumsum(~np.asarray(outcomes, np.bool_)[order])
-    total = len(ordered)
-    level = delta / len(starts)
-    smallest = int(np.ceil(np.log(level) / np.log(precision)))  # shown by no error at all
-    if total < smallest:
-        return float("inf")
-    steps = max(2, int(np.log(total / smallest) / np.log(1.1)) + 2)
-    sizes = np.unique(np.geomspace(smallest, total, steps).astype(np.int64))
-    # Pairs of equal probability are accepted together.
-    ends = np.searchsorted(-ordered, -ordered[sizes - 1], side="right")
-    accepted = np.unique(ends)
-    tail = np.asarray(binom.cdf(wrong[accepted - 1], accepted, 1 - precision))
-    passes = tail <= level
-    best = -1
-    for start in starts:
-        index = int(start * len(accepted))
-        while index < len(accepted) and passes[index]:
-            best = max(best, index)
-            index += 1
-    if best < 0:
+    expected = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    wanted = precision + _HEAD_START * (1 - precision)
+    first = int(np.searchsorted(-expected, -wanted, side="right"))
+    level = delta * _MAIN_SHARE
+    accepted = _longest_passing(ordered, wrong, first, precision, level)
+    accepted = max(accepted, _longest_passing(ordered, wrong, 0, precision, delta - level))
+    if not accepted:
         return float("inf")
     # Midway to the next lower pair: any value between accepts the same held-out pairs.
-    end = int(accepted[best])
-    below = ordered[end] if end < total else 0.0
-    return float(ordered[end - 1] + below) / 2
+    below = ordered[accepted] if accepted < len(ordered) else 0.0
+    return float(ordered[accepted - 1] + below) / 2
+
+
+def _longest_passing(
+    ordered: Floats,
+    wrong: npt.NDArray[np.integer],
+    first: int,
+    precision: float,
+    level: float,
+) -> int:
+    """How many pairs the most lenient threshold of a sequence accepts before one fails; 0: none.
+
+    The sequence begins at `first` pairs and grows by a hundredth, pairs of equal probability
+    being accepted together.
+    """
+    from scipy.stats import binom
+
+    last_of_ties = np.flatnonzero(np.r_[np.diff(ordered) != 0, len(ordered) > 0]) + 1
+    smallest = int(np.ceil(np.log(level) / np.log(precision)))  # shown by no error at all
+    size, passed = max(first, smallest), 0
+    while passed < size <= len(ordered):
+        size = int(last_of_ties[np.searchsorted(last_of_ties, size)])
+        if binom.cdf(wrong[size - 1], size, 1 - precision) > level:
+            break
+        passed = size
+        size = min(max(size + 1, int(size * 1.01)), len(ordered))
+    return passed
 
 
 def best_f1_threshold(
