@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tagmill.catalog import Catalog
 from tagmill.catalog.writers import TagWriter
@@ -64,12 +65,12 @@ class TagSummary:
     def count(self, tagged: pa.RecordBatch) -> None:
         """Add a batch of `TAGGED_SCHEMA`."""
         lists = tagged.column("tags")
-        lanes = np.asarray(lists.flatten().field("lane").dictionary_encode().to_pylist(), object)
+        lanes = lists.flatten().field("lane")
         self.products += tagged.num_rows
         self.tags += len(lanes)
-        self.auto += int((lanes == LANES[0]).sum())
-        self.review += int((lanes == LANES[1]).sum())
-        self.untagged += int((np.asarray(lists.value_lengths()) == 0).sum())
+        self.auto += pc.sum(pc.equal(lanes, LANES[0])).as_py() or 0
+        self.review += pc.sum(pc.equal(lanes, LANES[1])).as_py() or 0
+        self.untagged += pc.sum(pc.equal(pc.list_value_length(lists), 0)).as_py() or 0
 
 
 def tag_batches(
@@ -133,7 +134,11 @@ def tag_workspace(
         signature,
         model=str(model.card.get("name", "starter")),
         library_version=model.library.version,
-        settings={"top_k": selection.top_k, "precision": selection.precision},
+        settings={
+            "top_k": selection.top_k,
+            "precision": selection.precision,
+            "per_facet": selection.per_facet,
+        },
     )
     origin = "lexicon" if model.trained is None else "model"
     pending = store.products.pending(signature, 2048, labelled=which)
@@ -149,7 +154,7 @@ def run_signature(model: Model, selection: Selection) -> str:
     parts = {
         "model": model.card.get("model_id", "starter"),
         "library": model.library.version,
-        "selection": [selection.top_k, selection.precision],
+        "selection": [selection.top_k, selection.precision, selection.per_facet],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -194,6 +199,7 @@ def evaluate_workspace(
     store: Store,
     *,
     precision: float = 0.95,
+    per_facet: bool = False,
     seed: int = 0,
     progress: Stages = lambda stage, done, total: None,
 ) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def evaluate_workspace(
             yield batch.filter(pa.array(chosen, pa.bool_()))
 
     model = train(half(False), load_library(store), seed=seed, progress=progress)
-    return evaluate(model, half(True), precision=precision)
+    return evaluate(model, half(True), precision=precision, per_facet=per_facet)
 
 
 @dataclass(frozen=True)

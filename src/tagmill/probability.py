@@ -29,9 +29,9 @@ Bools = npt.NDArray[np.bool_]
 FREQUENCY_BUCKETS: tuple[int, ...] = (0, 5, 20, 100)
 # What all pairs outside a bucket weigh together in its curve, in pairs of its own.
 _SHRINKAGE_PAIRS = 500.0
-# A lane's main sequence of tests begins where its pairs are expected to be wrong this share less
-# often than promised, and has this share of delta.
-_HEAD_START, _MAIN_SHARE = 0.4, 0.9
+# Sequences of tests for a lane: each begins where its pairs are expected to be wrong that share
+# less often than promised, and has this share of delta.
+_SEQUENCES = ((0.4, 0.65), (0.7, 0.25), (1.0, 0.1))
 
 
 @dataclass(frozen=True)
@@ -125,19 +125,20 @@ def lane_threshold(
     Learn-then-Test, fixed-sequence: thresholds are tested from strict to lenient with a binomial
     tail bound, and a sequence ends at its first failure, so precision holds with probability at
     least 1 - delta. Where to begin, which no outcome may decide, the probabilities say: at the
-    threshold whose pairs they expect to be a little better than promised. A second sequence, with
-    a small share of delta, begins at the strictest threshold that could be shown at all.
-    `probabilities` must come from a calibration that did not see these outcomes.
+    threshold whose pairs they expect to be a little better than promised. Further sequences, with
+    smaller shares of delta, begin at stricter ones. `probabilities` must come from a calibration
+    that did not see these outcomes.
     """
     order = np.argsort(-np.asarray(probabilities, np.float64), kind="stable")
     ordered = np.asarray(probabilities, np.float64)[order]
-    wrong = np.cumsum(~np.asarray(outcomes, np.bool_)[order])
+    wrong = np.cumsum(~np.asarray(outcomes, np.bool_)[order], dtype=np.int64)
     expected = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    wanted = precision + _HEAD_START * (1 - precision)
-    first = int(np.searchsorted(-expected, -wanted, side="right"))
-    level = delta * _MAIN_SHARE
-    accepted = _longest_passing(ordered, wrong, first, precision, level)
-    accepted = max(accepted, _longest_passing(ordered, wrong, 0, precision, delta - level))
+    accepted = 0
+    for lead, share in _SEQUENCES:
+        wanted = precision + lead * (1 - precision)
+        first = int(np.searchsorted(-expected, -wanted, side="right"))
+        passing = _longest_passing(ordered, wrong, first, precision, share * delta)
+        accepted = max(accepted, passing)
     if not accepted:
         return float("inf")
     # Midway to the next lower pair: any value between accepts the same held-out pairs.

@@ -160,8 +160,8 @@ def test_a_wrong_variable(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 DAMAGES = {
-    "a file is missing": lambda folder: (folder / "linear_weights.npy").unlink(),
-    "a file is cut short": lambda folder: _cut(folder / "linear_weights.npy"),
+    "a file is missing": lambda folder: (folder / "linear_postings.npy").unlink(),
+    "a file is cut short": lambda folder: _cut(folder / "linear_postings.npy"),
     "a file is noise": lambda folder: (folder / "idf_weights.npy").write_bytes(b"noise" * 99),
     "another array": lambda folder: np.save(folder / "linear_bias.npy", np.zeros(3)),
     "the card is cut short": lambda folder: _cut(folder / "card.json"),

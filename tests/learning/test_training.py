@@ -64,8 +64,8 @@ def test_same_seed_same_model(model: Model, products: pa.RecordBatch) -> None:
     again = train([products])
     assert model.trained is not None
     assert again.trained is not None
-    assert np.array_equal(model.trained.linear.weights, again.trained.linear.weights)
-    assert np.array_equal(model.trained.trees.value, again.trained.trees.value)
+    assert np.array_equal(model.trained.linear.postings, again.trained.linear.postings)
+    assert np.array_equal(model.trained.trees.leaf, again.trained.trees.leaf)
     assert again.card["data_sha256"] == model.card["data_sha256"]
 
 
@@ -105,9 +105,9 @@ def test_an_old_model_serves_a_library_that_has_grown(model: Model, tmp_path: Pa
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: (folder / "linear_tags.npy").unlink(),
+        lambda folder: (folder / "linear_postings.npy").unlink(),
         lambda folder: (folder / "linear_bias.npy").write_bytes(b"not an array"),
-        lambda folder: np.save(folder / "trees_value.npy", np.zeros(3)),
+        lambda folder: np.save(folder / "trees_leaf.npy", np.zeros(3)),
         lambda folder: (folder / "card.json").write_text("{"),
         lambda folder: (folder / "library.csv").write_text("facet,name\nColour,red\n"),
         lambda folder: (folder / "library.csv").unlink(),

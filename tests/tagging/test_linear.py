@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
@@ -25,7 +24,7 @@ def _problem(
 
 def _dense_scores(rows: Rows, labels: LabelMatrix, **options: float) -> np.ndarray:
     model = train_linear(rows, labels, epochs=200, **options)  # type: ignore[arg-type]
-    return model.scores(rows, labels.values.shape[1]).toarray()
+    return model.margins(rows)
 
 
 def test_finds_the_same_machine_as_liblinear() -> None:
@@ -43,7 +42,7 @@ def test_finds_the_same_machine_as_liblinear() -> None:
 def test_same_seed_same_model() -> None:
     rows, labels = _problem(1)
     one, other = train_linear(rows, labels, seed=3), train_linear(rows, labels, seed=3)
-    assert np.array_equal(one.weights, other.weights)
+    assert np.array_equal(one.postings, other.postings)
     assert np.array_equal(one.bias, other.bias)
 
 
@@ -53,11 +52,11 @@ def test_an_unjudged_product_is_no_negative() -> None:
     dense[:150] = 0
     unknown = sparse.csr_array(dense)
     half = np.arange(300) >= 150
-    as_unknown = train_linear(rows, LabelMatrix(unknown, half)).scores(rows, 4).toarray()
+    as_unknown = train_linear(rows, LabelMatrix(unknown, half)).margins(rows)
     only_half = train_linear(rows.take(np.flatnonzero(half)), labels.subset(np.flatnonzero(half)))
-    assert np.allclose(as_unknown, only_half.scores(rows, 4).toarray(), atol=0.15)
+    assert np.allclose(as_unknown, only_half.margins(rows), atol=0.15)
     as_negative = train_linear(rows, LabelMatrix(unknown, np.ones(300, bool)))
-    assert as_negative.scores(rows, 4).toarray().mean() < as_unknown.mean() - 0.05
+    assert as_negative.margins(rows).mean() < as_unknown.mean() - 0.05
 
 
 def test_a_tag_without_examples_has_no_model() -> None:
@@ -66,25 +65,21 @@ def test_a_tag_without_examples_has_no_model() -> None:
     emptied[:, 1] = 0
     model = train_linear(rows, LabelMatrix(sparse.csr_array(emptied), labels.complete))
     assert np.isnan(model.bias[1])
-    assert 1 not in model.tags
-    assert 1 not in model.scores(rows, 10).indices
-
-
-@pytest.mark.parametrize("limit", [1, 2, 4, 100])
-def test_scores_keeps_the_highest(limit: int) -> None:
-    rows, labels = _problem(4)
-    model = train_linear(rows, labels)
-    every = model.scores(rows, 4).toarray()
-    kept = model.scores(rows, limit)
-    assert (np.diff(kept.indptr) == min(limit, 4)).all()
-    for row in range(20):
-        columns = kept.indices[kept.indptr[row] : kept.indptr[row + 1]]
-        best = np.sort(every[row])[::-1][:limit]
-        assert np.allclose(np.sort(every[row][columns])[::-1], best)
+    assert 1 not in model.tags()
+    assert np.isnan(model.margins(rows)[:, 1]).all()
 
 
 def test_index_covers_all_features() -> None:
     rows, labels = _problem(5)
     model = train_linear(rows, labels)
     assert len(model.indptr) == (1 << FEATURE_BITS) + 1
-    assert model.indptr[-1] == len(model.tags) == len(model.weights)
+    assert model.indptr[-1] == len(model.postings)
+
+
+def test_tags_can_move_and_be_dropped() -> None:
+    rows, labels = _problem(6)
+    model = train_linear(rows, labels)
+    moved = model.moved(np.array([5, -1, 0, 1]), 6)
+    before, after = model.margins(rows), moved.margins(rows)
+    assert np.allclose(after[:, [5, 0, 1]], before[:, [0, 2, 3]])
+    assert np.isnan(after[:, [2, 3, 4]]).all()

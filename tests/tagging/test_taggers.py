@@ -10,8 +10,8 @@ from tagmill.learning.training import train
 from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA, Scores, Tagger
 from tagmill.tagging import ENTRY_POINTS, TAGGERS, make_tagger
+from tagmill.tagging.candidates import FEATURES
 from tagmill.tagging.folder import load_model, save_model
-from tagmill.tagging.fusion import FEATURES
 
 
 class Oracle:

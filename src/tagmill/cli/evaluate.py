@@ -35,6 +35,9 @@ def evaluate(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Model folder; default: none.")] = None,
     precision: Annotated[float, typer.Option(help="Promise of the lane auto to check.")] = 0.95,
+    per_facet: Annotated[
+        bool, typer.Option("--per-facet", help="Promise it of each facet by itself.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split, without a file.")] = 0,
     mapping: Map = None,
@@ -50,7 +53,7 @@ def evaluate(
 
         used = load_model(model) if model is not None else starter_model()
         catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
-        report = measure(used, catalog, precision=precision)
+        report = measure(used, catalog, precision=precision, per_facet=per_facet)
         note_catalog(catalog)
     elif model is not None:
         raise SettingsError(
@@ -61,7 +64,9 @@ def evaluate(
 
         note(say("held_out"))
         with open_workspace(workspace) as (_, store), stages() as progress:
-            report = evaluate_workspace(store, precision=precision, seed=seed, progress=progress)
+            report = evaluate_workspace(
+                store, precision=precision, per_facet=per_facet, seed=seed, progress=progress
+            )
     if html is not None:
         from tagmill.learning.report import write_report
 

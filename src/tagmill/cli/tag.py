@@ -51,6 +51,9 @@ def tag(
     precision: Annotated[
         float | None, typer.Option(help="Promised of the lane auto; default 0.95.")
     ] = None,
+    per_facet: Annotated[
+        bool, typer.Option("--per-facet", help="Promise it of each facet by itself.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
     ] = None,
@@ -68,7 +71,7 @@ def tag(
     In a workspace only products that are new, changed, or were tagged by another model or library
     are tagged, and the tags are stored as a run that can be undone.
     """
-    chosen = _Options(top_k, lane, precision, language)
+    chosen = _Options(top_k, lane, precision, per_facet or None, language)
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
@@ -92,7 +95,8 @@ def tag(
         lines = used.tag(
             [{"id": "text", "title": text}],
             top_k=selection.top_k, lane=selection.lane,
-            precision=selection.precision, language=selection.language,
+            precision=selection.precision, per_facet=selection.per_facet,
+            language=selection.language,
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
@@ -111,13 +115,19 @@ class _Options:
     """What was asked for; the rest comes from the workspace or the defaults."""
 
     def __init__(
-        self, top_k: int | None, lane: str, precision: float | None, language: str | None
+        self,
+        top_k: int | None,
+        lane: str,
+        precision: float | None,
+        per_facet: bool | None,
+        language: str | None,
     ) -> None:
         self.lane = lane
         self.asked: dict[str, Any] = {
             key: value
             for key, value in (
-                ("top_k", top_k), ("precision", precision), ("language", language),
+                ("top_k", top_k), ("precision", precision), ("per_facet", per_facet),
+                ("language", language),
             )
             if value is not None
         }  # fmt: skip
@@ -134,7 +144,10 @@ def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_
     with open_workspace(workspace) as (settings, store):
         tagging = settings.tagging
         selection = options.selection(
-            top_k=tagging.top_k, precision=tagging.precision, language=tagging.language
+            top_k=tagging.top_k,
+            precision=tagging.precision,
+            per_facet=tagging.per_facet,
+            language=tagging.language,
         )
         model = current_model(store, settings.models_dir)
         total = store.products.pending_count(

@@ -34,13 +34,19 @@ _SHOWN_CONFUSIONS = 30
 
 
 def evaluate(
-    model: Model, products: Iterable[pa.RecordBatch], *, precision: float = 0.95
+    model: Model,
+    products: Iterable[pa.RecordBatch],
+    *,
+    precision: float = 0.95,
+    per_facet: bool = False,
 ) -> dict[str, Any]:
     """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`.
 
     Keys as in the design's measures; `per_facet` and `per_tag` break them down, `baseline` holds
-    the lexicon's own. `coverage_at_095` is the share of gold tags in the lane auto promised 0.95,
-    `achieved_precision_at_095` what precision that lane really had (None: it is empty).
+    the lexicon's own, `promise` what the lane auto of this `precision` (with `per_facet`: promised
+    of each facet by itself) really held. `coverage_at_095` is the share of gold tags in the lane
+    auto promised 0.95, `achieved_precision_at_095` what precision that lane really had (None: it
+    is empty).
     Raises CatalogError where no product has tags, SettingsError for an impossible `precision`.
     """
     check_precision(precision)
@@ -62,7 +68,7 @@ def evaluate(
     train_size = int(model.card.get("products", 0))
     published = judged.probability >= model.review_start
     fitted = pairs.fitted[order]
-    auto = _auto(model, judged, fitted, precision)
+    auto = _auto(model, judged, fitted, precision, per_facet)
     report: dict[str, Any] = {
         "products": size,
         "products_with_tags": int((judged.gold_sizes() > 0).sum()),
@@ -164,9 +170,13 @@ def _judge(
 
 
 def _auto(
-    model: Model, judged: Judged, fitted: npt.NDArray[np.bool_], precision: float
+    model: Model,
+    judged: Judged,
+    fitted: npt.NDArray[np.bool_],
+    precision: float,
+    per_facet: bool = False,
 ) -> npt.NDArray[np.bool_]:
-    starts = model.auto_starts(precision)
+    starts = model.auto_starts(precision, per_facet)
     return fitted & (judged.probability >= starts[judged.tags])
 
 

@@ -27,15 +27,15 @@ from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
 from tagmill.records import Tagger
 from tagmill.tagging import make_tagger
-from tagmill.tagging.features import Rows, count_rows, fit_idf
-from tagmill.tagging.folder import shipped_prior
-from tagmill.tagging.fusion import (
+from tagmill.tagging.candidates import (
     Candidates,
     TagStatistics,
     build_candidates,
     entries_at,
-    fit_trees,
 )
+from tagmill.tagging.features import Rows, count_rows, fit_idf
+from tagmill.tagging.folder import shipped_prior
+from tagmill.tagging.fusion import fit_trees
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LabelMatrix, train_linear
@@ -194,9 +194,9 @@ def _pairs_of_fold(
     seen, new = evidence.take(outside), evidence.take(inside)
     idf = fit_idf(seen.counts)
     linear = train_linear(idf.apply(seen.counts), known, seed=seed)
-    margins = linear.scores(idf.apply(new.counts), CANDIDATES)
     statistics = _statistics(seen, known)
-    candidates = build_candidates(margins, new.hits, statistics, new.others)
+    rows = idf.apply(new.counts)
+    candidates = build_candidates(rows, linear, CANDIDATES, new.hits, statistics, new.others)
     outcome = _outcomes(candidates, dataset.labels.subset(inside))
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
     keep = (outcome != 0) & (statistics.counts[candidates.tags] > 0)

@@ -32,6 +32,12 @@ _TEXT_SEED = np.uint64(0)
 _CATEGORY_SEED = np.uint64(0x9E3779B97F4A7C15)
 _ATTRIBUTE_SEED = np.uint64(0xC2B2AE3D27D4EB4F)
 
+_TEXT_COLUMNS = (
+    ("title", _TEXT_SEED),
+    ("description", _TEXT_SEED),
+    ("category", _CATEGORY_SEED),
+)
+
 _MULTIPLY = np.uint64(0xFF51AFD7ED558CCD)
 _MULTIPLY_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
@@ -61,10 +67,16 @@ class Rows:
         return Rows(chosen.indptr.astype(np.int64), chosen.indices.astype(np.int32), chosen.data)
 
     @staticmethod
+    def empty(size: int) -> Rows:
+        """So many rows without features."""
+        none = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        return Rows(np.zeros(size + 1, np.int64), *none)
+
+    @staticmethod
     def concatenate(parts: list[Rows]) -> Rows:
         """All rows of several parts, in order."""
         if not parts:
-            return Rows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+            return Rows.empty(0)
         lengths = np.concatenate([np.diff(part.indptr) for part in parts])
         return Rows(
             np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
@@ -97,36 +109,37 @@ def extract(batch: pa.RecordBatch) -> Rows:
     """Feature counts of a batch of `PRODUCT_SCHEMA`: one row a product, values are counts."""
     size = batch.num_rows
     streams = [
-        _plain_stream(batch.column("title"), _TEXT_SEED),
-        _plain_stream(batch.column("description"), _TEXT_SEED),
-        _plain_stream(batch.column("category"), _CATEGORY_SEED),
-        *_attribute_streams(batch.column("attributes"), size),
+        _plain_stream(batch.column(name), seed)
+        for name, seed in _TEXT_COLUMNS
+        if batch.column(name).null_count < size
     ]
-    counts: list[npt.NDArray[np.int64]] = []
-    hashed: list[npt.NDArray[np.uint32]] = []
+    streams += _attribute_streams(batch.column("attributes"), size)
+    ends: list[npt.NDArray[np.int64]] = [np.zeros(size + 1, np.int64)] if not streams else []
+    hashed: list[npt.NDArray[np.uint32]] = [np.zeros(0, np.uint32)] if not streams else []
     folded, kinds = _character_tables()
     for stream in streams:
-        found, ends = _hash_stream(
+        found, end = _hash_stream(
             stream.data, stream.starts, stream.ends, stream.outer, stream.seeds, folded, kinds
         )
         hashed.append(found)
-        counts.append(ends)
-    return Rows(*_count_features(counts, hashed, size))
+        ends.append(end)
+    return Rows(*_count_features(*_join_streams(ends, hashed, size)))
 
 
-def _count_features(
+def _join_streams(
     ends: list[npt.NDArray[np.int64]], hashed: list[npt.NDArray[np.uint32]], size: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    lengths = np.zeros(size, np.int64)
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """The features of all streams by product, and where each product's begin."""
+    if len(ends) == 1:
+        return hashed[0], ends[0]
+    starts = np.zeros(size + 1, np.int64)
     for end in ends:
-        lengths += np.diff(end)
-    joined = np.empty(int(lengths.sum()), np.uint32)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        starts += end
+    joined = np.empty(int(starts[-1]), np.uint32)
     cursor = starts[:-1].copy()
     for end, found in zip(ends, hashed, strict=True):
         _scatter(found, end, joined, cursor)
-    indptr, indices, values = _sort_and_count(joined, starts)
-    return indptr, indices, values
+    return joined, starts
 
 
 @dataclass(frozen=True)
@@ -367,24 +380,39 @@ def _scatter(found, ends, joined, cursor):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _sort_and_count(joined, starts):  # type: ignore[no-untyped-def]
-    """CSR rows of distinct features and their counts."""
+def _count_features(joined, starts):  # type: ignore[no-untyped-def]
+    """CSR rows of distinct features in order of appearance, and their counts.
+
+    A small hash table finds what a product has already: several times faster than sorting.
+    """
     size = len(starts) - 1
     indptr = np.zeros(size + 1, np.int64)
     indices = np.empty(len(joined), np.int32)
     values = np.empty(len(joined), np.float32)
+    longest = 0
+    for product in range(size):
+        longest = max(longest, starts[product + 1] - starts[product])
+    bits = 6
+    while (1 << bits) < 2 * longest:
+        bits += 1
+    mask = (1 << bits) - 1
+    place = np.empty(mask + 1, np.int64)  # of the slot's feature in `indices`
+    owner = np.full(mask + 1, -1, np.int64)  # product that filled the slot
     used = 0
     for product in range(size):
-        row = np.sort(joined[starts[product] : starts[product + 1]])
-        i = 0
-        while i < len(row):
-            j = i
-            while j < len(row) and row[j] == row[i]:
-                j += 1
-            indices[used] = np.int32(row[i])
-            values[used] = np.float32(j - i)
+        for i in range(starts[product], starts[product + 1]):
+            feature = np.int32(joined[i])
+            slot = feature & mask
+            while owner[slot] == product and indices[place[slot]] != feature:
+                slot = (slot + 1) & mask
+            if owner[slot] == product:
+                values[place[slot]] += np.float32(1)
+                continue
+            owner[slot] = product
+            place[slot] = used
+            indices[used] = feature
+            values[used] = np.float32(1)
             used += 1
-            i = j
         indptr[product + 1] = used
     return indptr, indices[:used].copy(), values[:used].copy()
 

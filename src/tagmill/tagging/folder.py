@@ -22,14 +22,15 @@ from tagmill.library.starter import starter_library
 from tagmill.library.vocabulary import Library
 from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
 from tagmill.tagging import make_tagger
+from tagmill.tagging.candidates import FEATURES, TagStatistics
 from tagmill.tagging.features import Idf
-from tagmill.tagging.fusion import FEATURES, TagStatistics, Trees
+from tagmill.tagging.fusion import Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Model, Trained, facet_numbers
 
 __all__ = ["check_goal", "load_model", "save_model", "shipped_prior", "starter_model"]
 
-_FORMAT = 1  # of the folder; another number is refused
+_FORMAT = 2  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
@@ -198,19 +199,11 @@ def _moved(trained: Trained, tag_ids: list[str], own: Library, library: Library)
         return out
 
     statistics = trained.statistics
-    linear = trained.linear
-    postings = known[linear.tags]
-    kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(postings)])
     pairs = known[trained.held_out.tags]
     held_out = trained.held_out
     return Trained(
         trained.idf,
-        LinearModel(
-            kept[linear.indptr],
-            moved[linear.tags[postings]].astype(np.int32),
-            np.asarray(linear.weights[postings]),
-            spread(linear.bias, np.nan),
-        ),
+        trained.linear.moved(moved, len(now)),
         TagStatistics(
             facet_numbers(library, now),
             spread(statistics.counts, 0),

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from tagmill.tagging.features import FEATURE_BITS, Rows
 
-__all__ = ["LabelMatrix", "LinearModel", "train_linear"]
+__all__ = ["LabelMatrix", "LinearModel", "add_postings", "train_linear"]
 
 # Weights below this share of a tag's largest are noise that costs memory traffic.
 _RELATIVE_CUT = 0.01
@@ -28,6 +28,10 @@ _POSTINGS_PER_FEATURE = 64
 # Weights kept per tag before that, and tags trained between two such selections.
 _WEIGHTS_PER_TAG = 16_384
 _BLOCK = 16
+# The low bits of a posting hold the quantised weight.
+_LEVEL_BITS = np.uint32(8)
+_LEVEL_MASK = np.uint32(255)
+_LEVEL_ZERO = 128
 _TOLERANCE = 0.1  # largest violated gradient at which training ends, liblinear's default
 
 
@@ -54,23 +58,46 @@ class LabelMatrix:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Inverted index: feature f has the postings indptr[f]:indptr[f + 1] of (tag, weight)."""
+    """Inverted index: feature f has the postings indptr[f]:indptr[f + 1] of (tag, weight).
 
-    indptr: npt.NDArray[np.int64]  # (features + 1,)
-    tags: npt.NDArray[np.int32]  # (postings,)
-    weights: npt.NDArray[np.float32]  # (postings,)
+    A posting is `tag << 8 | level + 128`; the weight is `level * scale[tag]`, level in -127..127:
+    four bytes read per posting, and reading postings is what scoring costs.
+    """
+
+    indptr: npt.NDArray[np.int32]  # (features + 1,)
+    postings: npt.NDArray[np.uint32]  # (postings,)
+    scale: npt.NDArray[np.float32]  # (tags,)
     bias: npt.NDArray[np.float32]  # (tags,), nan for a tag without a model
 
-    def scores(self, rows: Rows, limit: int) -> sparse.csr_array:
-        """The `limit` highest margins of each row, csr (n, m) float32, columns ascending."""
-        limit = min(limit, int(np.isfinite(self.bias).sum()))
-        columns, values = _score(
-            rows.indptr, rows.indices, rows.values,
-            self.indptr, self.tags, self.weights, self.bias, limit,
-        )  # fmt: skip
-        indptr = np.arange(len(rows) + 1, dtype=np.int64) * limit
-        shape = (len(rows), len(self.bias))
-        return sparse.csr_array((values.ravel(), columns.ravel(), indptr), shape=shape)
+    @staticmethod
+    def untrained(size: int) -> LinearModel:
+        """A model of no tag out of `size`."""
+        return _build_index([], np.full(size, np.nan, np.float32))
+
+    def margins(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """All margins, (n, tags) float32; nan for a tag without a model."""
+        out = np.zeros((len(rows), len(self.bias)), np.float32)
+        for row in range(len(rows)):
+            add_postings(
+                row, rows.indptr, rows.indices, rows.values, self.indptr, self.postings, out[row]
+            )
+        result: npt.NDArray[np.float32] = out * self.scale + self.bias
+        return result
+
+    def tags(self) -> npt.NDArray[np.int64]:
+        """The tag of each posting, (postings,)."""
+        return (self.postings >> _LEVEL_BITS).astype(np.int64)
+
+    def moved(self, places: npt.NDArray[np.int64], size: int) -> LinearModel:
+        """The same with tag i at places[i] (-1: dropped) of `size` tags."""
+        tags = places[self.tags()]
+        kept = np.concatenate([np.zeros(1, np.int32), np.cumsum(tags >= 0, dtype=np.int32)])
+        levels = self.postings & _LEVEL_MASK
+        postings = (tags.astype(np.uint32) << _LEVEL_BITS | levels)[tags >= 0]
+        scale, bias = np.zeros(size, np.float32), np.full(size, np.nan, np.float32)
+        known = places >= 0
+        scale[places[known]], bias[places[known]] = self.scale[known], self.bias[known]
+        return LinearModel(kept[self.indptr], postings, scale, bias)
 
 
 def train_linear(
@@ -126,7 +153,12 @@ def _build_index(
     indptr, tags, weights = _index_postings(
         features, tags, weights, 1 << FEATURE_BITS, _POSTINGS_PER_FEATURE
     )
-    return LinearModel(indptr, tags, weights, bias)
+    largest = np.zeros(len(bias), np.float32)
+    np.maximum.at(largest, tags, np.abs(weights))
+    scale = np.where(largest > 0, largest / np.float32(_LEVEL_ZERO - 1), np.float32(1))
+    levels = np.rint(weights / scale[tags]).astype(np.int64) + _LEVEL_ZERO
+    postings = (tags.astype(np.int64) << _LEVEL_BITS | levels).astype(np.uint32)
+    return LinearModel(indptr, postings, scale, bias)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -142,7 +174,7 @@ def _index_postings(features, tags, weights, n_features, limit):  # type: ignore
     for i in range(len(features)):
         order[cursor[features[i]]] = i
         cursor[features[i]] += 1
-    indptr = np.zeros(n_features + 1, np.int64)
+    indptr = np.zeros(n_features + 1, np.int32)
     out_tags = np.empty(len(features), np.int32)
     out_weights = np.empty(len(features), np.float32)
     used = 0
@@ -270,41 +302,15 @@ def _train_one(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _score(  # type: ignore[no-untyped-def]
-    row_indptr, row_indices, row_values, indptr, tags, weights, bias, limit
+def add_postings(  # type: ignore[no-untyped-def]
+    row, row_indptr, row_indices, row_values, indptr, postings, sums
 ):
-    """The `limit` highest margins of each row, ordered by tag."""
-    size = len(row_indptr) - 1
-    columns = np.zeros((size, limit), np.int32)
-    values = np.zeros((size, limit), np.float32)
-    start = bias.copy()
-    for tag in range(len(start)):
-        if np.isnan(start[tag]):
-            start[tag] = -np.inf
-    if limit == 0:
-        return columns, values
-    for row in range(size):
-        margins = start.copy()
-        for i in range(row_indptr[row], row_indptr[row + 1]):
-            feature = row_indices[i]
-            value = row_values[i]
-            for j in range(indptr[feature], indptr[feature + 1]):
-                margins[tags[j]] += value * weights[j]
-        cut = np.partition(margins, len(margins) - limit)[len(margins) - limit]
-        used = 0
-        for tag in range(len(margins)):
-            if margins[tag] > cut:
-                columns[row, used] = tag
-                values[row, used] = margins[tag]
-                used += 1
-        tag = 0
-        while used < limit:  # ties at the cut, lowest tag first
-            if margins[tag] == cut:
-                columns[row, used] = tag
-                values[row, used] = cut
-                used += 1
-            tag += 1
-        order = np.argsort(columns[row])
-        columns[row] = columns[row][order]
-        values[row] = values[row][order]
-    return columns, values
+    """Add to `sums` (tags,) the levels of one row's postings, weighted by its values."""
+    for i in range(row_indptr[row], row_indptr[row + 1]):
+        feature = row_indices[i]
+        value = row_values[i]
+        for j in range(indptr[feature], indptr[feature + 1]):
+            posting = postings[j]
+            sums[posting >> _LEVEL_BITS] += value * np.float32(
+                np.int32(posting & _LEVEL_MASK) - _LEVEL_ZERO
+            )

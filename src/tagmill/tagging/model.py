@@ -22,15 +22,15 @@ from tagmill.errors import TaggerError
 from tagmill.library.vocabulary import Library
 from tagmill.probability import Calibration, Curve, best_f1_threshold, lane_threshold
 from tagmill.records import LANES, Lane, Scores, Tagger
-from tagmill.tagging.features import Idf, extract
-from tagmill.tagging.fusion import (
+from tagmill.tagging.candidates import (
     FEATURES,
     Candidates,
     TagStatistics,
-    Trees,
     build_candidates,
     entries_at,
 )
+from tagmill.tagging.features import Idf, Rows, extract
+from tagmill.tagging.fusion import Trees
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel
@@ -85,7 +85,7 @@ class Model:
     def __post_init__(self) -> None:
         self.lexicon = LexiconTagger(self.library)
         self._names = TagNames(self.library, self.lexicon.tag_ids)
-        self._lane_starts: dict[float, npt.NDArray[np.float64]] = {}
+        self._lane_starts: dict[tuple[float, bool], npt.NDArray[np.float64]] = {}
 
     @property
     def tag_ids(self) -> npt.NDArray[np.object_]:
@@ -99,13 +99,14 @@ class Model:
         top_k: int = 10,
         lane: Lane | str = "review",
         precision: float = 0.95,
+        per_facet: bool = False,
         language: str = "product",
     ) -> list[dict[str, Any]]:
         """One `{"id", "tags": [...]}` a product, in order: what a line of `tag -o` holds."""
         from tagmill.catalog import as_batches
         from tagmill.catalog.writers import tag_lines
 
-        selection = Selection(top_k, lane, precision, language)
+        selection = Selection(top_k, lane, precision, per_facet, language)
         return [
             line
             for batch in as_batches(products)
@@ -120,7 +121,7 @@ class Model:
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Calibrated probabilities of all candidate pairs: a `Tagger` like its sources."""
-        pairs = self.score_pairs(batch, self.lexicon.find(batch), CANDIDATES // 2)
+        pairs = self.score_pairs(batch, self.lexicon.find(batch), CANDIDATES)
         shape = (batch.num_rows, len(self.tag_ids))
         values = sparse.csr_array(
             (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
@@ -132,8 +133,8 @@ class Model:
         """The tags of a batch of `PRODUCT_SCHEMA`, a batch of `TAGGED_SCHEMA` in its order."""
         hits = self.lexicon.find(batch)
         scored = self.score_pairs(batch, hits, selection.top_k)
-        lanes = self.lanes(scored, selection.precision)
-        return tagged_batch(self._names, self.tag_ids, batch, hits, scored, lanes, selection)
+        lanes = self.lanes(scored, selection.precision, selection.per_facet)
+        return tagged_batch(self._names, batch, hits, scored, lanes, selection)
 
     def score_pairs(self, batch: pa.RecordBatch, hits: Hits, top_k: int) -> ScoredPairs:
         """Every candidate pair of the batch with its probability."""
@@ -141,9 +142,9 @@ class Model:
             return self.score_by_prior(batch, hits)
         trained = self.trained
         rows = trained.idf.apply(extract(batch))
-        margins = trained.linear.scores(rows, max(CANDIDATES, 2 * top_k))
         others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
-        candidates = build_candidates(margins, hits, trained.statistics, others)
+        limit = max(CANDIDATES, top_k)
+        candidates = build_candidates(rows, trained.linear, limit, hits, trained.statistics, others)
         log_odds = trained.trees.log_odds(candidates.features)
         counts = trained.statistics.counts[candidates.tags]
         probability = trained.calibration(log_odds, counts)
@@ -151,13 +152,14 @@ class Model:
         if not fitted.all():
             probability[~fitted] = self._prior_of(batch, hits, candidates)[~fitted]
         # Trees give many pairs the same log-odds: among these the margin decides the order.
-        margin = np.nan_to_num(candidates.features[:, FEATURES.index("linear")])
+        margin = candidates.features[:, FEATURES.index("linear")]
         score = log_odds + 1e-6 * margin
         return ScoredPairs(candidates.rows, candidates.tags, probability, score, fitted)
 
     def score_by_prior(self, batch: pa.RecordBatch, hits: Hits) -> ScoredPairs:
         """The pairs the lexicon alone names, with their prior probability."""
-        candidates = build_candidates(None, hits, self._no_statistics)
+        rows = Rows.empty(batch.num_rows)
+        candidates = build_candidates(rows, self._no_linear, 0, hits, self._no_statistics)
         probability = self._prior_of(batch, hits, candidates)
         fitted = np.zeros(len(candidates), np.bool_)
         return ScoredPairs(candidates.rows, candidates.tags, probability, probability, fitted)
@@ -170,23 +172,33 @@ class Model:
         values = entries_at(scores, candidates.rows, candidates.tags)
         return np.where(values > 0, self.prior(values), 0.0)
 
-    def lanes(self, pairs: ScoredPairs, precision: float) -> npt.NDArray[np.int8]:
+    def lanes(
+        self, pairs: ScoredPairs, precision: float, per_facet: bool = False
+    ) -> npt.NDArray[np.int8]:
         """The lane of each pair, an index into `LANES`; a prior probability is never auto."""
-        auto = pairs.probability >= self.auto_starts(precision)[pairs.tags]
+        auto = pairs.probability >= self.auto_starts(precision, per_facet)[pairs.tags]
         lanes = np.where(pairs.probability >= self.review_start, 1, 2).astype(np.int8)
         lanes[auto & pairs.fitted] = LANES.index("auto")
         return lanes
 
-    def auto_starts(self, precision: float) -> npt.NDArray[np.float64]:
-        """Of each tag (m,) the probability from which the lane auto holds `precision`."""
-        if precision not in self._lane_starts:
-            self._lane_starts[precision] = self._find_auto_starts(precision)
-        return self._lane_starts[precision]
+    def auto_starts(self, precision: float, per_facet: bool = False) -> npt.NDArray[np.float64]:
+        """Of each tag (m,) the probability from which the lane auto holds `precision`.
 
-    def _find_auto_starts(self, precision: float) -> npt.NDArray[np.float64]:
+        With `per_facet` it holds it within each facet that has enough held-out pairs to show it,
+        and within all others together; else over all tags together.
+        """
+        key = precision, per_facet
+        if key not in self._lane_starts:
+            self._lane_starts[key] = self._find_auto_starts(precision, per_facet)
+        return self._lane_starts[key]
+
+    def _find_auto_starts(self, precision: float, per_facet: bool) -> npt.NDArray[np.float64]:
         if self.trained is None:
             return np.full(len(self.tag_ids), np.inf)
         held_out, facets = self.trained.held_out, self.trained.statistics.facets
+        if not per_facet:
+            start = lane_threshold(held_out.probability, held_out.right, precision)
+            return np.full(len(self.tag_ids), start)
         facet_of_pair = facets[held_out.tags]
         gold = np.bincount(facet_of_pair, held_out.right, minlength=int(facets.max(initial=0)) + 1)
         own = np.flatnonzero(gold >= _FACET_PAIRS)
@@ -207,6 +219,10 @@ class Model:
             return _PRIOR_REVIEW
         held_out = self.trained.held_out
         return best_f1_threshold(held_out.probability, held_out.right, held_out.gold_total)
+
+    @cached_property
+    def _no_linear(self) -> LinearModel:
+        return LinearModel.untrained(len(self.tag_ids))
 
     @cached_property
     def _no_statistics(self) -> TagStatistics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,6 +17,10 @@ from tagmill.tagging.hits import Hits
 __all__ = ["ScoredPairs", "Selection", "TagNames", "check_precision", "tagged_batch"]
 
 _EVIDENCE_PER_TAG = 3
+_LANE_NAMES = pa.array(LANES)
+_CALIBRATIONS = pa.array(["prior", "fitted"])
+# The lowest lane that leaves the model, an index into LANES.
+_LOWEST_LANE = {"auto": 0, "review": 1, "all": len(LANES)}
 
 
 @dataclass(frozen=True)
@@ -25,13 +30,14 @@ class Selection:
     top_k: int = 10
     lane: str = "review"  # auto; review: auto and review; all: whatever the probability
     precision: float = 0.95  # promised of the lane auto
+    per_facet: bool = False  # promised of each facet by itself, not of all tags together
     language: str = "product"  # of tag names: a code, or the product's own
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise SettingsError(f"top_k is {self.top_k}; it must be at least 1")
-        if self.lane not in ("auto", "review", "all"):
-            raise SettingsError(f"Unknown lane '{self.lane}'. Known: auto, review, all")
+        if self.lane not in _LOWEST_LANE:
+            raise SettingsError(f"Unknown lane '{self.lane}'. Known: {', '.join(_LOWEST_LANE)}")
         check_precision(self.precision)
 
 
@@ -69,26 +75,25 @@ class TagNames:
 
     def __init__(self, library: Library, tag_ids: npt.NDArray[np.object_]) -> None:
         self._library = library
-        self._tag_ids = tag_ids
-        self._cache: dict[str, tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]] = {}
+        self.tag_ids = pa.array(tag_ids, pa.string())
+        self._cache: dict[str, tuple[pa.StringArray, pa.StringArray]] = {}
 
-    def of(self, language: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    def of(self, language: str) -> tuple[pa.StringArray, pa.StringArray]:
         """(facet names, tag names) in a language, canonical where it has none."""
         if language not in self._cache:
-            tags = [self._library.tags[tag_id] for tag_id in self._tag_ids]
+            tags = [self._library.tags[tag_id] for tag_id in self.tag_ids.to_pylist()]
             facets = self._library.facets
             facet_names = [name_in(facets[t.facet].names, t.facet, language) for t in tags]
             tag_names = [tag.name_in(language) for tag in tags]
             self._cache[language] = (
-                np.array(facet_names, dtype=object),
-                np.array(tag_names, dtype=object),
+                pa.array(facet_names, pa.string()),
+                pa.array(tag_names, pa.string()),
             )
         return self._cache[language]
 
 
 def tagged_batch(
     names: TagNames,
-    tag_ids: npt.NDArray[np.object_],
     batch: pa.RecordBatch,
     hits: Hits,
     pairs: ScoredPairs,
@@ -96,62 +101,75 @@ def tagged_batch(
     selection: Selection,
 ) -> pa.RecordBatch:
     """The chosen pairs as a batch of `TAGGED_SCHEMA`, descending by probability."""
-    chosen = _choose(pairs, lanes, selection)
+    chosen, offsets = _choose(
+        pairs.rows, pairs.probability, pairs.score, lanes, batch.num_rows,
+        _LOWEST_LANE[selection.lane], selection.top_k,
+    )  # fmt: skip
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
-    facet_names, tag_names = _names(names, batch, rows, tags, selection.language)
-    calibration = np.where(pairs.fitted[chosen], "fitted", "prior")
+    indices = pa.array(tags)
+    facet_names, tag_names = _names(names, batch, rows, indices, selection.language)
     entries = pa.StructArray.from_arrays(
         [
-            pa.array(tag_ids[tags], pa.string()),
-            pa.array(facet_names, pa.string()),
-            pa.array(tag_names, pa.string()),
+            names.tag_ids.take(indices),
+            facet_names,
+            tag_names,
             pa.array(pairs.probability[chosen].astype(np.float32)),
-            pa.array(calibration, pa.string()),
-            pa.array(np.array(LANES)[lanes[chosen]], pa.string()),
-            _evidence(batch, hits, rows, tags, len(tag_ids)),
+            _CALIBRATIONS.take(pa.array(pairs.fitted[chosen].astype(np.int8))),
+            _LANE_NAMES.take(pa.array(lanes[chosen])),
+            _evidence(batch, hits, rows, tags),
         ],
         fields=list(TAGGED_SCHEMA.field("tags").type.value_type),
     )
-    offsets = np.searchsorted(rows, np.arange(batch.num_rows + 1)).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), entries).cast(
-        TAGGED_SCHEMA.field("tags").type
+    lists = pa.ListArray.from_arrays(
+        pa.array(offsets), entries, type=TAGGED_SCHEMA.field("tags").type
     )
     return pa.RecordBatch.from_arrays([batch.column("id"), lists], schema=TAGGED_SCHEMA)
 
 
-def _choose(
-    pairs: ScoredPairs, lanes: npt.NDArray[np.int8], selection: Selection
-) -> npt.NDArray[np.int64]:
-    """Indices of the pairs that stay, by product, then descending."""
-    order = np.lexsort((-pairs.score, -pairs.probability, pairs.rows))
-    if selection.lane != "all":
-        lowest = 0 if selection.lane == "auto" else 1
-        order = order[lanes[order] <= lowest]
-    rows = pairs.rows[order]
-    first = np.searchsorted(rows, rows)  # where the product's pairs begin
-    return order[np.arange(len(order)) - first < selection.top_k]
+@numba.njit(nogil=True, cache=True)
+def _choose(rows, probability, score, lanes, size, lowest, top_k):  # type: ignore[no-untyped-def]
+    """The pairs that stay, by product, then descending; and where each product's begin."""
+    chosen = np.empty(len(rows), np.int64)
+    offsets = np.zeros(size + 1, np.int32)
+    used, i = 0, 0
+    for row in range(size):
+        first = used
+        while i < len(rows) and rows[i] == row:
+            if lanes[i] <= lowest:
+                place = used
+                while place > first and (
+                    probability[chosen[place - 1]] < probability[i]
+                    or (
+                        probability[chosen[place - 1]] == probability[i]
+                        and score[chosen[place - 1]] < score[i]
+                    )
+                ):
+                    chosen[place] = chosen[place - 1]
+                    place -= 1
+                chosen[place] = i
+                used += 1
+            i += 1
+        used = min(used, first + top_k)
+        offsets[row + 1] = used
+    return chosen[:used].copy(), offsets
 
 
 def _names(
     names: TagNames,
     batch: pa.RecordBatch,
     rows: npt.NDArray[np.int32],
-    tags: npt.NDArray[np.int32],
+    tags: pa.Array,
     language: str,
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Facet and tag name of each chosen pair."""
     if language != "product":
         facet_names, tag_names = names.of(language)
-        return facet_names[tags], tag_names[tags]
-    encoded = batch.column("language").dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1))[rows]
-    facets, chosen = np.empty(len(tags), object), np.empty(len(tags), object)
-    for code in np.unique(codes):
-        facet_names, tag_names = names.of(
-            encoded.dictionary[int(code)].as_py() if code >= 0 else ""
-        )
-        members = codes == code
-        facets[members], chosen[members] = facet_names[tags[members]], tag_names[tags[members]]
-    return facets, chosen
+        return facet_names.take(tags), tag_names.take(tags)
+    languages = batch.column("language").fill_null("").dictionary_encode()
+    facets, chosen = zip(*map(names.of, languages.dictionary.to_pylist()), strict=True) or ((), ())
+    # All languages' names in one array: those of language k begin at k times the number of tags.
+    places = pa.array(np.asarray(languages.indices)[rows] * np.int64(len(names.tag_ids)) + tags)
+    return pa.concat_arrays(facets).take(places), pa.concat_arrays(chosen).take(places)
 
 
 def _evidence(
@@ -159,18 +177,24 @@ def _evidence(
     hits: Hits,
     rows: npt.NDArray[np.int32],
     tags: npt.NDArray[np.int32],
-    m: int,
 ) -> pa.ListArray:
     """The spans where each chosen pair's names stand, at most three; null where nowhere."""
-    hit_keys = hits.rows.astype(np.int64) * m + hits.tags
-    order = np.lexsort((hits.starts, hits.fields, hit_keys))
-    ordered = hit_keys[order]
-    pair_keys = rows.astype(np.int64) * m + tags
-    first = np.searchsorted(ordered, pair_keys, side="left")
-    found = np.minimum(np.searchsorted(ordered, pair_keys, side="right") - first, _EVIDENCE_PER_TAG)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(found)])
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], found)
-    spans = hits.evidence(batch, order[np.repeat(first, found) + within])
-    return pa.ListArray.from_arrays(
-        pa.array(offsets.astype(np.int32)), spans, mask=pa.array(found == 0)
-    )
+    first = np.searchsorted(hits.rows, np.arange(batch.num_rows + 1))
+    chosen, offsets = _hits_of_pairs(rows, tags, first, hits.tags)
+    spans = hits.evidence(batch, chosen)
+    return pa.ListArray.from_arrays(pa.array(offsets), spans, mask=pa.array(np.diff(offsets) == 0))
+
+
+@numba.njit(nogil=True, cache=True)
+def _hits_of_pairs(rows, tags, first, hit_tags):  # type: ignore[no-untyped-def]
+    """The first hits of each pair, and where each pair's begin."""
+    chosen = np.empty(len(rows) * _EVIDENCE_PER_TAG, np.int64)
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    used = 0
+    for pair in range(len(rows)):
+        for i in range(first[rows[pair]], first[rows[pair] + 1]):
+            if hit_tags[i] == tags[pair] and used < offsets[pair] + _EVIDENCE_PER_TAG:
+                chosen[used] = i
+                used += 1
+        offsets[pair + 1] = used
+    return chosen[:used].copy(), offsets

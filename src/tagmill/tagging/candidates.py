@@ -1,0 +1,315 @@
+"""(product, tag) pairs worth judging, each with what all sources say of it.
+
+Candidates of a product are its highest linear margins, the tags whose names stand in its text, and
+what further sources name. One kernel goes from feature rows and hits to a row of `FEATURES` a
+pair: every source's score, its rank, how the pair stands against its facet's other candidates, how
+far the tag's name was right where it stood in training texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from tagmill.tagging.features import Rows
+from tagmill.tagging.linear import LinearModel, add_postings
+
+if TYPE_CHECKING:
+    from tagmill.tagging.hits import Hits
+
+__all__ = [
+    "FEATURES",
+    "MISSING",
+    "Candidates",
+    "TagStatistics",
+    "build_candidates",
+    "entries_at",
+]
+
+FEATURES: tuple[str, ...] = (
+    "linear",  # margin, NO_MARGIN without a linear model of the tag
+    "linear_rank",  # 0 is the product's highest margin
+    "linear_lead",  # margin less the best other margin of the facet
+    "facet_rank",  # rank of the margin within the facet
+    "tag_count",  # ln(1 + training examples)
+    "hits",  # times a name of the tag stands in the product; 0 if never
+    "hit_exact",  # 1 if it is the whole value of the facet's attribute
+    "hit_title",  # 1 if it stands in the title
+    "hit_start",  # first character of the first hit, FAR without one
+    "hit_length",  # characters of the longest hit
+    "hit_order",  # among the facet's hits in the product, by place in the text; FAR without one
+    "facet_hits",  # tags of the facet with a hit in the product
+    "name_precision",  # share of training products with the name that had the tag, smoothed
+    "facet_precision",  # the same over all tags of the facet
+    "product_hits",  # tags with a hit in the product
+)
+MISSING = np.float32(-1e9)  # score of a further source that says nothing of a pair
+NO_MARGIN = np.float32(-10)
+FAR = np.float32(1e6)
+# Up to so many tags all margins are looked at, past it only those a feature has a posting for.
+_DENSE_TAGS = 8_192
+
+
+@dataclass(frozen=True)
+class TagStatistics:
+    """What the training products tell of each tag, all (m,)."""
+
+    facets: npt.NDArray[np.int32]  # number of the tag's facet
+    counts: npt.NDArray[np.int64]  # products it was accepted for
+    named: npt.NDArray[np.int64]  # judged products in which a name of it stands
+    named_right: npt.NDArray[np.int64]  # of these, products it was accepted for
+
+    def per_tag(self) -> npt.NDArray[np.float32]:
+        """tag_count, name_precision and facet_precision of each tag, (m, 3).
+
+        Precisions are smoothed: a facet's by Laplace towards all, a tag's towards its facet.
+        """
+        size = int(self.facets.max(initial=-1)) + 1
+        right = np.bincount(self.facets, self.named_right, minlength=size)
+        named = np.bincount(self.facets, self.named, minlength=size)
+        overall = (right.sum() + 1) / (named.sum() + 2)
+        by_facet = ((right + 5 * overall) / (named + 5))[self.facets]
+        by_tag = (self.named_right + 2 * by_facet) / (self.named + 2)
+        return np.stack([np.log1p(self.counts), by_tag, by_facet], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """(product, tag) pairs ordered by product, with their features."""
+
+    rows: npt.NDArray[np.int32]  # (c,)
+    tags: npt.NDArray[np.int32]  # (c,)
+    features: npt.NDArray[np.float32]  # (c, len(FEATURES) and two for each other source)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def build_candidates(
+    rows: Rows,
+    linear: LinearModel,
+    limit: int,
+    hits: Hits,
+    statistics: TagStatistics,
+    others: Sequence[sparse.csr_array] = (),
+) -> Candidates:
+    """The `limit` highest margins of each of n products, and every pair that a hit or another
+    source (n, m) names, with their features.
+
+    Each of `others` adds two features behind `FEATURES`: its score (MISSING where it says
+    nothing) and the score's rank in the product.
+    """
+    size, m = len(rows), len(statistics.counts)
+    other_keys = [_pair_keys(other) for other in others]
+    forced = np.unique(np.concatenate(other_keys)) if others else np.zeros(0, np.int64)
+    titles = np.array([name == "title" for name in hits.field_names] or [False])
+    edges = np.arange(size + 1)
+    numbers, tags, features = _find_candidates(
+        rows.indptr, rows.indices, rows.values,
+        linear.indptr, linear.postings, linear.scale, linear.bias, limit,
+        np.searchsorted(hits.rows, edges), hits.tags,
+        # Fields follow one another: a hit in the description stands behind every one in the title.
+        hits.starts + 1000 * np.minimum(hits.fields, 3), hits.lengths, hits.exact,
+        titles[hits.fields], np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
+        statistics.facets, statistics.per_tag(),
+    )  # fmt: skip
+    if not others:
+        return Candidates(numbers, tags, features)
+    keys = numbers.astype(np.int64) * m + tags
+    columns = [features]
+    for other, found in zip(others, other_keys, strict=True):
+        order = np.argsort(keys)
+        scores = np.full(len(keys), MISSING, np.float32)
+        scores[order[np.searchsorted(keys, found, sorter=order)]] = other.data
+        columns.append(np.stack([scores, _rank_within(numbers, -scores)], axis=1))
+    return Candidates(numbers, tags, np.concatenate(columns, axis=1, dtype=np.float32))
+
+
+def _pair_keys(scores: sparse.csr_array) -> npt.NDArray[np.int64]:
+    """row · m + tag of every entry."""
+    rows = np.repeat(np.arange(scores.shape[0], dtype=np.int64), np.diff(scores.indptr))
+    return rows * scores.shape[1] + scores.indices
+
+
+def entries_at(
+    matrix: sparse.csr_array, rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer]
+) -> npt.NDArray[Any]:
+    """The entries of a matrix with sorted columns at (rows, columns), 0 where it has none."""
+    keys = _pair_keys(matrix)
+    wanted = rows.astype(np.int64) * matrix.shape[1] + columns
+    place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
+    if not len(keys):
+        return np.zeros(len(wanted), matrix.dtype)
+    return np.where(keys[place] == wanted, matrix.data[place], matrix.dtype.type(0))
+
+
+def _rank_within(
+    groups: npt.NDArray[np.integer], values: npt.NDArray[np.floating]
+) -> npt.NDArray[np.int64]:
+    """Rank of each value, ascending from 0, among those of its group."""
+    order = np.lexsort((values, groups))
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0]) if len(order) else order
+    lengths = np.diff(np.r_[starts, len(order)])
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(starts, lengths)
+    return rank
+
+
+@numba.njit(nogil=True, cache=True)
+def _find_candidates(  # type: ignore[no-untyped-def]
+    row_indptr, row_indices, row_values, indptr, postings, scale, bias, limit,
+    hit_indptr, hit_tags, hit_positions, hit_lengths, hit_exact, hit_title,
+    forced_indptr, forced_tags, facets, per_tag,
+):  # fmt: skip
+    """Product, tag and features (c, len(FEATURES)) of each candidate, by product."""
+    size, m = len(row_indptr) - 1, len(bias)
+    capacity = size * min(limit, m) + len(hit_tags) + len(forced_tags)
+    rows = np.empty(capacity, np.int32)
+    tags = np.empty(capacity, np.int32)
+    features = np.empty((capacity, 15), np.float32)
+    sums = np.zeros(m, np.float32)
+    seen = np.full(m, -1, np.int64)  # row in which a tag's sum was last begun
+    touched = np.empty(m, np.int32)
+    best = np.empty(limit, np.int32)
+    highest = np.empty(limit, np.float32)
+    place = np.full(m, -1, np.int64)  # of the tag's pair; of this product if not before `first`
+    used = 0
+    for row in range(size):
+        first = used
+        if m > _DENSE_TAGS:
+            count = _add_touched(
+                row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
+            )
+        else:
+            sums[:] = 0
+            seen[:] = row
+            count = m
+            add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
+        found = _highest(sums, scale, bias, touched, count, best, highest)
+        for i in range(found):
+            used = _add(best[i], tags, place, first, used)
+        for i in range(hit_indptr[row], hit_indptr[row + 1]):
+            used = _add(hit_tags[i], tags, place, first, used)
+        for i in range(forced_indptr[row], forced_indptr[row + 1]):
+            used = _add(forced_tags[i], tags, place, first, used)
+        for i in range(first, used):
+            tag = tags[i]
+            margin = bias[tag]
+            if seen[tag] == row:
+                margin += sums[tag] * scale[tag]
+            rows[i] = row
+            features[i] = 0
+            features[i, 0] = NO_MARGIN if np.isnan(margin) else margin
+            features[i, 4] = per_tag[tag, 0]
+            features[i, 8] = FAR
+            features[i, 12] = per_tag[tag, 1]
+            features[i, 13] = per_tag[tag, 2]
+        named = 0
+        for j in range(hit_indptr[row], hit_indptr[row + 1]):
+            pair = features[place[hit_tags[j]]]
+            named += pair[5] == 0
+            pair[5] += 1
+            pair[6] = max(pair[6], np.float32(hit_exact[j]))
+            pair[7] = max(pair[7], np.float32(hit_title[j]))
+            pair[8] = min(pair[8], np.float32(hit_positions[j]))
+            pair[9] = max(pair[9], np.float32(hit_lengths[j]))
+        for i in range(first, used):
+            features[i, 14] = named
+            _compare(features, tags, facets, first, used, i)
+    return rows[:used].copy(), tags[:used].copy(), features[:used].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_touched(  # type: ignore[no-untyped-def]
+    row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
+):
+    """Like `add_postings`, for sums that need no reset; lists the tags concerned, returns how many.
+
+    The cost of a product then does not grow with the number of tags.
+    """
+    count = 0
+    for i in range(row_indptr[row], row_indptr[row + 1]):
+        feature = row_indices[i]
+        for j in range(indptr[feature], indptr[feature + 1]):
+            tag = postings[j] >> np.uint32(8)
+            if seen[tag] != row:
+                seen[tag] = row
+                sums[tag] = 0
+                touched[count] = tag
+                count += 1
+    add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _highest(sums, scale, bias, touched, count, best, highest):  # type: ignore[no-untyped-def]
+    """The tags of the highest margins, descending, into `best`; returns how many.
+
+    Of up to `_DENSE_TAGS` tags all are looked at, of more the `count` first of `touched`.
+    """
+    dense = len(bias) <= _DENSE_TAGS
+    limit = len(best)
+    found = 0
+    for i in range(count):
+        tag = i if dense else touched[i]
+        margin = sums[tag] * scale[tag] + bias[tag]
+        if found == limit:
+            if limit and margin > highest[limit - 1]:
+                _insert(best, highest, limit - 1, tag, margin)
+        elif not np.isnan(margin):
+            found = _insert(best, highest, found, tag, margin)
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def _insert(best, highest, last, tag, margin):  # type: ignore[no-untyped-def]
+    """Put a tag among the highest, descending, where `last` are kept; returns how many are now."""
+    i = last
+    while i > 0 and highest[i - 1] < margin:
+        highest[i] = highest[i - 1]
+        best[i] = best[i - 1]
+        i -= 1
+    highest[i] = margin
+    best[i] = tag
+    return last + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(tag, tags, place, first, used):  # type: ignore[no-untyped-def]
+    """Make the tag a candidate of the product whose pairs begin at `first`, once."""
+    if place[tag] >= first:
+        return used
+    place[tag] = used
+    tags[used] = tag
+    return used + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _compare(features, tags, facets, first, used, i):  # type: ignore[no-untyped-def]
+    """How pair i stands against the product's other pairs first:used."""
+    margin, facet = features[i, 0], facets[tags[i]]
+    rival = NO_MARGIN
+    for k in range(first, used):
+        if k == i:
+            continue
+        above = features[k, 0] > margin or (features[k, 0] == margin and k < i)
+        features[i, 1] += above
+        if facets[tags[k]] != facet:
+            continue
+        features[i, 3] += above
+        rival = max(rival, features[k, 0])
+        if features[k, 5] > 0:
+            features[i, 11] += 1
+            if features[i, 5] > 0:
+                before = features[k, 8] < features[i, 8]
+                features[i, 10] += before or (features[k, 8] == features[i, 8] and k < i)
+    features[i, 2] = margin - rival
+    features[i, 11] += features[i, 5] > 0
+    if features[i, 5] == 0:
+        features[i, 10] = FAR
