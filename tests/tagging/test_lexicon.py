@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,6 +111,45 @@ def test_one_batch_finds_what_each_product_alone_does(tagger: LexiconTagger) -> 
         assert together.starts[mine].tolist() == alone.starts.tolist()
         assert together.ends[mine].tolist() == alone.ends.tolist()
     assert (np.diff(together.rows) >= 0).all()
+
+
+def test_threads_and_slices_find_what_one_batch_does(tagger: LexiconTagger) -> None:
+    batch = batch_of(*(case.product for case in CASES))
+    whole = tagger.find(batch)
+    parts = [batch.slice(start, 7) for start in range(0, batch.num_rows, 7)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(tagger.find, parts * 3))
+    for first in range(0, len(found), len(parts)):
+        hits = found[first : first + len(parts)]
+        pairs = [(part, batch.num_rows) for part, batch in zip(hits, parts, strict=True)]
+        together = Hits.concatenate(pairs)
+        assert together.rows.tolist() == whole.rows.tolist()
+        for name in ("tags", "starts", "ends", "exact", "lengths"):
+            keys = [
+                sorted(zip(h.rows.tolist(), getattr(h, name).tolist(), strict=True))
+                for h in (together, whole)
+            ]
+            assert keys[0] == keys[1], name
+
+
+def test_evidence_beyond_the_basic_plane_and_of_fields_named_alike(
+    library: Library, tagger: LexiconTagger
+) -> None:
+    padding = "é😀𠮷 " * 50  # longer than the block that offsets are counted by
+    product = {
+        "title": f"{padding}Ｗｏｏｌ 👩‍👩‍👧 红色",
+        "attributes": [("备注", None), ("颜色", "𠮷 红色"), ("颜色", "白色"), ("颜色#2", "x 黑色")],
+    }
+    batch = batch_of({"title": "红色"}, product).slice(1)
+    hits = tagger.find(batch)
+    evidence = hits.evidence(batch, np.arange(len(hits))[::-1]).to_pylist()[::-1]
+    texts = {"title": product["title"], "attributes.颜色": "𠮷 红色", "attributes.颜色#2": "x 黑色"}
+    assert [row["text"] for row in evidence] == [
+        str(texts[row["field"]])[row["start"] : row["end"]] for row in evidence
+    ]
+    assert [row["text"] for row in evidence if row["field"] == "title"] == ["Ｗｏｏｌ", "红色"]
+    other = hits.evidence(batch_of({"title": ""}), np.arange(len(hits)))  # has none of it
+    assert set(other.field("text").to_pylist()) == {""}
 
 
 def test_spans_lead_to_the_original_text(library: Library, tagger: LexiconTagger) -> None:

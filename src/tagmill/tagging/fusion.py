@@ -142,6 +142,7 @@ def _walk(features, feature, threshold, leaf, baseline, hopeless):  # type: igno
     out = np.empty(len(features), np.float64)
     trees, inner = feature.shape
     width = features.shape[1]
+    one, two = np.uint64(1), np.uint64(2)  # unsigned: no check for indices from the end
     for row in range(len(features)):
         x = features[row]
         if x[_LINEAR] < hopeless[0] and x[_RANK] >= _ALWAYS and x[_HITS] == 0:
@@ -151,11 +152,13 @@ def _walk(features, feature, threshold, leaf, baseline, hopeless):  # type: igno
             if not named:
                 out[row] = hopeless[1]
                 continue
-        total = baseline
+        total = np.float32(0)
         for tree in range(trees):
-            node = 0
-            while node < inner:
-                node = 2 * node + 1 + (x[feature[tree, node]] > threshold[tree, node])
-            total += leaf[tree, node - inner]
-        out[row] = total
+            features_of, thresholds, leaves = feature[tree], threshold[tree], leaf[tree]
+            node = np.uint64(0)
+            for _ in range(_DEPTH):
+                right = x[np.uint64(features_of[node])] > thresholds[node]
+                node = two * node + one + np.uint64(right)
+            total += leaves[node - np.uint64(inner)]
+        out[row] = baseline + total
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.records import EVIDENCE_TYPE
+from tagmill.tagging.strings import Texts, attribute_fields
 
-__all__ = ["Hits", "attribute_fields"]
+__all__ = ["Hits"]
 
 
 @dataclass(frozen=True)
@@ -70,29 +71,54 @@ class Hits:
 
     def evidence(self, batch: pa.RecordBatch, chosen: npt.NDArray[np.int64]) -> pa.StructArray:
         """The chosen hits (indices) of their batch as an array of `EVIDENCE_TYPE`."""
-        columns: dict[str, list[str | None]] = {}
-        attributes: dict[int, dict[str, str]] = {}
-        texts: list[str] = []
-        names = [self.field_names[column] for column in self.fields[chosen].tolist()]
-        spans = (array[chosen].tolist() for array in (self.rows, self.starts, self.ends))
-        for name, row, start, end in zip(names, *spans, strict=True):
-            if name in batch.schema.names:
-                if name not in columns:
-                    columns[name] = batch.column(name).to_pylist()
-                text = columns[name][row]
-            else:
-                if row not in attributes:
-                    pairs = batch.column("attributes")[row].as_py() or ()
-                    attributes[row] = dict(attribute_fields(pairs))
-                text = attributes[row].get(name)
-            texts.append((text or "")[start:end])
+        columns = (self.rows, self.fields, self.starts, self.ends)
+        rows, numbers, starts, ends = (column[chosen] for column in columns)
+        names = pa.array(self.field_names, pa.string())
         arrays = [
-            pa.array(names, pa.string()),
-            pa.array(self.starts[chosen], pa.int32()),
-            pa.array(self.ends[chosen], pa.int32()),
-            pa.array(texts, pa.string()),
+            names.take(pa.array(numbers)),
+            pa.array(starts, pa.int32()),
+            pa.array(ends, pa.int32()),
+            self._cut(batch, rows, numbers, starts, ends),
         ]
         return pa.StructArray.from_arrays(arrays, fields=list(EVIDENCE_TYPE))
+
+    def _cut(
+        self,
+        batch: pa.RecordBatch,
+        rows: npt.NDArray[np.int32],
+        numbers: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int32],
+        ends: npt.NDArray[np.int32],
+    ) -> pa.StringArray:
+        """The texts of spans in fields of the batch, empty where it has no such field."""
+        texts = np.full(len(rows), -1, np.int64)  # numbers in `columns`, one after the other
+        columns: list[pa.Array] = []
+        size = 0
+        of_attributes = np.zeros(len(self.field_names), np.bool_)
+        for number in np.flatnonzero(np.bincount(numbers, minlength=len(self.field_names))):
+            name = self.field_names[number]
+            if name not in batch.schema.names:
+                of_attributes[number] = True
+                continue
+            members = numbers == number
+            texts[members] = rows[members] + size
+            columns.append(batch.column(name))
+            size += batch.num_rows
+        members = np.flatnonzero(of_attributes[numbers])
+        attributes = attribute_fields(batch.column("attributes")) if len(members) else None
+        if attributes:
+            place = {label: i for i, label in enumerate(attributes.labels)}
+            fields = np.array([place.get(name, -1) for name in self.field_names], np.int64)
+            wide = len(attributes.labels) + 1
+            keys = attributes.rows.astype(np.int64) * wide + attributes.fields
+            wanted = rows[members].astype(np.int64) * wide + fields[numbers[members]]
+            order = np.argsort(keys, kind="stable")
+            at = np.searchsorted(keys[order], wanted, side="right") - 1
+            found = order[np.maximum(at, 0)]
+            known = (at >= 0) & (keys[found] == wanted) & (fields[numbers[members]] >= 0)
+            texts[members] = np.where(known, attributes.entries[found] + size, -1)
+            columns.append(attributes.values)
+        return Texts.of(columns).cut(texts, starts, ends)
 
     def _choose(self, hits: npt.NDArray[np.int64]) -> Hits:
         return replace(self, **{name: getattr(self, name)[hits] for name in _ARRAYS})
@@ -100,19 +126,3 @@ class Hits:
 
 _ARRAYS = tuple(f.name for f in fields(Hits))[:7]
 _NOTHING = np.zeros(0, np.int32)
-
-
-def attribute_fields(pairs: Iterable[tuple[str, str | None]]) -> list[tuple[str, str]]:
-    """(field name, text) of a product's attributes with a value, in order.
-
-    A field is called `attributes.颜色`, and `attributes.颜色#2` where the name occurs again.
-    """
-    seen: dict[str, int] = {}
-    named: list[tuple[str, str]] = []
-    for name, value in pairs:
-        if not value:
-            continue
-        seen[name] = seen.get(name, 0) + 1
-        label = f"attributes.{name}" if seen[name] == 1 else f"attributes.{name}#{seen[name]}"
-        named.append((label, value))
-    return named
