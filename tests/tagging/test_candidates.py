@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from tagmill.tagging import candidates as module
 from tagmill.tagging.candidates import (
     FAR,
     FEATURES,
@@ -14,7 +13,7 @@ from tagmill.tagging.candidates import (
 )
 from tagmill.tagging.features import Rows
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.linear import LabelMatrix, LinearModel, train_linear
+from tagmill.tagging.linear import DENSE_TAGS, LabelMatrix, LinearModel, train_linear
 
 STATISTICS = TagStatistics(
     np.array([0, 0, 1], np.int32), np.array([9, 0, 3]), np.array([4, 0, 0]), np.array([4, 0, 0])
@@ -37,15 +36,12 @@ def _linear(margins: list[list[float]]) -> tuple[Rows, LinearModel]:
     rows = np.arange(len(margins), dtype=np.int32)
     features = Rows(np.arange(len(margins) + 1), rows, np.ones(len(margins), np.float32))
     wanted = np.array(margins, np.float32)
-    model = LinearModel.untrained(wanted.shape[1])
     scale = np.maximum(np.abs(wanted).max(axis=0), 1e-6) / 127
-    levels = np.rint(wanted / scale).astype(np.int64) + 128
-    tags = np.arange(wanted.shape[1])
-    indptr = model.indptr.copy()
-    indptr[1:] = wanted.size
-    indptr[: len(margins) + 1] = np.arange(len(margins) + 1) * wanted.shape[1]
-    postings = (tags << 8 | levels).astype(np.uint32).ravel()
-    return features, LinearModel(indptr, postings, scale, np.zeros(len(tags), np.float32))
+    levels = np.rint(wanted / scale).astype(np.int64)
+    tags = np.broadcast_to(np.arange(wanted.shape[1]), wanted.shape)
+    owners = np.broadcast_to(rows[:, None], wanted.shape)
+    none = np.zeros(wanted.shape[1], np.float32)
+    return features, LinearModel.pack(owners.ravel(), tags.ravel(), levels.ravel(), scale, none)
 
 
 def _column(found: Candidates, name: str) -> list[float]:
@@ -116,11 +112,12 @@ def test_the_highest_margins_are_found(monkeypatch: pytest.MonkeyPatch, dense_ta
     found = build_candidates(rows, linear, 7, _hits([], [], [], []), statistics)
     margins = np.nan_to_num(linear.margins(rows), nan=-np.inf)
     if dense_tags == 0:  # what no feature speaks for is not looked at
-        ones = np.ones(len(linear.postings), np.float32)
-        spoken = sparse.csr_array((ones, linear.tags(), linear.indptr), shape=(1 << 20, size))
+        features, spoken_tags, levels = linear.unpack()
+        ones = np.ones(len(levels), np.float32)
+        spoken = sparse.csr_array((ones, (features, spoken_tags)), shape=(1 << 20, size))
         margins[(rows.matrix() @ spoken).toarray() == 0] = -np.inf
     best = -np.sort(-margins, axis=1)[:, :7]
     assert (np.bincount(found.rows) == 7).all()
     assert np.allclose(np.array(_column(found, "linear")).reshape(200, 7), best, atol=1e-5)
     assert np.allclose(margins[found.rows, found.tags], _column(found, "linear"), atol=1e-5)
-    assert module._DENSE_TAGS < 9_000
+    assert DENSE_TAGS < 9_000

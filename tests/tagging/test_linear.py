@@ -3,7 +3,7 @@ from scipy import sparse
 from sklearn.svm import LinearSVC
 
 from tagmill.tagging.features import FEATURE_BITS, Rows
-from tagmill.tagging.linear import LabelMatrix, train_linear
+from tagmill.tagging.linear import DENSE_TAGS, LabelMatrix, LinearModel, train_linear
 
 
 def _problem(
@@ -65,7 +65,7 @@ def test_a_tag_without_examples_has_no_model() -> None:
     emptied[:, 1] = 0
     model = train_linear(rows, LabelMatrix(sparse.csr_array(emptied), labels.complete))
     assert np.isnan(model.bias[1])
-    assert 1 not in model.tags()
+    assert 1 not in model.unpack()[1]
     assert np.isnan(model.margins(rows)[:, 1]).all()
 
 
@@ -83,3 +83,19 @@ def test_tags_can_move_and_be_dropped() -> None:
     before, after = model.margins(rows), moved.margins(rows)
     assert np.allclose(after[:, [5, 0, 1]], before[:, [0, 2, 3]])
     assert np.isnan(after[:, [2, 3, 4]]).all()
+
+
+def test_weights_survive_packing() -> None:
+    """Of features that few tags weigh as postings, of others as the levels of all tags."""
+    rng = np.random.default_rng(0)
+    for tags in (1, 7, 300, DENSE_TAGS + 1):
+        chosen = rng.random((40, tags)) < np.linspace(0.01, 1, 40)[:, None]
+        features, numbers = np.nonzero(chosen)
+        levels = rng.integers(1, 128, len(features)) * rng.choice([-1, 1], len(features))
+        none = np.ones(tags, np.float32)
+        order = rng.permutation(len(features))
+        model = LinearModel.pack(features[order], numbers[order], levels[order], none, none)
+        for packed, given in zip(model.unpack(), (features, numbers, levels), strict=True):
+            assert np.array_equal(packed, given)
+        if tags == 300:
+            assert len(model.postings) < len(features) / 2

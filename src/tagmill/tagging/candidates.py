@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.tagging.features import Rows
-from tagmill.tagging.linear import LinearModel, add_postings
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_postings
 
 if TYPE_CHECKING:
     from tagmill.tagging.hits import Hits
@@ -52,8 +53,7 @@ FEATURES: tuple[str, ...] = (
 MISSING = np.float32(-1e9)  # score of a further source that says nothing of a pair
 NO_MARGIN = np.float32(-10)
 FAR = np.float32(1e6)
-# Up to so many tags all margins are looked at, past it only those a feature has a posting for.
-_DENSE_TAGS = 8_192
+_TAGS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class TagStatistics:
     named: npt.NDArray[np.int64]  # judged products in which a name of it stands
     named_right: npt.NDArray[np.int64]  # of these, products it was accepted for
 
+    @cached_property
     def per_tag(self) -> npt.NDArray[np.float32]:
         """tag_count, name_precision and facet_precision of each tag, (m, 3).
 
@@ -112,12 +113,12 @@ def build_candidates(
     edges = np.arange(size + 1)
     numbers, tags, features = _find_candidates(
         rows.indptr, rows.indices, rows.values,
-        linear.indptr, linear.postings, linear.scale, linear.bias, limit,
+        linear.indptr, linear.postings, linear.scale, linear.lowest_bias, limit,
         np.searchsorted(hits.rows, edges), hits.tags,
         # Fields follow one another: a hit in the description stands behind every one in the title.
         hits.starts + 1000 * np.minimum(hits.fields, 3), hits.lengths, hits.exact,
         titles[hits.fields], np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
-        statistics.facets, statistics.per_tag(),
+        statistics.facets, statistics.per_tag,
     )  # fmt: skip
     if not others:
         return Candidates(numbers, tags, features)
@@ -174,24 +175,25 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     tags = np.empty(capacity, np.int32)
     features = np.empty((capacity, 15), np.float32)
     sums = np.zeros(m, np.float32)
-    seen = np.full(m, -1, np.int64)  # row in which a tag's sum was last begun
-    touched = np.empty(m, np.int32)
+    sparse = m > DENSE_TAGS
+    seen = np.full(m if sparse else 0, -1, np.int64)  # row in which a tag's sum was last begun
+    touched = np.empty(len(seen), np.int32)
     best = np.empty(limit, np.int32)
     highest = np.empty(limit, np.float32)
+    of_facet = np.empty((facets.max() + 1 if m else 0, 4), np.float32)
     place = np.full(m, -1, np.int64)  # of the tag's pair; of this product if not before `first`
     used = 0
     for row in range(size):
         first = used
-        if m > _DENSE_TAGS:
+        if sparse:
             count = _add_touched(
                 row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
             )
+            found = _highest_touched(sums, scale, bias, touched[:count], best, highest)
         else:
             sums[:] = 0
-            seen[:] = row
-            count = m
             add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
-        found = _highest(sums, scale, bias, touched, count, best, highest)
+            found = _highest(sums, scale, bias, best, highest)
         for i in range(found):
             used = _add(best[i], tags, place, first, used)
         for i in range(hit_indptr[row], hit_indptr[row + 1]):
@@ -200,28 +202,36 @@ def _find_candidates(  # type: ignore[no-untyped-def]
             used = _add(forced_tags[i], tags, place, first, used)
         for i in range(first, used):
             tag = tags[i]
-            margin = bias[tag]
-            if seen[tag] == row:
-                margin += sums[tag] * scale[tag]
-            rows[i] = row
-            features[i] = 0
-            features[i, 0] = NO_MARGIN if np.isnan(margin) else margin
-            features[i, 4] = per_tag[tag, 0]
-            features[i, 8] = FAR
-            features[i, 12] = per_tag[tag, 1]
-            features[i, 13] = per_tag[tag, 2]
-        named = 0
+            margin = sums[tag] if not sparse or seen[tag] == row else bias[tag]
+            margin = max(margin, NO_MARGIN)
+            # Margins of the highest come in order; the few others are put where they belong.
+            k = i
+            while k > first and features[k - 1, 0] < margin:
+                features[k, 0] = features[k - 1, 0]
+                tags[k] = tags[k - 1]
+                place[tags[k]] = k
+                k -= 1
+            features[k, 0] = margin
+            tags[k] = tag
+            place[tag] = k
+        own = features[first:used]
+        rows[first:used] = row
+        for i in range(used - first):
+            tag = tags[first + i]
+            own[i, 1:] = 0
+            own[i, 1] = i
+            own[i, 4] = per_tag[tag, 0]
+            own[i, 8] = own[i, 10] = FAR
+            own[i, 12] = per_tag[tag, 1]
+            own[i, 13] = per_tag[tag, 2]
         for j in range(hit_indptr[row], hit_indptr[row + 1]):
             pair = features[place[hit_tags[j]]]
-            named += pair[5] == 0
             pair[5] += 1
             pair[6] = max(pair[6], np.float32(hit_exact[j]))
             pair[7] = max(pair[7], np.float32(hit_title[j]))
             pair[8] = min(pair[8], np.float32(hit_positions[j]))
             pair[9] = max(pair[9], np.float32(hit_lengths[j]))
-        for i in range(first, used):
-            features[i, 14] = named
-            _compare(features, tags, facets, first, used, i)
+        _compare(own, tags[first:used], facets, of_facet)
     return rows[:used].copy(), tags[:used].copy(), features[:used].copy()
 
 
@@ -248,22 +258,46 @@ def _add_touched(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _highest(sums, scale, bias, touched, count, best, highest):  # type: ignore[no-untyped-def]
-    """The tags of the highest margins, descending, into `best`; returns how many.
+def _highest(sums, scale, bias, best, highest):  # type: ignore[no-untyped-def]
+    """Sums become margins; the tags of the highest, descending, into `best`; returns how many."""
+    limit, size = len(best), len(sums)
+    found = 0
+    for i in range(size):
+        sums[i] = sums[i] * scale[i] + bias[i]
+    start = np.uint64(0)
+    if limit == 0:
+        return 0
+    while start < np.uint64(size):
+        end = min(start + np.uint64(_TAGS_AT_ONCE), np.uint64(size))
+        above = found < limit
+        lowest = highest[limit - 1]
+        for tag in range(start, end):  # a loop that vector instructions do
+            above |= sums[tag] > lowest
+        if above:
+            for tag in range(start, end):
+                margin = sums[tag]
+                if found < limit:
+                    if margin > -np.inf:
+                        found = _insert(best, highest, found, tag, margin)
+                elif margin > highest[limit - 1]:
+                    _insert(best, highest, limit - 1, tag, margin)
+        start = end
+    return found
 
-    Of up to `_DENSE_TAGS` tags all are looked at, of more the `count` first of `touched`.
-    """
-    dense = len(bias) <= _DENSE_TAGS
+
+@numba.njit(nogil=True, cache=True)
+def _highest_touched(sums, scale, bias, touched, best, highest):  # type: ignore[no-untyped-def]
+    """The same, out of the tags `touched`."""
     limit = len(best)
     found = 0
-    for i in range(count):
-        tag = i if dense else touched[i]
-        margin = sums[tag] * scale[tag] + bias[tag]
-        if found == limit:
-            if limit and margin > highest[limit - 1]:
-                _insert(best, highest, limit - 1, tag, margin)
-        elif not np.isnan(margin):
-            found = _insert(best, highest, found, tag, margin)
+    for tag in touched:
+        sums[tag] = sums[tag] * scale[tag] + bias[tag]
+        margin = sums[tag]
+        if found < limit:
+            if margin > -np.inf:
+                found = _insert(best, highest, found, tag, margin)
+        elif limit and margin > highest[limit - 1]:
+            _insert(best, highest, limit - 1, tag, margin)
     return found
 
 
@@ -291,25 +325,38 @@ def _add(tag, tags, place, first, used):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _compare(features, tags, facets, first, used, i):  # type: ignore[no-untyped-def]
-    """How pair i stands against the product's other pairs first:used."""
-    margin, facet = features[i, 0], facets[tags[i]]
-    rival = NO_MARGIN
-    for k in range(first, used):
-        if k == i:
+def _compare(pairs, tags, facets, of_facet):  # type: ignore[no-untyped-def]
+    """How each pair of a product, by descending margin, stands against the others of its facet.
+
+    `of_facet` (facets, 4) is scratch: pairs, hits, and the highest two margins of each.
+    """
+    for tag in tags:
+        of_facet[facets[tag]] = 0
+    named = 0
+    for i in range(len(pairs)):
+        facet = of_facet[facets[tags[i]]]
+        rank = facet[0]
+        pairs[i, 3] = rank
+        if rank < 2:
+            facet[2 + int(rank)] = pairs[i, 0]
+        facet[0] += 1
+        if pairs[i, 5] > 0:
+            facet[1] += 1
+            named += 1
+    for i in range(len(pairs)):
+        facet = of_facet[facets[tags[i]]]
+        rival = NO_MARGIN
+        if pairs[i, 3] > 0:
+            rival = facet[2]
+        elif facet[0] > 1:
+            rival = facet[3]
+        pairs[i, 2] = pairs[i, 0] - rival
+        pairs[i, 11] = facet[1]
+        pairs[i, 14] = named
+        if pairs[i, 5] == 0:
             continue
-        above = features[k, 0] > margin or (features[k, 0] == margin and k < i)
-        features[i, 1] += above
-        if facets[tags[k]] != facet:
-            continue
-        features[i, 3] += above
-        rival = max(rival, features[k, 0])
-        if features[k, 5] > 0:
-            features[i, 11] += 1
-            if features[i, 5] > 0:
-                before = features[k, 8] < features[i, 8]
-                features[i, 10] += before or (features[k, 8] == features[i, 8] and k < i)
-    features[i, 2] = margin - rival
-    features[i, 11] += features[i, 5] > 0
-    if features[i, 5] == 0:
-        features[i, 10] = FAR
+        pairs[i, 10] = 0
+        for k in range(len(pairs)):
+            if pairs[k, 5] > 0 and facets[tags[k]] == facets[tags[i]]:
+                before = pairs[k, 8] < pairs[i, 8]
+                pairs[i, 10] += before or (pairs[k, 8] == pairs[i, 8] and k < i)

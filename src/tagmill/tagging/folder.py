@@ -133,7 +133,8 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
 
 def _load_array(folder: Path, name: str, dtype: str, shape: list[int]) -> np.ndarray[Any, Any]:
     path = folder / f"{name}.npy"
-    array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A plain view of the mapped file: numpy's own class costs microseconds at every use.
+    array: np.ndarray[Any, Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     if str(array.dtype) != dtype or list(array.shape) != shape:
         raise ValueError(f"{path.name} is {array.dtype} {array.shape}, not {dtype} {tuple(shape)}")
     return array

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -19,19 +20,23 @@ from scipy import sparse
 
 from tagmill.tagging.features import FEATURE_BITS, Rows
 
-__all__ = ["LabelMatrix", "LinearModel", "add_postings", "train_linear"]
+__all__ = ["DENSE_TAGS", "LabelMatrix", "LinearModel", "add_postings", "train_linear"]
 
 # Weights below this share of a tag's largest are noise that costs memory traffic.
 _RELATIVE_CUT = 0.01
-# Postings kept per feature: the most decided tags.
-_POSTINGS_PER_FEATURE = 64
-# Weights kept per tag before that, and tags trained between two such selections.
+# Postings read for an average product, and postings kept in all.
+_READS_PER_PRODUCT = 3_000.0
+_DENSE_SPEED = 16  # levels of all tags read in the time of one posting
+_POSTINGS = 8_000_000
+# Weights kept per tag before that, and tags trained at once.
 _WEIGHTS_PER_TAG = 16_384
 _BLOCK = 16
 # The low bits of a posting hold the quantised weight.
 _LEVEL_BITS = np.uint32(8)
 _LEVEL_MASK = np.uint32(255)
 _LEVEL_ZERO = 128
+_HIGHEST_LEVEL = 127
+DENSE_TAGS = 8_192  # with more tags than this no array over all of them is gone through
 _TOLERANCE = 0.1  # largest violated gradient at which training ends, liblinear's default
 
 
@@ -58,21 +63,52 @@ class LabelMatrix:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Inverted index: feature f has the postings indptr[f]:indptr[f + 1] of (tag, weight).
+    """Inverted index: feature f has the words indptr[f]:indptr[f + 1] of `postings`.
 
-    A posting is `tag << 8 | level + 128`; the weight is `level * scale[tag]`, level in -127..127:
-    four bytes read per posting, and reading postings is what scoring costs.
+    A word is a posting, `tag << 8 | level + 128`; the weight is `level * scale[tag]`, level in
+    -127..127. Of a feature that many tags weigh, the words are instead the levels of all tags, four
+    a word, which is no longer and several times faster to read: see `dense_words`.
     """
 
     indptr: npt.NDArray[np.int32]  # (features + 1,)
-    postings: npt.NDArray[np.uint32]  # (postings,)
+    postings: npt.NDArray[np.uint32]  # (words,)
     scale: npt.NDArray[np.float32]  # (tags,)
     bias: npt.NDArray[np.float32]  # (tags,), nan for a tag without a model
+
+    @cached_property
+    def lowest_bias(self) -> npt.NDArray[np.float32]:
+        """The bias, -inf for a tag without a model: below every margin."""
+        return np.nan_to_num(self.bias, nan=-np.inf)
 
     @staticmethod
     def untrained(size: int) -> LinearModel:
         """A model of no tag out of `size`."""
-        return _build_index([], np.full(size, np.nan, np.float32))
+        none = np.zeros(0, np.int64)
+        bias = np.full(size, np.nan, np.float32)
+        return LinearModel.pack(none, none, none, np.zeros(size, np.float32), bias)
+
+    @staticmethod
+    def pack(
+        features: npt.NDArray[np.integer],
+        tags: npt.NDArray[np.integer],
+        levels: npt.NDArray[np.integer],
+        scale: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.float32],
+    ) -> LinearModel:
+        """The index of weights (w,) given in any order, none twice."""
+        order = np.lexsort((tags, features))
+        indptr, postings = _pack(
+            features[order].astype(np.int64), tags[order].astype(np.int64),
+            levels[order].astype(np.int64), 1 << FEATURE_BITS, len(bias),
+        )  # fmt: skip
+        return LinearModel(indptr, postings, scale, bias)
+
+    def unpack(
+        self,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Feature, tag and level of every weight that is not zero, (w,) each."""
+        features, tags, levels = _unpack(self.indptr, self.postings, len(self.bias))
+        return features, tags, levels
 
     def margins(self, rows: Rows) -> npt.NDArray[np.float32]:
         """All margins, (n, tags) float32; nan for a tag without a model."""
@@ -84,20 +120,14 @@ class LinearModel:
         result: npt.NDArray[np.float32] = out * self.scale + self.bias
         return result
 
-    def tags(self) -> npt.NDArray[np.int64]:
-        """The tag of each posting, (postings,)."""
-        return (self.postings >> _LEVEL_BITS).astype(np.int64)
-
     def moved(self, places: npt.NDArray[np.int64], size: int) -> LinearModel:
         """The same with tag i at places[i] (-1: dropped) of `size` tags."""
-        tags = places[self.tags()]
-        kept = np.concatenate([np.zeros(1, np.int32), np.cumsum(tags >= 0, dtype=np.int32)])
-        levels = self.postings & _LEVEL_MASK
-        postings = (tags.astype(np.uint32) << _LEVEL_BITS | levels)[tags >= 0]
+        features, tags, levels = self.unpack()
+        kept = places[tags] >= 0
         scale, bias = np.zeros(size, np.float32), np.full(size, np.nan, np.float32)
         known = places >= 0
         scale[places[known]], bias[places[known]] = self.scale[known], self.bias[known]
-        return LinearModel(kept[self.indptr], postings, scale, bias)
+        return LinearModel.pack(features[kept], places[tags[kept]], levels[kept], scale, bias)
 
 
 def train_linear(
@@ -115,11 +145,10 @@ def train_linear(
     """
     judged = sparse.csc_array(labels.values)
     trained = np.flatnonzero(labels.counts() >= max(minimum_count, 1)).astype(np.int64)
-    feature_ids, compact = np.unique(rows.indices, return_inverse=True)
-    compact = compact.astype(np.int32)
+    feature_ids, compact = _by_frequency(rows.indices)
     bias = np.full(judged.shape[1], np.nan, np.float32)
-    if not len(feature_ids):  # products without any text: nothing to learn from
-        return _build_index([], bias)
+    if not len(feature_ids) or not len(trained):  # nothing to learn from
+        return LinearModel.untrained(len(bias))
     parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
     tag_indptr, tag_rows = judged.indptr.astype(np.int64), judged.indices.astype(np.int64)
 
@@ -138,66 +167,81 @@ def train_linear(
             filled = np.arange(kept.shape[1]) < sizes[:, None]
             features = feature_ids[kept[filled]].astype(np.int32)
             parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
-    return _build_index(parts, bias)
+    features, tags, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return _build_index(features, tags, weights, bias, _FeatureStatistics.of(rows))
+
+
+def _by_frequency(
+    indices: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The features that occur, frequent ones first, and `indices` as places among them.
+
+    What training reads most then lies together, in the nearest cache.
+    """
+    frequency = np.bincount(indices, minlength=1 << FEATURE_BITS)
+    features = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)]
+    place = np.zeros(1 << FEATURE_BITS, np.int32)
+    place[features] = np.arange(len(features), dtype=np.int32)
+    return features.astype(np.int32), place[indices]
+
+
+@dataclass(frozen=True)
+class _FeatureStatistics:
+    """How often features occur in the training rows and how large they are then."""
+
+    frequency: npt.NDArray[np.float32]  # (features,) share of rows that have it
+    mean: npt.NDArray[np.float32]  # (features,) value, over all rows
+    mean_square: npt.NDArray[np.float32]  # (features,) over the rows that have it
+
+    @staticmethod
+    def of(rows: Rows) -> _FeatureStatistics:
+        def total(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+            sums = np.bincount(rows.indices, values, minlength=1 << FEATURE_BITS)
+            return sums.astype(np.float64)
+
+        count = total(np.ones_like(rows.values))
+        mean_square = total(rows.values**2) / np.maximum(count, 1)
+        columns = (count / len(rows), total(rows.values) / len(rows), mean_square)
+        return _FeatureStatistics(*(column.astype(np.float32) for column in columns))
 
 
 def _build_index(
-    parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]],
+    features: npt.NDArray[np.int32],
+    tags: npt.NDArray[np.int32],
+    weights: npt.NDArray[np.float32],
     bias: npt.NDArray[np.float32],
+    statistics: _FeatureStatistics,
 ) -> LinearModel:
-    """Postings by feature, the most decided `_POSTINGS_PER_FEATURE` of each, tags ascending."""
-    empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-    features, tags, weights = (
-        np.concatenate(arrays) for arrays in zip(*parts or [empty], strict=True)
+    """Postings by feature, within the budgets, quantised.
+
+    A posting is worth the variance it adds to margins, weight² · value², once for each product
+    that has the feature, and costs one read for each: what is read and hardly tells is dropped,
+    and its mean stays, in the bias. With few tags even all weights cost no more than the budget.
+    """
+    worth = weights**2 * statistics.mean_square[features]
+    frequency = statistics.frequency[features]
+    kept = worth * frequency >= _cut(worth * frequency, np.ones_like(worth), _POSTINGS)
+    if len(bias) * statistics.frequency.sum() > _READS_PER_PRODUCT * _DENSE_SPEED:
+        kept &= worth >= _cut(worth, frequency * kept, _READS_PER_PRODUCT)
+    lost = np.bincount(
+        tags[~kept], weights[~kept] * statistics.mean[features[~kept]], minlength=len(bias)
     )
-    indptr, tags, weights = _index_postings(
-        features, tags, weights, 1 << FEATURE_BITS, _POSTINGS_PER_FEATURE
-    )
+    bias = (bias + lost).astype(np.float32)
+    features, tags, weights = features[kept], tags[kept], weights[kept]
     largest = np.zeros(len(bias), np.float32)
     np.maximum.at(largest, tags, np.abs(weights))
-    scale = np.where(largest > 0, largest / np.float32(_LEVEL_ZERO - 1), np.float32(1))
-    levels = np.rint(weights / scale[tags]).astype(np.int64) + _LEVEL_ZERO
-    postings = (tags.astype(np.int64) << _LEVEL_BITS | levels).astype(np.uint32)
-    return LinearModel(indptr, postings, scale, bias)
+    scale = np.where(largest > 0, largest / np.float32(_HIGHEST_LEVEL), np.float32(1))
+    levels = np.rint(weights / scale[tags]).astype(np.int64)
+    return LinearModel.pack(features, tags, levels, scale, bias)
 
 
-@numba.njit(nogil=True, cache=True)
-def _index_postings(features, tags, weights, n_features, limit):  # type: ignore[no-untyped-def]
-    """Counting sort by feature; of each feature the `limit` largest |weight|, in their order."""
-    starts = np.zeros(n_features + 1, np.int64)
-    for feature in features:
-        starts[feature + 1] += 1
-    for feature in range(n_features):
-        starts[feature + 1] += starts[feature]
-    cursor = starts[:-1].copy()
-    order = np.empty(len(features), np.int64)
-    for i in range(len(features)):
-        order[cursor[features[i]]] = i
-        cursor[features[i]] += 1
-    indptr = np.zeros(n_features + 1, np.int32)
-    out_tags = np.empty(len(features), np.int32)
-    out_weights = np.empty(len(features), np.float32)
-    used = 0
-    for feature in range(n_features):
-        own = order[starts[feature] : starts[feature + 1]]
-        cut, ties = np.float32(0), len(own)
-        if len(own) > limit:
-            size = np.abs(weights[own])
-            cut = np.partition(size, len(own) - limit)[len(own) - limit]
-            ties = limit - (size > cut).sum()  # of equal weights at the cut the first stay
-        for i in own:
-            magnitude = abs(weights[i])
-            if magnitude < cut:
-                continue
-            if magnitude == cut:
-                if ties <= 0:
-                    continue
-                ties -= 1
-            out_tags[used] = tags[i]
-            out_weights[used] = weights[i]
-            used += 1
-        indptr[feature + 1] = used
-    return indptr, out_tags[:used].copy(), out_weights[:used].copy()
+def _cut(
+    worth: npt.NDArray[np.float32], cost: npt.NDArray[np.float32], budget: float
+) -> np.float32:
+    """The worth from which on all costs together stay within the budget."""
+    order = np.argsort(-worth, kind="stable")
+    within = int(np.searchsorted(np.cumsum(cost[order], dtype=np.float64), budget, side="right"))
+    return worth[order[within - 1]] if 0 < within < len(worth) else np.float32(0)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -301,16 +345,86 @@ def _train_one(  # type: ignore[no-untyped-def]
     return weights, bias
 
 
+@numba.njit(nogil=True, cache=True, inline="always")
+def dense_words(tags):  # type: ignore[no-untyped-def]
+    """How many words the levels of all tags take; 0 where there are too many tags for that.
+
+    A feature with so many words has them all, one with fewer has postings.
+    """
+    return (tags + 3) // 4 if tags <= DENSE_TAGS else 0
+
+
 @numba.njit(nogil=True, cache=True)
 def add_postings(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, sums
 ):
-    """Add to `sums` (tags,) the levels of one row's postings, weighted by its values."""
+    """Add to `sums` (tags,) the levels of one row's features, weighted by its values."""
+    dense = dense_words(len(sums))
+    levels = postings.view(np.int8)
     for i in range(row_indptr[row], row_indptr[row + 1]):
         feature = row_indices[i]
         value = row_values[i]
-        for j in range(indptr[feature], indptr[feature + 1]):
+        first, last = indptr[feature], indptr[feature + 1]
+        if dense and last - first == dense:
+            own = levels[4 * first : 4 * first + len(sums)]
+            for tag in range(len(sums)):
+                sums[tag] += value * np.float32(own[tag])
+            continue
+        for j in range(first, last):
             posting = postings[j]
             sums[posting >> _LEVEL_BITS] += value * np.float32(
                 np.int32(posting & _LEVEL_MASK) - _LEVEL_ZERO
             )
+
+
+@numba.njit(nogil=True, cache=True)
+def _pack(features, tags, levels, n_features, n_tags):  # type: ignore[no-untyped-def]
+    """`indptr` and `postings` of weights ordered by feature, then tag."""
+    dense = dense_words(n_tags)
+    counts = np.zeros(n_features, np.int64)
+    for feature in features:
+        counts[feature] += 1
+    indptr = np.zeros(n_features + 1, np.int32)
+    for feature in range(n_features):
+        size = min(counts[feature], dense) if dense else counts[feature]
+        indptr[feature + 1] = indptr[feature] + size
+    postings = np.zeros(indptr[n_features], np.uint32)
+    rows = postings.view(np.int8)
+    used = 0
+    for feature in range(n_features):
+        first = indptr[feature]
+        for i in range(counts[feature]):
+            tag, level = tags[used], levels[used]
+            if dense and counts[feature] >= dense:
+                rows[4 * first + tag] = level
+            else:
+                postings[first + i] = np.uint32((tag << 8) | (level + _LEVEL_ZERO))
+            used += 1
+    return indptr, postings
+
+
+@numba.njit(nogil=True, cache=True)
+def _unpack(indptr, postings, n_tags):  # type: ignore[no-untyped-def]
+    """Feature, tag and level of each weight."""
+    dense = dense_words(n_tags)
+    rows = postings.view(np.int8)
+    capacity = 4 * len(postings)
+    features = np.empty(capacity, np.int32)
+    tags = np.empty(capacity, np.int32)
+    levels = np.empty(capacity, np.int32)
+    used = 0
+    for feature in range(len(indptr) - 1):
+        first, last = indptr[feature], indptr[feature + 1]
+        if dense and last - first == dense:
+            for tag in range(n_tags):
+                if rows[4 * first + tag]:
+                    features[used], tags[used] = feature, tag
+                    levels[used] = rows[4 * first + tag]
+                    used += 1
+            continue
+        for j in range(first, last):
+            features[used] = feature
+            tags[used] = postings[j] >> _LEVEL_BITS
+            levels[used] = np.int32(postings[j] & _LEVEL_MASK) - _LEVEL_ZERO
+            used += 1
+    return features[:used].copy(), tags[:used].copy(), levels[:used].copy()

@@ -76,6 +76,7 @@ class TagNames:
     def __init__(self, library: Library, tag_ids: npt.NDArray[np.object_]) -> None:
         self._library = library
         self.tag_ids = pa.array(tag_ids, pa.string())
+        self._joined: dict[tuple[str | None, ...], tuple[pa.StringArray, pa.StringArray]] = {}
         self._cache: dict[str, tuple[pa.StringArray, pa.StringArray]] = {}
 
     def of(self, language: str) -> tuple[pa.StringArray, pa.StringArray]:
@@ -90,6 +91,13 @@ class TagNames:
                 pa.array(tag_names, pa.string()),
             )
         return self._cache[language]
+
+    def of_each(self, languages: tuple[str | None, ...]) -> tuple[pa.StringArray, pa.StringArray]:
+        """The same in several languages, one after the other: (languages · m,)."""
+        if languages not in self._joined:
+            facets, tags = zip(*[self.of(code or "") for code in languages], strict=True)
+            self._joined[languages] = pa.concat_arrays(facets), pa.concat_arrays(tags)
+        return self._joined[languages]
 
 
 def tagged_batch(
@@ -165,11 +173,12 @@ def _names(
     if language != "product":
         facet_names, tag_names = names.of(language)
         return facet_names.take(tags), tag_names.take(tags)
-    languages = batch.column("language").fill_null("").dictionary_encode()
-    facets, chosen = zip(*map(names.of, languages.dictionary.to_pylist()), strict=True) or ((), ())
-    # All languages' names in one array: those of language k begin at k times the number of tags.
-    places = pa.array(np.asarray(languages.indices)[rows] * np.int64(len(names.tag_ids)) + tags)
-    return pa.concat_arrays(facets).take(places), pa.concat_arrays(chosen).take(places)
+    languages = batch.column("language").dictionary_encode(null_encoding="encode")
+    facet_names, tag_names = names.of_each(tuple(languages.dictionary.to_pylist()) or ("",))
+    if len(languages.dictionary) > 1:
+        numbers = np.asarray(languages.indices, np.int64)[rows]
+        tags = pa.array(numbers * len(names.tag_ids) + np.asarray(tags))
+    return facet_names.take(tags), tag_names.take(tags)
 
 
 def _evidence(
