@@ -1,9 +1,10 @@
-# `make demo` and `make test` create their own environment in .venv.
+# `make demo`, `make test` and `make bench` create their own environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+PEERS := .venv/.peers-installed
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs bench bench-quick clean
 
 demo: $(STAMP)  ## tag the sample catalogue from a database, end to end
 	@$(BIN)/python examples/demo.py
@@ -20,6 +21,16 @@ check: $(STAMP)  ## all that CI checks: lint, types, layers, tests, docs
 
 docs: $(STAMP)  ## write the --help pages into docs/cli.md
 	$(BIN)/python docs/write_cli.py
+
+bench: $(PEERS)  ## tagmill beside its peers on all data, written to docs/benchmarks.md: hours
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: $(PEERS)  ## the same on small sets, with fewer peers and rows: minutes
+	$(BIN)/python benchmarks/bench.py --quick
+
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $(PEERS)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

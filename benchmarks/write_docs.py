@@ -1,0 +1,319 @@
+"""docs/benchmarks.md and its plots, from build/benchmarks: `python benchmarks/write_docs.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plots
+import results
+from measures import COMPARED, HELD, PROMISE
+
+DOCS = Path(__file__).parent.parent / "docs"
+NAMES = {
+    "p_at_1": "P@1", "p_at_5": "P@5", "r_at_5": "R@5", "ndcg_at_5": "nDCG@5", "psp_at_5": "PSP@5",
+    "micro_f1": "micro-F1", "macro_f1": "macro-F1", "coverage": "coverage", "achieved": "achieved",
+    "ece": "ECE", "brier": "Brier", "train_seconds": "train s", "docs_per_second": "docs/s",
+}  # fmt: skip
+
+Entries = dict[str, dict[str, Any]]
+
+
+def write() -> Path:
+    """Write the page and its plots; the page's path."""
+    machine = results.load("machine").get("machine", {})
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench` (hours) or `make bench-quick` (minutes): tagmill and its peers in "
+        "the same run, on the same data, split and machine. Times on a shared machine vary; "
+        "compare what stands side by side. What a quick run measured is marked so.",
+    ]
+    if machine:
+        lines += ["", f"Machine: {machine['text']}; {machine['load']}."]
+    for section in (_verdict, _accuracy, _lanes, _speed, _training, _growth, _learning):
+        lines += ["", *section()]
+    page = DOCS / "benchmarks.md"
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+    page.write_text(text, "utf-8")
+    plots.draw(DOCS / "benchmarks")
+    return page
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def image(name: str, text: str) -> list[str]:
+    """A plot of docs/benchmarks."""
+    return [f"![{text}](benchmarks/{name}.svg)", ""]
+
+
+def _when(entry: dict[str, Any]) -> str:
+    return f"{entry['when']}, quick" if entry["quick"] else str(entry["when"])
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def _absent(title: str, part: str) -> list[str]:
+    return [f"## {title}", "", f"Not run: `python benchmarks/bench.py {part}`."]
+
+
+def verdict_counts(sets: Entries) -> dict[str, tuple[int, int, int]]:
+    """Of each metric: sets where tagmill is above its best peer, not distinguishable, below."""
+    counts = {}
+    for metric in COMPARED:
+        gaps = [entry["compared"][metric] for entry in sets.values()]
+        above = sum(gap["low"] > 0 for gap in gaps)
+        below = sum(gap["high"] < 0 for gap in gaps)
+        counts[metric] = (above, len(gaps) - above - below, below)
+    return counts
+
+
+def _verdict() -> list[str]:
+    sets = results.load("accuracy")
+    if not sets:
+        return _absent("Verdict", "accuracy")
+    counts = verdict_counts(sets)
+    lead = np.mean([entry["compared"]["micro_f1"]["difference"] for entry in sets.values()])
+    rows = []
+    for name, entry in sets.items():
+        cells = []
+        for metric in COMPARED:
+            gap = entry["compared"][metric]
+            interval = f"{gap['difference']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})"
+            cells.append(f"{interval} vs {gap['peer']}")
+        rows.append([name, *cells])
+    return [
+        "## Verdict",
+        "",
+        "tagmill (mean of three seeds) minus the best peer or ensemble of each set and metric, "
+        "the best one picked on the test set itself; 95% intervals of a paired bootstrap of 1,000 "
+        "resamples of the test products. Above or below: the interval leaves 0 out.",
+        "",
+        *table(
+            ["", *(NAMES[metric] for metric in COMPARED)],
+            [
+                ["above", *(str(counts[metric][0]) for metric in COMPARED)],
+                ["not distinguishable", *(str(counts[metric][1]) for metric in COMPARED)],
+                ["below", *(str(counts[metric][2]) for metric in COMPARED)],
+            ],
+        ),
+        "",
+        f"Of {len(sets)} sets. Mean lead in micro-F1: {lead:+.3f}.",
+        "",
+        *table(["set", *(NAMES[metric] for metric in COMPARED)], rows),
+        "",
+        *image("differences", "tagmill minus the best peer"),
+    ]
+
+
+def _accuracy() -> list[str]:
+    sets = results.load("accuracy")
+    lines = [
+        "## Accuracy",
+        "",
+        "Peers read title, description and category, lower-cased; their thresholds for F1 and for "
+        f"precision {PROMISE} come from a tenth of train, then they are fitted on all of it. "
+        "tagmill's review threshold and lane auto come from its own cross-fitting. A tag unseen in "
+        f"training is a miss. An achieved precision under {HELD} counts as coverage 0. ECE and "
+        "Brier are over each product's ten best. docs/s are of scoring in memory, fastText and "
+        "the lexicon in one thread.",
+        "",
+    ]
+    if not sets:
+        return _absent("Accuracy", "accuracy")
+    lines += image("micro_f1", "micro-F1 by set")
+    for name, entry in sets.items():
+        rows = []
+        for peer, row in entry["peers"].items():
+            skipped = row.get("skipped")
+            cells = [_number(row.get(key)) for key in NAMES]
+            rows.append([peer, f"skipped: {skipped}", *[""] * (len(NAMES) - 1)] if skipped
+                        else [peer, *cells])  # fmt: skip
+        rows.append(["**tagmill**", *(_spread(entry["tagmill"], key) for key in NAMES)])
+        size = f"{entry['train']:,} / {entry['test']:,} products, {entry['tags']:,} tags"
+        lines += [f"### {name}", "", f"{size} ({_when(entry)})", ""]
+        lines += [*table(["method", *NAMES.values()], rows), ""]
+    return lines
+
+
+def _spread(rows: list[dict[str, Any]], key: str) -> str:
+    """Mean over seeds, and half of the range."""
+    values = [row[key] for row in rows if row[key] is not None]
+    if not values:
+        return "–"
+    half = (max(values) - min(values)) / 2
+    mean = _number(float(np.mean(values)))
+    return mean if key in ("train_seconds", "docs_per_second") else f"{mean} ± {half:.3f}"
+
+
+def _lanes() -> list[str]:
+    sets = results.load("lanes")
+    if not sets:
+        return _absent("Lanes", "lanes")
+    rows = []
+    for name, entry in sets.items():
+        for method, splits in entry["methods"].items():
+            reached = [split["achieved"] for split in splits if split["achieved"] is not None]
+            under = sum(value < HELD for value in reached)
+            rows.append(
+                [
+                    name, method, str(len(splits)), str(len(reached)),
+                    _number(float(np.mean(reached)) if reached else None),
+                    _number(min(reached, default=None)), str(under),
+                    _number(float(np.mean([split["coverage"] for split in splits]))),
+                    f"{np.mean([split['accepted'] for split in splits]):,.0f}",
+                    _when(entry),
+                ]
+            )  # fmt: skip
+    return [
+        "## Lanes",
+        "",
+        f"Precision {PROMISE} is promised; what was achieved on new products, over random "
+        "re-splits of train and test. tagmill's lane auto is chosen from cross-fitted products, "
+        "that of the peers is the lowest threshold that holds on a tenth of train. Means are over "
+        "the re-splits with an accepted tag.",
+        "",
+        *table(
+            ["set", "method", "re-splits", "with a lane", "mean achieved", "lowest",
+             f"under {HELD}", "mean coverage", "mean accepted", "when"], rows,
+        ),
+        "",
+        *image("lanes", "achieved precision of each re-split"),
+    ]  # fmt: skip
+
+
+def _speed() -> list[str]:
+    keys = results.load("speed")
+    if not keys:
+        return _absent("Speed", "speed")
+    lines = [
+        "## Speed",
+        "",
+        "tagmill as whole commands: start, read, tag with evidence and lanes, write. Peers tag "
+        "the first rows of the same file, Parquet to Parquet (Annif: CSV to JSON Lines); their "
+        "start and training are not counted. omikuji gets its features from scikit-learn. The "
+        "ratio is that of tagmill, start included, to the peer.",
+        "",
+        *image("speed", "products per second"),
+    ]
+    for key, entry in keys.items():
+        rows = []
+        for ending, by_cores in entry["tagmill"].items():
+            for cores, found in by_cores.items():
+                rate, peak = found["products_per_second"], found["peak_mb"]
+                rows.append([ending, cores, f"{rate:,.0f}", f"{peak:,.0f}"])
+        peers = []
+        for name, found in entry["peers"].items():
+            for cores, rate in found.get("products_per_second", {}).items():
+                ours = entry["tagmill"]["parquet"][cores]["products_per_second"]
+                peers.append([name, cores, f"{rate:,.0f}", f"{ours:,.0f}", f"{ours / rate:.1f}×"])
+            if "skipped" in found:
+                peers.append([name, f"skipped: {found['skipped']}", "", "", ""])
+        lines += [
+            f"### {key}: {entry['tags']:,} tags",
+            "",
+            f"{entry['rows']:,} rows, the peers {entry['sample']:,} of them; trained on "
+            f"{entry['train_rows']:,} ({_when(entry)}). Model {entry['model_mb']:,.0f} MB; import "
+            f"{entry['import_seconds'] * 1000:,.0f} ms, load {entry['load_seconds'] * 1000:,.0f} "
+            f"ms, one product {entry['p50_ms']:.2f} ms (p50), {entry['p99_ms']:.2f} ms (p99).",
+            "",
+            *table(["tagmill", "cores", "products/s", "peak MB"], rows),
+            "",
+            *table(["peer", "cores", "products/s", "tagmill", "ratio"], peers),
+            "",
+        ]
+    return lines
+
+
+def _training() -> list[str]:
+    keys = results.load("training")
+    if not keys:
+        return _absent("Training", "training")
+    rows = []
+    for key, entry in keys.items():
+        for name in ("tagmill", "omikuji Parabel"):
+            if name in entry:
+                seconds, peak = entry[name]["seconds"], entry[name]["peak_mb"]
+                size = [f"{entry['rows']:,}", f"{entry['tags']:,}"]
+                cost = [f"{seconds:,.1f}", f"{peak:,.0f}"]
+                rows.append([key, *size, name, *cost, _when(entry)])
+    return [
+        "## Training",
+        "",
+        "Whole commands on all cores: reading, features, model; tagmill's includes cross-fitting, "
+        "calibration and thresholds.",
+        "",
+        *table(["data", "rows", "tags", "method", "seconds", "peak MB", "when"], rows),
+    ]
+
+
+def _growth() -> list[str]:
+    entries = results.load("growth")
+    if not entries:
+        return _absent("Growth", "growth")
+    bandwidth = entries["memory"]["bytes_per_second"]
+    rows = [
+        [
+            key, f"{entry['rows']:,}", f"{entry['tags']:,}", f"{entry['products_per_second']:,.0f}",
+            f"{entry['model_mb']:,.1f}", f"{entry['bytes_per_product']:,.0f}",
+            f"{entry['bandwidth_share']:.1%}", f"{entry['train_seconds']:,.0f}",
+            f"{entry['train_peak_mb']:,.0f}", _when(entry),
+        ]
+        for key, entry in entries.items()
+        if key != "memory"
+    ]  # fmt: skip
+    return [
+        "## Growth",
+        "",
+        "Synthetic catalogues; products/s in memory after warming up. Bytes touched are the "
+        "postings of the linear index a product's features reach, 64 a feature at most; the "
+        f"share is of {bandwidth / 1e9:.1f} GB/s, a copy in one thread.",
+        "",
+        *table(
+            ["grown", "rows", "tags", "products/s", "model MB", "bytes/product", "bandwidth used",
+             "train s", "train MB", "when"], rows,
+        ),
+        "",
+        *image("growth", "products per second and model size by number of tags"),
+    ]  # fmt: skip
+
+
+def _learning() -> list[str]:
+    sets = results.load("learning")
+    if not sets:
+        return []
+    rows = [
+        [
+            name, f"{step['verdicts']:,}", _number(step.get("update_seconds")),
+            _number(step["updated_micro_f1"]), _number(step.get("train_seconds")),
+            _number(step.get("trained_micro_f1")), _when(entry),
+        ]
+        for name, entry in sets.items()
+        for step in entry["steps"]
+    ]  # fmt: skip
+    return [
+        "## Learning from verdicts",
+        "",
+        "A model of half of train, updated after each thousand verdicts on the other half, beside "
+        "one trained anew on all that was said so far.",
+        "",
+        *table(
+            ["set", "verdicts", "update s", "updated micro-F1", "train s", "trained micro-F1",
+             "when"], rows,
+        ),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(f"wrote {write()}")
