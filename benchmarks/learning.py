@@ -2,16 +2,13 @@
 
 A model of half of the training products meets the other half as a stream. After each thousand
 verdicts it is updated, and its micro-F1 on test stands beside that of a model trained anew on all
-that was said so far. Runs only where `tagmill.learning.updating` exists.
+that was said so far.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import results
@@ -20,39 +17,23 @@ from data import Product, TextSet, load_set
 import tagmill
 from tagmill.catalog import as_batches
 from tagmill.learning import train
+from tagmill.learning.updating import Verdict, update
 
 if TYPE_CHECKING:
     from tagmill.tagging.model import Model
 
 STEP = 1_000  # verdicts between two updates
 STEPS, QUICK_STEPS = 10, 2
-_MODULE = "tagmill.learning.updating"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a person said of one tag of one product."""
-
-    product: Product  # without its tags
-    tag_id: str
-    accepted: bool
-
-
-Update = Callable[["Model", Sequence[Verdict]], "Model"]
 
 
 def run(sets: list[str], *, is_quick: bool) -> None:
     """Simulate the stream of each set."""
-    if importlib.util.find_spec(_MODULE) is None:
-        print(f"  no {_MODULE}: skipped")
-        return
-    update: Update = importlib.import_module(_MODULE).update
     for name in sets:
-        steps = simulate(load_set(name), update, QUICK_STEPS if is_quick else STEPS)
+        steps = simulate(load_set(name), QUICK_STEPS if is_quick else STEPS)
         results.keep("learning", name, {"step": STEP, "steps": steps}, is_quick=is_quick)
 
 
-def simulate(products: TextSet, update: Update, steps: int) -> list[dict[str, Any]]:
+def simulate(products: TextSet, steps: int) -> list[dict[str, Any]]:
     """After each step: verdicts so far, seconds and micro-F1 of updating and of training anew."""
     half = len(products.train) // 2
     start, stream = products.train[:half], products.train[half:]
@@ -95,8 +76,8 @@ def train_anew(model: Model, start: Sequence[Product], said: Sequence[Verdict]) 
     seen: dict[str, Product] = {}
     for verdict in said:
         identifier = verdict.product["id"]
-        seen[identifier] = verdict.product
-        judged.setdefault(identifier, {})[verdict.tag_id] = verdict.accepted
+        seen[identifier] = dict(verdict.product)
+        judged.setdefault(identifier, {})[verdict.tag] = verdict.accepted
     return train(as_batches([*start, *seen.values()]), model.library, verdicts=judged)
 
 

@@ -42,6 +42,7 @@ from tagmill.tagging.linear import LabelMatrix, train_linear
 from tagmill.tagging.model import (
     CANDIDATES,
     HeldOut,
+    Memory,
     Model,
     Trained,
     aligned_scores,
@@ -54,6 +55,7 @@ __all__ = ["train"]
 _FOLDS, _FOLDS_LARGE, _LARGE = 5, 3, 20_000
 # Fusion learns a few dozen numbers per pair: more products than this change nothing.
 _FUSION_PRODUCTS = 20_000
+_REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
 Progress = Callable[[str, int, int], None]
 
@@ -101,6 +103,7 @@ def train(
         trees=fit_trees(pairs.features, pairs.right, seed=seed),
         calibration=fit_calibration(held_out_odds, pairs.right, counts),
         held_out=held_out,
+        memory=_remember(evidence.counts, dataset.labels, seed),
     )
     progress("final model", 1, 1)
     card = _card(dataset, taggers, seed)
@@ -262,7 +265,24 @@ def _held_out(
         calibration = fit_calibration(log_odds[~inside], pairs.right[~inside], counts[~inside])
         probability[inside] = calibration(log_odds[inside], counts[inside])
     gold = np.diff(dataset.labels.values.indptr)[np.unique(pairs.rows)].sum()
-    return HeldOut(probability.astype(np.float32), pairs.right, pairs.tags, int(gold))
+    return HeldOut(
+        log_odds.astype(np.float32), probability.astype(np.float32), pairs.right, pairs.tags,
+        pairs.counts.astype(np.int32), len(pairs.rows), int(gold),
+    )  # fmt: skip
+
+
+def _remember(counts: Rows, labels: LabelMatrix, seed: int) -> Memory:
+    """A sample of the products, up to `_REMEMBERED`."""
+    order = np.random.default_rng(seed + 2).permutation(len(counts))
+    rows = np.sort(order[:_REMEMBERED])
+    said = labels.subset(rows)
+    return Memory(
+        counts.take(rows),
+        said.values.indptr.astype(np.int64),
+        said.values.indices.astype(np.int32),
+        said.values.data > 0,
+        said.complete,
+    )
 
 
 def _card(dataset: Dataset, taggers: Sequence[str], seed: int) -> dict[str, object]:

@@ -99,16 +99,18 @@ def build_candidates(
     hits: Hits,
     statistics: TagStatistics,
     others: Sequence[sparse.csr_array] = (),
+    asked: npt.NDArray[np.int64] | None = None,
 ) -> Candidates:
     """The `limit` highest margins of each of n products, and every pair that a hit or another
-    source (n, m) names, with their features.
+    source (n, m) names or that is `asked` for (row · m + tag, any number), with their features.
 
     Each of `others` adds two features behind `FEATURES`: its score (MISSING where it says
     nothing) and the score's rank in the product.
     """
     size, m = len(rows), len(statistics.counts)
     other_keys = [_pair_keys(other) for other in others]
-    forced = np.unique(np.concatenate(other_keys)) if others else np.zeros(0, np.int64)
+    wanted = [*other_keys, np.zeros(0, np.int64) if asked is None else asked]
+    forced = np.unique(np.concatenate(wanted))
     titles = np.array([name == "title" for name in hits.field_names] or [False])
     edges = np.arange(size + 1)
     numbers, tags, features = _find_candidates(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tagmill.errors import NotTrained, TaggerError, TagmillError
 from tagmill.library.exchange import read_csv, write_csv
@@ -23,14 +25,16 @@ from tagmill.library.vocabulary import Library
 from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import FEATURES, TagStatistics
-from tagmill.tagging.features import Idf
+from tagmill.tagging.features import Idf, Rows
 from tagmill.tagging.fusion import Trees
 from tagmill.tagging.linear import LinearModel
-from tagmill.tagging.model import HeldOut, Model, Trained, facet_numbers
+from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
 
-__all__ = ["check_goal", "load_model", "save_model", "shipped_prior", "starter_model"]
+__all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
-_FORMAT = 2  # of the folder; another number is refused
+_MEMORY = ("tag_indptr", "tags", "accepted", "complete")
+_HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
+_FORMAT = 3  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
@@ -77,6 +81,7 @@ def save_model(model: Model, folder: Path) -> None:
             "library_version": model.library.version,
             "tag_ids": [str(tag_id) for tag_id in model.tag_ids],
             "gold_total": model.trained.held_out.gold_total,
+            "sampled_pairs": model.trained.held_out.sampled,
             "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()},
         }
         text = json.dumps(card, ensure_ascii=False, indent=1)
@@ -117,7 +122,7 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
         raise NotTrained(
             f"The model folder {folder} is damaged: {error}. Train it again, or copy it anew"
         ) from error
-    internal = ("format", "arrays", "tag_ids", "verbatim", "gold_total")
+    internal = ("format", "arrays", "tag_ids", "verbatim", "gold_total", "sampled_pairs")
     kept = {"name": folder.name, **{k: v for k, v in card.items() if k not in internal}}
     if library is None and [str(tag.id) for tag in own.active()] != card["tag_ids"]:
         raise NotTrained(
@@ -125,7 +130,7 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
             "Train it again, or copy it anew"
         )
     if library is not None:
-        trained = _moved(trained, card["tag_ids"], own, library)
+        trained = moved_to(trained, card["tag_ids"], own, library)
     used = library or own
     others = [make_tagger(name, used) for name in card["taggers"]]
     return Model(used, shipped_prior(), trained, kept, others)
@@ -150,8 +155,15 @@ def _arrays(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
         arrays |= {f"{prefix}_{f.name}": getattr(part, f.name) for f in fields(part)}
     for index, curve in enumerate(trained.calibration.curves):
         arrays |= {f"calibration_{index}_x": curve.x, f"calibration_{index}_y": curve.y}
-    for name in ("probability", "right", "tags"):
+    for name in _HELD_OUT:
         arrays[f"held_out_{name}"] = getattr(trained.held_out, name)
+    counts = trained.memory.counts
+    arrays |= {
+        "memory_indptr": counts.indptr, "memory_indices": counts.indices,
+        "memory_values": counts.values.astype(np.uint16),
+    }  # fmt: skip
+    for name in _MEMORY:
+        arrays[f"memory_{name}"] = getattr(trained.memory, name)
     return arrays
 
 
@@ -177,15 +189,24 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
         trees,
         Calibration(curves),
         HeldOut(
-            arrays["held_out_probability"], arrays["held_out_right"], arrays["held_out_tags"],
-            int(card["gold_total"]),
+            **{name: arrays[f"held_out_{name}"] for name in _HELD_OUT},
+            sampled=int(card["sampled_pairs"]),
+            gold_total=int(card["gold_total"]),
+        ),
+        Memory(
+            Rows(
+                arrays["memory_indptr"],
+                arrays["memory_indices"],
+                arrays["memory_values"].astype(np.float32),
+            ),
+            **{name: arrays[f"memory_{name}"] for name in _MEMORY},
         ),
     )  # fmt: skip
 
 
-def _moved(trained: Trained, tag_ids: list[str], own: Library, library: Library) -> Trained:
-    """The trained parts with their columns where `library` has the tags now."""
-
+def moved_to(trained: Trained, tag_ids: Sequence[str], own: Library, library: Library) -> Trained:
+    """The parts trained for the tags (m,) of the library `own`, with their columns where
+    `library` has these tags now; a tag that only `library` has is untrained."""
     now = np.array([tag.id for tag in library.active()], dtype=object)
     place = {tag_id: index for index, tag_id in enumerate(now)}
     moved = np.full(len(tag_ids), -1, np.int64)
@@ -214,9 +235,27 @@ def _moved(trained: Trained, tag_ids: list[str], own: Library, library: Library)
         trained.trees,
         trained.calibration,
         HeldOut(
-            np.asarray(held_out.probability[pairs]),
-            np.asarray(held_out.right[pairs]),
+            held_out.log_odds[pairs],
+            held_out.probability[pairs],
+            held_out.right[pairs],
             moved[held_out.tags[pairs]].astype(np.int32),
+            held_out.counts[pairs],
+            int(pairs[: held_out.sampled].sum()),
             held_out.gold_total,
         ),
+        _moved_memory(trained.memory, moved),
+    )
+
+
+def _moved_memory(memory: Memory, moved: npt.NDArray[np.int64]) -> Memory:
+    """The memory with tag i at moved[i], -1 forgotten."""
+    tags = moved[memory.tags]
+    kept = tags >= 0
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+    return Memory(
+        memory.counts,
+        before[memory.tag_indptr],
+        tags[kept].astype(np.int32),
+        memory.accepted[kept],
+        memory.complete,
     )

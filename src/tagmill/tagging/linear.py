@@ -8,6 +8,7 @@ the other on every core. The result is kept as an inverted index from feature to
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,14 @@ from scipy import sparse
 
 from tagmill.tagging.features import FEATURE_BITS, Rows
 
-__all__ = ["DENSE_TAGS", "LabelMatrix", "LinearModel", "add_postings", "train_linear"]
+__all__ = [
+    "DENSE_TAGS",
+    "LabelMatrix",
+    "LinearModel",
+    "add_postings",
+    "on_all_cores",
+    "train_linear",
+]
 
 # Weights below this share of a tag's largest are noise that costs memory traffic.
 _RELATIVE_CUT = 0.01
@@ -92,6 +100,20 @@ class LinearModel:
         return LinearModel.pack(none, none, none, np.zeros(size, np.float32), bias)
 
     @staticmethod
+    def quantised(
+        features: npt.NDArray[np.integer],
+        tags: npt.NDArray[np.integer],
+        weights: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.float32],
+    ) -> LinearModel:
+        """The index of weights (w,), none twice; a tag's largest becomes its highest level."""
+        largest = np.zeros(len(bias), np.float32)
+        np.maximum.at(largest, tags, np.abs(weights))
+        scale = np.where(largest > 0, largest / np.float32(_HIGHEST_LEVEL), np.float32(1))
+        levels = np.rint(weights / scale[tags]).astype(np.int64)
+        return LinearModel.pack(features, tags, levels, scale, bias)
+
+    @staticmethod
     def pack(
         features: npt.NDArray[np.integer],
         tags: npt.NDArray[np.integer],
@@ -123,6 +145,26 @@ class LinearModel:
             )
         result: npt.NDArray[np.float32] = out * self.scale + self.bias
         return result
+
+    def plus(
+        self,
+        features: npt.NDArray[np.integer],
+        tags: npt.NDArray[np.integer],
+        weights: npt.NDArray[np.floating],
+        bias: npt.NDArray[np.float32],
+    ) -> LinearModel:
+        """The same with weights (w,) added, a pair any number of times, and other biases."""
+        own_features, own_tags, levels = self.unpack()
+        size = np.int64(len(self.bias))
+        keys = np.concatenate(
+            [own_features * size + own_tags, np.asarray(features, np.int64) * size + tags]
+        )
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        values = np.concatenate([levels * self.scale[own_tags], weights])[order]
+        sums = np.add.reduceat(values, first).astype(np.float32) if len(first) else values
+        return LinearModel.quantised(keys[first] // size, keys[first] % size, sums, bias)
 
     def moved(self, places: npt.NDArray[np.int64], size: int) -> LinearModel:
         """The same with tag i at places[i] (-1: dropped) of `size` tags."""
@@ -163,16 +205,30 @@ def train_linear(
         )  # fmt: skip
         return arrays
 
-    # Threads over a kernel without the GIL: an idle one sleeps, where OpenMP's would spin.
-    blocks = [trained[start : start + _BLOCK] for start in range(0, len(trained), _BLOCK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for block, arrays in zip(blocks, pool.map(train_block, blocks), strict=True):
-            kept, weights, sizes, bias[block] = arrays
-            filled = np.arange(kept.shape[1]) < sizes[:, None]
-            features = feature_ids[kept[filled]].astype(np.int32)
-            parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
+    for block, arrays in zip(in_blocks(trained), on_all_cores(train_block, trained), strict=True):
+        kept, weights, sizes, bias[block] = arrays
+        filled = np.arange(kept.shape[1]) < sizes[:, None]
+        features = feature_ids[kept[filled]].astype(np.int32)
+        parts.append((features, np.repeat(block, sizes).astype(np.int32), weights[filled]))
     features, tags, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return _build_index(features, tags, weights, bias, _FeatureStatistics.of(rows))
+
+
+def in_blocks(tags: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """The tags in the blocks that one call of a kernel trains."""
+    return [tags[start : start + _BLOCK] for start in range(0, len(tags), _BLOCK)]
+
+
+def on_all_cores(
+    work: Callable[[npt.NDArray[np.int64]], tuple[npt.NDArray[Any], ...]],
+    tags: npt.NDArray[np.int64],
+) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+    """What `work` gives for each block of tags, in order.
+
+    Threads over kernels without the GIL: an idle one sleeps, where OpenMP's would spin.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(work, in_blocks(tags))
 
 
 def _by_frequency(
@@ -216,7 +272,7 @@ def _build_index(
     bias: npt.NDArray[np.float32],
     statistics: _FeatureStatistics,
 ) -> LinearModel:
-    """Postings by feature, within the budgets, quantised.
+    """The weights that are worth a posting, within the budgets.
 
     A posting is worth the variance it adds to margins, weight² · value², once for each product
     that has the feature, and costs one read for each: what is read and hardly tells is dropped,
@@ -231,12 +287,7 @@ def _build_index(
         tags[~kept], weights[~kept] * statistics.mean[features[~kept]], minlength=len(bias)
     )
     bias = (bias + lost).astype(np.float32)
-    features, tags, weights = features[kept], tags[kept], weights[kept]
-    largest = np.zeros(len(bias), np.float32)
-    np.maximum.at(largest, tags, np.abs(weights))
-    scale = np.where(largest > 0, largest / np.float32(_HIGHEST_LEVEL), np.float32(1))
-    levels = np.rint(weights / scale[tags]).astype(np.int64)
-    return LinearModel.pack(features, tags, levels, scale, bias)
+    return LinearModel.quantised(features[kept], tags[kept], weights[kept], bias)
 
 
 def _cut(

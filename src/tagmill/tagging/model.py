@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["CANDIDATES", "HeldOut", "Model", "Trained", "aligned_scores", "facet_numbers"]
+__all__ = ["CANDIDATES", "HeldOut", "Memory", "Model", "Trained", "aligned_scores", "facet_numbers"]
 
 CANDIDATES = 20  # highest margins of a product that become candidates
 # A facet with this many held-out gold pairs gets a threshold of its own; the rest share one.
@@ -53,10 +53,24 @@ _PRIOR_REVIEW = 0.5
 class HeldOut:
     """Cross-fitted pairs of the training products: what thresholds are chosen from."""
 
-    probability: npt.NDArray[np.float32]  # (p,)
+    log_odds: npt.NDArray[np.float32]  # (p,) of the fusion
+    probability: npt.NDArray[np.float32]  # (p,) by a calibration that did not see the pair
     right: npt.NDArray[np.bool_]  # (p,)
     tags: npt.NDArray[np.int32]  # (p,)
+    counts: npt.NDArray[np.int32]  # (p,) training examples the tag had then
+    sampled: int  # pairs of training products, the first ones; the others are verdicts
     gold_total: int  # gold pairs of these products, those never suggested included
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A sample of the training products, so that what is learned later does not undo them."""
+
+    counts: Rows  # features of k products
+    tag_indptr: npt.NDArray[np.int64]  # (k + 1,) product i was said tags[tag_indptr[i]:…]
+    tags: npt.NDArray[np.int32]
+    accepted: npt.NDArray[np.bool_]
+    complete: npt.NDArray[np.bool_]  # (k,) whether all its tags are known
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class Trained:
     trees: Trees
     calibration: Calibration
     held_out: HeldOut
+    memory: Memory
 
 
 @dataclass
@@ -218,7 +233,10 @@ class Model:
         if self.trained is None:
             return _PRIOR_REVIEW
         held_out = self.trained.held_out
-        return best_f1_threshold(held_out.probability, held_out.right, held_out.gold_total)
+        sample = slice(held_out.sampled)
+        return best_f1_threshold(
+            held_out.probability[sample], held_out.right[sample], held_out.gold_total
+        )
 
     @cached_property
     def _no_linear(self) -> LinearModel:
