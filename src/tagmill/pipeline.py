@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,10 +25,15 @@ import pyarrow.compute as pc
 
 from tagmill.catalog import Catalog
 from tagmill.catalog.writers import TagWriter
-from tagmill.learning import evaluate, train
+from tagmill.errors import CatalogError, NotTrained
+from tagmill.learning import evaluate, train, tune
+from tagmill.learning.dataset import held_out_fifth
+from tagmill.learning.tuning import Tuned
+from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.records import LANES
 from tagmill.store import Run, Store
+from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection, check_precision
@@ -39,6 +43,7 @@ __all__ = [
     "TagSummary",
     "current_model",
     "evaluate_workspace",
+    "explain_workspace",
     "export_tags",
     "load_library",
     "run_signature",
@@ -46,6 +51,7 @@ __all__ = [
     "tag_file",
     "tag_workspace",
     "train_workspace",
+    "tune_workspace",
 ]
 
 Progress = Callable[[int], None]  # how many more products are done
@@ -174,6 +180,7 @@ def train_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Model, Path]:
     """Train on the workspace's tagged products and verdicts; keep the model as its newest."""
+    last = _last_verdict(store)
     model = train(
         store.products.batches(),
         load_library(store),
@@ -182,10 +189,74 @@ def train_workspace(
         seed=seed,
         progress=progress,
     )
+    model.card["last_verdict"] = last
+    return model, _keep(model, models)
+
+
+def tune_workspace(
+    store: Store,
+    models: Path,
+    *,
+    minutes: float = 10.0,
+    trials: int | None = None,
+    metric: str = "micro_f1",
+    taggers: Sequence[str] = (),
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> tuple[Tuned, Path]:
+    """`train_workspace` with the best training options found in so many minutes."""
+    last = _last_verdict(store)
+    tuned = tune(
+        store.products.batches(),
+        load_library(store),
+        minutes=minutes,
+        trials=trials,
+        metric=metric,
+        verdicts=store.verdicts.labels(),
+        taggers=taggers,
+        seed=seed,
+        progress=progress,
+    )
+    tuned.model.card["last_verdict"] = last
+    return tuned, _keep(tuned.model, models)
+
+
+def learn_workspace(store: Store, models: Path) -> tuple[Model, Path, int]:
+    """Teach the newest model the verdicts given since it was made; the new one, and how many.
+
+    Raises NotTrained where there is no model yet.
+    """
+    model = current_model(store, models)
+    if model.trained is None:
+        raise NotTrained("This workspace has no trained model yet. Make one with: tagmill train")
+    library = load_library(store)
+    last, since = _last_verdict(store), int(model.card.get("last_verdict", 0))
+    learned: list[Verdict] = []
+    for verdict in store.verdicts.list():
+        tag = library.by_id(verdict.tag_id)
+        if verdict.id <= since or tag is None or tag.status != "active":
+            continue
+        batch = store.products.batch(verdict.product_id)
+        (product,) = batch.drop_columns(["tags"]).to_pylist(maps_as_pydicts="lossy")
+        learned.append(Verdict(product, tag.text, verdict.accepted))
+    if not learned:
+        return model, models / model.card["name"], 0
+    updated = update(model, learned)
+    updated.card["last_verdict"] = last
+    return updated, _keep(updated, models), len(learned)
+
+
+def _last_verdict(store: Store) -> int:
+    """The number of the newest verdict; 0 where there is none."""
+    return max((verdict.id for verdict in store.verdicts.list()), default=0)
+
+
+def _keep(model: Model, models: Path) -> Path:
+    """Save a model as the newest of a workspace; its folder."""
     number = max((int(p.name) for p in models.glob("[0-9]*") if p.name.isdigit()), default=0) + 1
     folder = models / f"{number:04d}"
     save_model(model, folder)
-    return model, folder
+    return folder
 
 
 def current_model(store: Store, models: Path) -> Model:
@@ -208,14 +279,32 @@ def evaluate_workspace(
 
     def half(held_out: bool) -> Iterator[pa.RecordBatch]:
         for batch in store.products.batches(labelled=True):
-            chosen = [
-                (zlib.crc32(f"{seed}:{product_id}".encode()) % 5 == 0) == held_out
-                for product_id in batch.column("id").to_pylist()
-            ]
-            yield batch.filter(pa.array(chosen, pa.bool_()))
+            yield batch.filter(pa.array(held_out_fifth(batch, seed) == held_out))
 
     model = train(half(False), load_library(store), seed=seed, progress=progress)
     return evaluate(model, half(True), precision=precision, per_facet=per_facet)
+
+
+def explain_workspace(
+    store: Store,
+    models: Path,
+    product_id: str,
+    tag: str,
+    *,
+    model: Path | None = None,
+    precision: float = 0.95,
+    per_facet: bool = False,
+) -> tuple[pa.RecordBatch, Explanation]:
+    """A product of the workspace, and why it has a tag or has it not.
+
+    By the workspace's newest model, or the one of a folder. Raises CatalogError for an unknown
+    product, UnknownTag.
+    """
+    product = store.products.batch(product_id)
+    if not product.num_rows:
+        raise CatalogError(f"No product has the id '{product_id}'. See: tagmill products list")
+    used = load_model(model, load_library(store)) if model else current_model(store, models)
+    return product, explain(used, product, tag, precision=precision, per_facet=per_facet)
 
 
 @dataclass(frozen=True)

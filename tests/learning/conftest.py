@@ -3,7 +3,9 @@ import random
 import pyarrow as pa
 import pytest
 
+from tagmill.learning import train
 from tagmill.records import PRODUCT_SCHEMA
+from tagmill.tagging.model import Model
 
 COLOURS = {"red": "红色", "blue": "蓝色", "green": "绿色"}
 KINDS = {"dress": "连衣裙", "shirt": "衬衫", "shoe": "鞋"}
@@ -40,3 +42,8 @@ def products() -> pa.RecordBatch:
 @pytest.fixture(scope="session")
 def new_products() -> pa.RecordBatch:
     return make_products(300, seed=1)
+
+
+@pytest.fixture(scope="session")
+def model(products: pa.RecordBatch) -> Model:
+    return train([products.slice(0, 250), products.slice(250)])

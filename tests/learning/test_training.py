@@ -14,11 +14,6 @@ from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
 
 
-@pytest.fixture(scope="module")
-def model(products: pa.RecordBatch) -> Model:
-    return train([products.slice(0, 250), products.slice(250)])
-
-
 def _tags(model: Model, title: str, **options: object) -> dict[str, dict[str, object]]:
     line = model.tag([{"id": "1", "title": title}], **options)[0]  # type: ignore[arg-type]
     return {f"{tag['facet']}:{tag['name']}": tag for tag in line["tags"]}

@@ -10,13 +10,16 @@ from tagmill import __version__
 from tagmill.cli import (
     catalog,
     evaluate,
+    explain,
     export,
+    learn,
     library,
     products,
     review,
     runs,
     tag,
     train,
+    tune,
     workspace,
 )
 
@@ -51,7 +54,10 @@ app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(library.app, name="library")
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
+app.command("learn")(learn.learn)
 app.command("tag")(tag.tag)
+app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")

@@ -85,6 +85,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Model: {path}",
         "已用 {products:,} 件商品训练，{tags:,} 个标签中 {trained_tags:,} 个有样本。模型：{path}",
     ),
+    "learned": (
+        "{count:,} verdicts learned in {seconds:.1f} s. Model: {path}",
+        "已学习 {count:,} 条人工判断，用时 {seconds:.1f} 秒。模型：{path}",
+    ),
+    "tuned": (
+        "{metric} on the held-out fifth: {default:.4f} with the default options, {best:.4f} with "
+        "the best of {trials:,} trials ({seconds:,.0f} s).",
+        "在留出的五分之一商品上，{metric}：默认选项 {default:.4f}，"
+        "{trials:,} 次试验中最好的 {best:.4f}（{seconds:,.0f} 秒）。",
+    ),
+    "option": ("Option", "选项"),
+    "default": ("Default", "默认"),
+    "chosen": ("Chosen", "选用"),
     "unknown_tags": (
         "{count:,} tags of the products are not in the library and were left out, such as "
         "{examples}. Add one with: tagmill library add",
@@ -103,6 +116,42 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
     "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
+    "source": ("Source", "来源"),
+    "log_odds": ("Log-odds", "对数几率"),
+    "word": ("Word", "词"),
+    "field": ("Field", "字段"),
+    "weight": ("Weight", "权重"),
+    "fitted": ("fitted", "已拟合"),
+    "source_linear": ("words (linear model)", "词（线性模型）"),
+    "source_rank": ("rank among the product's tags", "在该商品标签中的名次"),
+    "source_names": ("names of the tag in the text", "文中出现的标签名称"),
+    "source_frequency": ("how common the tag is", "标签的常见程度"),
+    "source_taggers": ("further taggers", "其他打标签器"),
+    "baseline": ("average of the product's candidates", "该商品候选标签的平均值"),
+    "total": ("sum", "合计"),
+    "bias": ("(without any word)", "（没有任何词时）"),
+    "explained": (
+        "{tag}: probability {probability:.3f} ({calibration}), lane {lane}.",
+        "{tag}：概率 {probability:.3f}（{calibration}），通道：{lane}。",
+    ),
+    "tag_share": (
+        "{share:.1%} of the training products have it.",
+        "训练商品中有 {share:.1%} 带有它。",
+    ),
+    "named_by": ("Its name stands in {evidence}.", "原文中出现了它的名称：{evidence}。"),
+    "not_named": ("No name of it stands in the product.", "商品中没有出现它的任何名称。"),
+    "no_candidate": (
+        "Tagging does not judge it: other tags' words fit better. If it did, it would come to:",
+        "打标签时不会考虑它：其他标签的词更符合。如果考虑，结果如下：",
+    ),
+    "no_words": (
+        "No word of the product has to do with it.",
+        "商品中没有与它有关的词。",
+    ),
+    "only_names": (
+        "No example of it was learned from: only its names speak for it, with a prior probability.",
+        "没有可学习的样本：只凭名称判断，概率为先验。",
+    ),
     "report_written": ("Report: {path}", "报告：{path}"),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "

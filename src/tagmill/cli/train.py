@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,10 +74,14 @@ def train(
             model, folder = train_workspace(
                 store, settings.models_dir, taggers=tagger or (), seed=seed, progress=progress
             )
-    card = model.card
     if as_json:
-        print_json({"model": str(folder), **card})
-        return
+        print_json({"model": str(folder), **model.card})
+    else:
+        print_trained(model.card, folder)
+
+
+def print_trained(card: dict[str, Any], folder: Path) -> None:
+    """What a model was trained on, and what was left out."""
     typer.echo(
         say(
             "trained",

@@ -2,5 +2,6 @@
 
 from tagmill.learning.evaluation import evaluate
 from tagmill.learning.training import train
+from tagmill.learning.tuning import tune
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "train", "tune"]

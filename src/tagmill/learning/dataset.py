@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from tagmill.errors import NotTrained
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.linear import LabelMatrix
 
-__all__ = ["Dataset", "Verdicts", "label_matrix", "load_dataset"]
+__all__ = [
+    "Dataset",
+    "Verdicts",
+    "held_out_fifth",
+    "judged_products",
+    "label_matrix",
+    "load_dataset",
+]
 
 Verdicts = Mapping[str, Mapping[str, bool]]  # product id → tag id → accepted
 
@@ -50,7 +58,7 @@ def load_dataset(
     no product is judged.
     """
     verdicts, is_open = verdicts or {}, library is None
-    judged = [chosen for batch in batches if (chosen := _judged(batch, verdicts)).num_rows]
+    judged = [chosen for batch in batches if (chosen := judged_products(batch, verdicts)).num_rows]
     if library is None:
         written = (text for b in judged for text in b.column("tags").flatten().to_pylist())
         library = Library.from_written(written, merge_variants=merge_variants)
@@ -67,7 +75,19 @@ def load_dataset(
     return Dataset(judged, library, tag_ids, LabelMatrix(values, complete), unknown, is_open)
 
 
-def _judged(batch: pa.RecordBatch, verdicts: Verdicts) -> pa.RecordBatch:
+def held_out_fifth(batch: pa.RecordBatch, seed: int) -> npt.NDArray[np.bool_]:
+    """Which products of a batch, (n,), are of the tagged fifth that a model is measured on.
+
+    A product's id and the seed decide, so it is in the same part however products are ordered.
+    """
+    ids = batch.column("id").to_pylist()
+    fifth = np.array([zlib.crc32(f"{seed}:{i}".encode()) % 5 == 0 for i in ids], np.bool_)
+    judged: npt.NDArray[np.bool_] = np.asarray(batch.column("tags").is_valid())
+    return judged & fifth
+
+
+def judged_products(batch: pa.RecordBatch, verdicts: Verdicts) -> pa.RecordBatch:
+    """The products of a batch that have tags, or verdicts."""
     keep = np.asarray(batch.column("tags").is_valid())
     if verdicts:
         keep = keep | [product_id in verdicts for product_id in batch.column("id").to_pylist()]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,6 @@ from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LabelMatrix, train_linear
 from tagmill.tagging.model import (
-    CANDIDATES,
     HeldOut,
     Memory,
     Model,
@@ -48,6 +47,7 @@ from tagmill.tagging.model import (
     aligned_scores,
     facet_numbers,
 )
+from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["train"]
 
@@ -68,13 +68,14 @@ def train(
     verdicts: Verdicts | None = None,
     taggers: Sequence[str] = (),
     seed: int = 0,
+    options: TrainingOptions = TrainingOptions(),
     progress: Progress = lambda stage, done, total: None,
 ) -> Model:
     """A model of the judged products in batches of `PRODUCT_SCHEMA`.
 
     The library is the given one, or what the tags name. `verdicts` (by product and tag id) count
-    like tags. `taggers` are further sources for the fusion, by name. The same products, library
-    and seed give the same model. Raises NotTrained where fewer than two products have tags,
+    like tags. `taggers` are further sources for the fusion, by name. The same products, library,
+    seed and options give the same model. Raises NotTrained where fewer than two products have tags,
     UnknownTagger.
     """
     dataset = load_dataset(products, library, merge_variants=merge_variants, verdicts=verdicts)
@@ -90,23 +91,29 @@ def train(
     others = [make_tagger(name, dataset.library) for name in taggers]
     evidence = _Evidence.gather(dataset, others)
     folds = _split(len(dataset), seed)
-    pairs = _cross_fit_pairs(dataset, evidence, folds, seed, progress)
-    held_out_odds = _cross_fit_trees(pairs, seed)
+    pairs = _cross_fit_pairs(dataset, evidence, folds, seed, options, progress)
+    held_out_odds = _cross_fit_trees(pairs, seed, options)
     counts = pairs.counts
     held_out = _held_out(pairs, held_out_odds, counts, dataset)
     progress("final model", 0, 1)
-    idf = fit_idf(evidence.counts)
+    idf = fit_idf(evidence.counts, options.minimum_products)
     trained = Trained(
         idf=idf,
-        linear=train_linear(idf.apply(evidence.counts), dataset.labels, seed=seed),
+        linear=train_linear(
+            idf.apply(evidence.counts),
+            dataset.labels,
+            regularisation=options.regularisation,
+            seed=seed,
+        ),
         statistics=_statistics(evidence, dataset.labels),
-        trees=fit_trees(pairs.features, pairs.right, seed=seed),
+        trees=fit_trees(pairs.features, pairs.right, seed=seed, options=options),
         calibration=fit_calibration(held_out_odds, pairs.right, counts),
         held_out=held_out,
         memory=_remember(evidence.counts, dataset.labels, seed),
+        candidates=options.candidates,
     )
     progress("final model", 1, 1)
-    card = _card(dataset, taggers, seed)
+    card = _card(dataset, taggers, seed, options)
     return Model(dataset.library, shipped_prior(), trained, card, others)
 
 
@@ -163,6 +170,7 @@ def _cross_fit_pairs(
     evidence: _Evidence,
     folds: npt.NDArray[np.int8],
     seed: int,
+    options: TrainingOptions,
     progress: Progress,
 ) -> _Pairs:
     """Candidates of each fold by models of the others; of large sets, of a sample."""
@@ -175,7 +183,7 @@ def _cross_fit_pairs(
         progress("cross-fitting", fold, count)
         outside = np.flatnonzero(folds != fold)
         inside = np.flatnonzero((folds == fold) & sampled)
-        parts.append(_pairs_of_fold(dataset, evidence, outside, inside, fold, seed))
+        parts.append(_pairs_of_fold(dataset, evidence, outside, inside, fold, seed, options))
     progress("cross-fitting", count, count)
     return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -187,6 +195,7 @@ def _pairs_of_fold(
     inside: npt.NDArray[np.int64],
     fold: int,
     seed: int,
+    options: TrainingOptions,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """The arrays of `_Pairs` for the products `inside`, from a model of those `outside`."""
     known = dataset.labels.subset(outside)
@@ -195,11 +204,15 @@ def _pairs_of_fold(
         # as it never does for a new product: find the names the other folds know.
         evidence = replace(evidence, hits=_find_hits(dataset, known.counts() > 0))
     seen, new = evidence.take(outside), evidence.take(inside)
-    idf = fit_idf(seen.counts)
-    linear = train_linear(idf.apply(seen.counts), known, seed=seed)
+    idf = fit_idf(seen.counts, options.minimum_products)
+    linear = train_linear(
+        idf.apply(seen.counts), known, regularisation=options.regularisation, seed=seed
+    )
     statistics = _statistics(seen, known)
     rows = idf.apply(new.counts)
-    candidates = build_candidates(rows, linear, CANDIDATES, new.hits, statistics, new.others)
+    candidates = build_candidates(
+        rows, linear, options.candidates, new.hits, statistics, new.others
+    )
     outcome = _outcomes(candidates, dataset.labels.subset(inside))
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
     keep = (outcome != 0) & (statistics.counts[candidates.tags] > 0)
@@ -242,12 +255,12 @@ def _statistics(evidence: _Evidence, labels: LabelMatrix) -> TagStatistics:
     return TagStatistics(evidence.facets, labels.counts(), named, named_right)
 
 
-def _cross_fit_trees(pairs: _Pairs, seed: int) -> npt.NDArray[np.float64]:
+def _cross_fit_trees(pairs: _Pairs, seed: int, options: TrainingOptions) -> npt.NDArray[np.float64]:
     """Log-odds of every pair by trees that never saw its fold."""
     log_odds = np.zeros(len(pairs.rows))
     for fold in np.unique(pairs.folds):
         inside = pairs.folds == fold
-        trees = fit_trees(pairs.features[~inside], pairs.right[~inside], seed=seed)
+        trees = fit_trees(pairs.features[~inside], pairs.right[~inside], seed=seed, options=options)
         log_odds[inside] = trees.log_odds(pairs.features[inside])
     return log_odds
 
@@ -285,8 +298,10 @@ def _remember(counts: Rows, labels: LabelMatrix, seed: int) -> Memory:
     )
 
 
-def _card(dataset: Dataset, taggers: Sequence[str], seed: int) -> dict[str, object]:
-    """What identifies the model: its data by hash, its library, its seed."""
+def _card(
+    dataset: Dataset, taggers: Sequence[str], seed: int, options: TrainingOptions
+) -> dict[str, object]:
+    """What identifies the model: its data by hash, its library, its seed, its options."""
     digest = hashlib.sha256()
     for batch in dataset.batches:
         for product in batch.to_pylist():
@@ -295,6 +310,8 @@ def _card(dataset: Dataset, taggers: Sequence[str], seed: int) -> dict[str, obje
     digest.update(labels.indptr.tobytes() + labels.indices.tobytes() + labels.data.tobytes())
     data_sha256 = digest.hexdigest()
     identity = [__version__, data_sha256, str(seed), *taggers, *map(str, dataset.tag_ids)]
+    if options != TrainingOptions():  # a model of default options keeps the id it always had
+        identity.append(json.dumps(asdict(options), sort_keys=True))
     return {
         "products": len(dataset),
         "tags": len(dataset.tag_ids),
@@ -305,5 +322,6 @@ def _card(dataset: Dataset, taggers: Sequence[str], seed: int) -> dict[str, obje
         "data_sha256": data_sha256,
         "seed": seed,
         "taggers": list(taggers),
+        "options": asdict(options),
         "model_id": hashlib.sha256("|".join(identity).encode()).hexdigest()[:16],
     }

@@ -27,10 +27,10 @@ from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
 from tagmill.records import parse_tag
 from tagmill.tagging.candidates import FEATURES, TagStatistics, build_candidates
-from tagmill.tagging.features import FEATURE_BITS, Rows, extract
+from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
 from tagmill.tagging.linear import LinearModel, on_all_cores
-from tagmill.tagging.model import CANDIDATES, HeldOut, Memory, Model, Trained, aligned_scores
+from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
 
 __all__ = ["Verdict", "read_verdicts", "update"]
 
@@ -42,6 +42,7 @@ _CLEAR = 0.5  # gradient from which a remembered product is left out
 _WEIGHT = 0.1
 _HEAVIEST = 5.0  # what a remembered product weighs beside a verdict, at most
 _ROWS_AT_ONCE = 256
+_NEW_WORD_PRODUCTS = 3
 _UNTRAINED_BIAS = -1.0  # where a tag without examples begins: wrong, by the margin of the hinge
 
 
@@ -106,7 +107,7 @@ def update(model: Model, verdicts: Sequence[Verdict]) -> Model:
     assert model.trained is not None
     judged = _judge(model, verdicts)
     products = int(model.card["products"])
-    before = model.trained
+    before = _with_new_words(model.trained, judged.counts, products)
     pairs = _score(model, before, judged)
     statistics = _counted(before.statistics, judged, pairs)
     held_out = _extended(before, pairs, judged, model.review_start)
@@ -167,6 +168,18 @@ def _judge(model: Model, verdicts: Sequence[Verdict]) -> _Judged:
     return _Judged(batch, extract(batch), table[:, 0], table[:, 1], table[:, 2].astype(np.bool_))
 
 
+def _with_new_words(trained: Trained, counts: Rows, products: int) -> Trained:
+    """Also features that no training product had and several judged ones have.
+
+    Those of a single one would only make its like shorter in all other features.
+    """
+    weights = np.array(trained.idf.weights)
+    features, frequency = np.unique(counts.indices, return_counts=True)
+    new = (weights[features] == 0) & (frequency >= _NEW_WORD_PRODUCTS)
+    weights[features[new]] = np.log((1 + products) / (1 + frequency[new])) + 1
+    return replace(trained, idf=Idf(weights))
+
+
 @dataclass(frozen=True)
 class _Scored:
     """What the model said of each judged pair before it learned, all (v,)."""
@@ -181,7 +194,7 @@ def _score(model: Model, trained: Trained, judged: _Judged) -> _Scored:
     keys = judged.rows * m + judged.tags
     others = [aligned_scores(tagger, judged.batch, model.tag_ids) for tagger in model.others]
     found = build_candidates(
-        trained.idf.apply(judged.counts), trained.linear, CANDIDATES,
+        trained.idf.apply(judged.counts), trained.linear, trained.candidates,
         model.lexicon.find(judged.batch), trained.statistics, others, keys,
     )  # fmt: skip
     place = found.rows.astype(np.int64) * m + found.tags
@@ -237,6 +250,8 @@ def _moved_weights(trained: Trained, judged: _Judged, products: int) -> LinearMo
     known = np.isfinite(linear.bias)
     known[judged.tags[judged.accepted]] = True
     tags = np.unique(judged.tags[known[judged.tags]])
+    if not len(tags):
+        return linear
     said, weights = _said(judged, memory, tags, products)
     margins = np.zeros(said.shape, np.float32)
     for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -96,6 +96,12 @@ class Products:
             ).one_or_none()
         return None if row is None else dict(row._mapping)
 
+    def batch(self, product_id: str) -> pa.RecordBatch:
+        """A product as a batch of one; an empty batch if there is none of that id."""
+        wanted = sa.select(*PRODUCT_COLUMNS).where(products.c.id == product_id)
+        with self._database.read() as connection:
+            return product_batch(connection.execute(wanted).all())
+
     def count(self, *, labelled: bool | None = None) -> int:
         """How many products the catalogue has; with or without tags a person gave, if asked."""
         counted = sa.select(sa.func.count()).where(sa.not_(products.c.gone), *_labels(labelled))

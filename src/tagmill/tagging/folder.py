@@ -29,6 +29,7 @@ from tagmill.tagging.features import Idf, Rows
 from tagmill.tagging.fusion import Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
+from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
@@ -123,7 +124,7 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
             f"The model folder {folder} is damaged: {error}. Train it again, or copy it anew"
         ) from error
     internal = ("format", "arrays", "tag_ids", "verbatim", "gold_total", "sampled_pairs")
-    kept = {"name": folder.name, **{k: v for k, v in card.items() if k not in internal}}
+    kept = {**{k: v for k, v in card.items() if k not in internal}, "name": folder.name}
     if library is None and [str(tag.id) for tag in own.active()] != card["tag_ids"]:
         raise NotTrained(
             f"The model folder {folder} is damaged: {_LIBRARY} and {_CARD} name different tags. "
@@ -201,6 +202,7 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
             ),
             **{name: arrays[f"memory_{name}"] for name in _MEMORY},
         ),
+        TrainingOptions(**card.get("options", {})).candidates,
     )  # fmt: skip
 
 
@@ -244,6 +246,7 @@ def moved_to(trained: Trained, tag_ids: Sequence[str], own: Library, library: Li
             held_out.gold_total,
         ),
         _moved_memory(trained.memory, moved),
+        trained.candidates,
     )
 
 

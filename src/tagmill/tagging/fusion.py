@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tagmill.tagging.candidates import FEATURES, MISSING
+from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["Trees", "fit_trees"]
 
 _THREADED_PAIRS = 100_000
-_LEAF_PAIRS = 20  # a leaf of a tree holds at least so many
-_TREES, _DEPTH = 80, 4
+_DEPTH = 4
 # Few pairs carry few trees: more of them only learn noise.
 _FEW_TREES, _PAIRS_PER_TREE = 40, 200
 # Margins below which pairs are hopeless may cost this share of the right pairs,
@@ -52,14 +52,18 @@ class Trees:
 
 
 def fit_trees(
-    features: npt.NDArray[np.float32], outcomes: npt.NDArray[np.bool_], *, seed: int
+    features: npt.NDArray[np.float32],
+    outcomes: npt.NDArray[np.bool_],
+    *,
+    seed: int,
+    options: TrainingOptions = TrainingOptions(),
 ) -> Trees:
     """Boosted trees for whether a pair is right; a constant where nothing can be told apart."""
     hopeless = _hopeless_margin(features, outcomes)
     below = _is_hopeless(features, hopeless)
     lowest = _log_odds_of(outcomes[below])
     features, outcomes = features[~below], outcomes[~below]
-    if outcomes.all() or not outcomes.any() or len(outcomes) < 2 * _LEAF_PAIRS:
+    if outcomes.all() or not outcomes.any() or len(outcomes) < 2 * options.leaf_pairs:
         return Trees(
             np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 2), np.float32),
             np.array([_log_odds_of(outcomes)]), np.array([hopeless, lowest]),
@@ -68,11 +72,11 @@ def fit_trees(
     from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(
-        max_iter=min(_TREES, _FEW_TREES + len(features) // _PAIRS_PER_TREE),
-        learning_rate=0.12,
+        max_iter=min(options.trees, _FEW_TREES + len(features) // _PAIRS_PER_TREE),
+        learning_rate=options.learning_rate,
         max_depth=_DEPTH,
         max_leaf_nodes=2**_DEPTH,
-        min_samples_leaf=_LEAF_PAIRS,
+        min_samples_leaf=options.leaf_pairs,
         l2_regularization=1.0,
         early_stopping=False,
         random_state=seed,

@@ -34,6 +34,7 @@ from tagmill.tagging.fusion import Trees
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel
+from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CANDIDATES", "HeldOut", "Memory", "Model", "Trained", "aligned_scores", "facet_numbers"]
 
-CANDIDATES = 20  # highest margins of a product that become candidates
+CANDIDATES = TrainingOptions.candidates  # of a model trained with the default options
 # A facet with this many held-out gold pairs gets a threshold of its own; the rest share one.
 _FACET_PAIRS = 500
 # Without any trained model, what the lexicon says is shown from this probability on.
@@ -84,6 +85,7 @@ class Trained:
     calibration: Calibration
     held_out: HeldOut
     memory: Memory
+    candidates: int = CANDIDATES  # highest margins of a product that become candidates
 
 
 @dataclass
@@ -136,7 +138,7 @@ class Model:
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Calibrated probabilities of all candidate pairs: a `Tagger` like its sources."""
-        pairs = self.score_pairs(batch, self.lexicon.find(batch), CANDIDATES)
+        pairs = self.score_pairs(batch, self.lexicon.find(batch), top_k=0)
         shape = (batch.num_rows, len(self.tag_ids))
         values = sparse.csr_array(
             (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
@@ -158,7 +160,7 @@ class Model:
         trained = self.trained
         rows = trained.idf.apply(extract(batch))
         others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
-        limit = max(CANDIDATES, top_k)
+        limit = max(trained.candidates, top_k)
         candidates = build_candidates(rows, trained.linear, limit, hits, trained.statistics, others)
         log_odds = trained.trees.log_odds(candidates.features)
         counts = trained.statistics.counts[candidates.tags]

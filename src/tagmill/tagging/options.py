@@ -1,0 +1,19 @@
+"""What can be chosen of training; the defaults are good ones, `tagmill tune` looks for better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["TrainingOptions"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The constants of training. The same products, seed and options give the same model."""
+
+    regularisation: float = 1.0  # C of the linear model's squared hinge, above 0
+    minimum_products: int = 1  # a feature that fewer products have is left out
+    candidates: int = 20  # highest margins of a product that become candidates
+    trees: int = 80  # boosted trees of the fusion, at most
+    learning_rate: float = 0.12  # what each tree adds, in (0, 1]
+    leaf_pairs: int = 20  # a leaf of a tree holds at least so many
