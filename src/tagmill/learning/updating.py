@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -29,6 +28,7 @@ from tagmill.records import parse_tag
 from tagmill.tagging.candidates import FEATURES, TagStatistics, build_candidates
 from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
+from tagmill.tagging.kernels import kernel
 from tagmill.tagging.linear import LinearModel, on_all_cores
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
 
@@ -295,7 +295,7 @@ def _said(
     return said, weights
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _least_steps(indptr, indices, values, said, margins, weights, columns, n_features):  # type: ignore[no-untyped-def]
     """Feature, column and size of every change of weights, and the change of each bias.
 
@@ -334,7 +334,7 @@ def _least_steps(indptr, indices, values, said, margins, weights, columns, n_fea
     return features, owners, changes, shifts
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _descend(indptr, indices, values, said, margins, weights, active, steps, moved):  # type: ignore[no-untyped-def]
     """Dual coordinate descent of one tag over the rows `active`: fills `steps` (n,) and `moved`
     (features,); returns the change of the bias."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.tagging.features import Rows
+from tagmill.tagging.kernels import kernel
 from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_postings
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _rank_within(
     return rank
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _find_candidates(  # type: ignore[no-untyped-def]
     row_indptr, row_indices, row_values, indptr, postings, scale, bias, limit,
     hit_indptr, hit_tags, hit_positions, hit_lengths, hit_exact, hit_title,
@@ -237,7 +237,7 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     return rows[:used].copy(), tags[:used].copy(), features[:used].copy()
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_touched(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
 ):
@@ -259,7 +259,7 @@ def _add_touched(  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _highest(sums, scale, bias, best, highest):  # type: ignore[no-untyped-def]
     """Sums become margins; the tags of the highest, descending, into `best`; returns how many."""
     limit, size = len(best), len(sums)
@@ -287,7 +287,7 @@ def _highest(sums, scale, bias, best, highest):  # type: ignore[no-untyped-def]
     return found
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _highest_touched(sums, scale, bias, touched, best, highest):  # type: ignore[no-untyped-def]
     """The same, out of the tags `touched`."""
     limit = len(best)
@@ -303,7 +303,7 @@ def _highest_touched(sums, scale, bias, touched, best, highest):  # type: ignore
     return found
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _insert(best, highest, last, tag, margin):  # type: ignore[no-untyped-def]
     """Put a tag among the highest, descending, where `last` are kept; returns how many are now."""
     i = last
@@ -316,7 +316,7 @@ def _insert(best, highest, last, tag, margin):  # type: ignore[no-untyped-def]
     return last + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add(tag, tags, place, first, used):  # type: ignore[no-untyped-def]
     """Make the tag a candidate of the product whose pairs begin at `first`, once."""
     if place[tag] >= first:
@@ -326,7 +326,7 @@ def _add(tag, tags, place, first, used):  # type: ignore[no-untyped-def]
     return used + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _compare(pairs, tags, facets, of_facet):  # type: ignore[no-untyped-def]
     """How each pair of a product, by descending margin, stands against the others of its facet.
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
 from tagmill import text as _text
+from tagmill.tagging.kernels import kernel
 
 __all__ = ["FEATURE_BITS", "Idf", "Rows", "count_rows", "extract", "fit_idf"]
 
@@ -221,7 +221,7 @@ def _character_tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
     return folded, kinds
 
 
-@numba.njit(inline="always", cache=True)
+@kernel(inline="always")
 def _mix(value: np.uint64) -> np.uint64:
     """The 64-bit finalizer of MurmurHash3."""
     value ^= value >> _SHIFT
@@ -232,7 +232,7 @@ def _mix(value: np.uint64) -> np.uint64:
     return value
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _decode(data, start, end, folded, kinds, points, types):  # type: ignore[no-untyped-def]
     """Folded code points and kinds of one UTF-8 text; returns how many."""
     count = 0
@@ -270,7 +270,7 @@ def _decode(data, start, end, folded, kinds, points, types):  # type: ignore[no-
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash_stream(data, starts, ends, outer, seeds, folded, kinds):  # type: ignore[no-untyped-def]
     """Feature numbers of every product's texts, and where each product's end."""
     total, longest = 0, 0
@@ -291,7 +291,7 @@ def _hash_stream(data, starts, ends, outer, seeds, folded, kinds):  # type: igno
     return out[:used], offsets
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash_text(points, types, count, seed, out, used):  # type: ignore[no-untyped-def]
     """Append the features of one decoded text; returns the new length of `out`."""
     previous = np.uint64(0)
@@ -331,7 +331,7 @@ def _hash_text(points, types, count, seed, out, used):  # type: ignore[no-untype
     return used
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash_ngrams(points, start, end, seed, out, used):  # type: ignore[no-untyped-def]
     """Append the 3- to 5-grams of one word between its boundary marks."""
     size = end - start + 2
@@ -354,7 +354,7 @@ def _hash_ngrams(points, start, end, seed, out, used):  # type: ignore[no-untype
     return used
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hash_whole(data, starts, ends, folded, seed):  # type: ignore[no-untyped-def]
     """One hash for each whole ASCII-folded byte range (attribute names)."""
     out = np.empty(len(starts), np.uint64)
@@ -368,7 +368,7 @@ def _hash_whole(data, starts, ends, folded, seed):  # type: ignore[no-untyped-de
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _scatter(found, ends, joined, cursor):  # type: ignore[no-untyped-def]
     """Put each product's features of one stream behind those it already has."""
     for product in range(len(cursor)):
@@ -379,7 +379,7 @@ def _scatter(found, ends, joined, cursor):  # type: ignore[no-untyped-def]
         cursor[product] = place
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _count_features(joined, starts):  # type: ignore[no-untyped-def]
     """CSR rows of distinct features in order of appearance, and their counts.
 
@@ -417,7 +417,7 @@ def _count_features(joined, starts):  # type: ignore[no-untyped-def]
     return indptr, indices[:used].copy(), values[:used].copy()
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _weigh(indptr, indices, values, weights):  # type: ignore[no-untyped-def]
     """(1 + ln tf) · idf, features without idf dropped, each row scaled to length one."""
     size = len(indptr) - 1

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from tagmill.tagging.candidates import FEATURES, MISSING
+from tagmill.tagging.kernels import kernel
 from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["Trees", "fit_trees"]
@@ -140,7 +140,7 @@ def _unfold(  # type: ignore[no-untyped-def]
         _unfold(nodes, nodes["right"][node], 2 * place + 2, feature, threshold, leaf)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _walk(features, feature, threshold, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
     """Sum of the leaves each row falls into, or the constant of a hopeless one."""
     out = np.empty(len(features), np.float64)

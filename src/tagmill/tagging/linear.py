@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.tagging.features import FEATURE_BITS, Rows
+from tagmill.tagging.kernels import kernel
 
 __all__ = [
     "DENSE_TAGS",
@@ -299,7 +299,7 @@ def _cut(
     return worth[order[within - 1]] if 0 < within < len(worth) else np.float32(0)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _train_block(  # type: ignore[no-untyped-def]
     indptr, indices, values, n_features, tag_indptr, tag_rows, tag_signs, complete, block,
     regularisation, epochs, seed,
@@ -334,7 +334,7 @@ def _train_block(  # type: ignore[no-untyped-def]
     return kept, out, sizes, biases
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def _draw(items, position, size, state):  # type: ignore[no-untyped-def]
     """Swap a random one of items[position:size] to `position`; the next state (xorshift)."""
     state ^= state << np.uint64(13)
@@ -345,7 +345,7 @@ def _draw(items, position, size, state):  # type: ignore[no-untyped-def]
     return state
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _train_one(  # type: ignore[no-untyped-def]
     indptr, indices, values, n_features, complete, judged, signs, regularisation, epochs, seed
 ):
@@ -418,7 +418,7 @@ def _train_one(  # type: ignore[no-untyped-def]
     return weights, bias
 
 
-@numba.njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def dense_words(tags):  # type: ignore[no-untyped-def]
     """How many words the levels of all tags take; 0 where there are too many tags for that.
 
@@ -428,7 +428,7 @@ def dense_words(tags):  # type: ignore[no-untyped-def]
     return (tags + 3) // 4 if tags <= DENSE_TAGS else 0
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def add_postings(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, sums
 ):
@@ -472,7 +472,7 @@ def add_postings(  # type: ignore[no-untyped-def]
         i += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _pack(features, tags, levels, n_features, n_tags):  # type: ignore[no-untyped-def]
     """`indptr` and `postings` of weights ordered by feature, then tag."""
     dense = dense_words(n_tags)
@@ -500,7 +500,7 @@ def _pack(features, tags, levels, n_features, n_tags):  # type: ignore[no-untype
     return indptr, postings
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _unpack(indptr, postings, n_tags):  # type: ignore[no-untyped-def]
     """Feature, tag and level of each weight."""
     dense = dense_words(n_tags)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -13,6 +12,7 @@ from tagmill.errors import SettingsError
 from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.hits import Hits
+from tagmill.tagging.kernels import kernel
 
 __all__ = ["ScoredPairs", "Selection", "TagNames", "check_precision", "tagged_batch"]
 
@@ -134,7 +134,7 @@ def tagged_batch(
     return pa.RecordBatch.from_arrays([batch.column("id"), lists], schema=TAGGED_SCHEMA)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _choose(rows, probability, score, lanes, size, lowest, top_k):  # type: ignore[no-untyped-def]
     """The pairs that stay, by product, then descending; and where each product's begin."""
     chosen = np.empty(len(rows), np.int64)
@@ -194,7 +194,7 @@ def _evidence(
     return pa.ListArray.from_arrays(pa.array(offsets), spans, mask=pa.array(np.diff(offsets) == 0))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _hits_of_pairs(rows, tags, first, hit_tags):  # type: ignore[no-untyped-def]
     """The first hits of each pair, and where each pair's begin."""
     chosen = np.empty(len(rows) * _EVIDENCE_PER_TAG, np.int64)

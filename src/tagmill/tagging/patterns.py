@@ -7,17 +7,13 @@ name away; what else makes a name one stands in `spans.py`.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
-
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.folding import Characters, characters, fold_text, glued
+from tagmill.tagging.kernels import kernel
 from tagmill.tagging.markers import bars
 from tagmill.tagging.names import CATEGORY, Names, compile_names, harmless_tail
 from tagmill.tagging.spans import find_spans, grown, longest, own_names, settle_overlaps
@@ -40,10 +36,6 @@ Ints = npt.NDArray[np.int32]
 ANY_FACET, FOREIGN = -1, -2
 _HIT = 5  # text, tag, start, end, folded length
 _NONE = np.zeros(0, np.int32)
-_SOURCES = (
-    "folding.py", "lookalikes.py", "markers.py", "names.py", "patterns.py", "spans.py", "trie.py",
-    "words.py",
-)  # fmt: skip
 
 
 class Patterns:
@@ -68,60 +60,49 @@ class Patterns:
     def _search(
         self, texts: Texts, facets: Ints, words: Ints, guessed_words: Ints, segmented: bool
     ) -> tuple[Ints, Ints, Ints, Ints]:
-        hits, waiting, runs, guessed_runs = _kernel()(
+        hits, waiting, runs, guessed_runs = _search(
             texts.data, texts.starts, texts.ends, facets, self._characters, self._names,
             words, guessed_words, segmented,
         )  # fmt: skip
         return hits.reshape(-1, _HIT), waiting, runs, guessed_runs
 
 
-@cache
-def _kernel() -> Callable[..., tuple[Ints, Ints, Ints, Ints]]:
-    """The kernel, kept on disk until one of its sources changes: numba watches only the file that
-    it stands in, but also what it closes over."""
-    package = files("tagmill.tagging")
-    sources = b"".join(package.joinpath(name).read_bytes() for name in _SOURCES)
-    fingerprint = hashlib.sha256(sources).hexdigest()
-
-    @numba.njit(nogil=True, cache=True)
-    def search(data, starts, ends, facets, tables, library, lengths, guessed_lengths, segmented):  # type: ignore[no-untyped-def]
-        """Hits in texts; if not `segmented`, also texts that wait for words, and runs to cut."""
-        version = fingerprint  # noqa: F841
-        characters, names = Characters(*tables), Names(*library)
-        hits = np.empty(_HIT * len(starts), np.int32)
-        found, waiting = np.int64(0), np.int64(0)
-        waiters = np.empty(len(starts), np.int32)
-        runs, guessed_runs = np.empty(0, np.int32), np.empty(0, np.int32)
-        size, guessed_size = np.int64(0), np.int64(0)  # of the runs; then places in the lengths
-        for text in range(len(starts)):
-            if starts[text] == ends[text]:
-                continue
-            passage, codes = fold_text(data, starts[text], ends[text], characters)
-            spans = find_spans(passage, codes, names.trie, names.patterns, characters.cases)
-            if not len(spans):
-                continue
-            seams = weigh_names(passage, spans)
-            wanted = wanted_runs(passage, spans)
-            if len(wanted) and not segmented:
-                waiters[waiting] = text
-                waiting += 1
-                runs, size = append_runs(passage, wanted, PLAIN, runs, size)
-                guessed_runs, guessed_size = append_runs(
-                    passage, wanted, GUESSED, guessed_runs, guessed_size
-                )
-                continue
-            words, size, guessed_size = read_words(
-                passage, wanted, lengths, size, guessed_lengths, guessed_size
+@kernel
+def _search(data, starts, ends, facets, tables, library, lengths, guessed_lengths, segmented):  # type: ignore[no-untyped-def]
+    """Hits in texts; if not `segmented`, also texts that wait for words, and runs to cut."""
+    characters, names = Characters(*tables), Names(*library)
+    hits = np.empty(_HIT * len(starts), np.int32)
+    found, waiting = np.int64(0), np.int64(0)
+    waiters = np.empty(len(starts), np.int32)
+    runs, guessed_runs = np.empty(0, np.int32), np.empty(0, np.int32)
+    size, guessed_size = np.int64(0), np.int64(0)  # of the runs; then places in the lengths
+    for text in range(len(starts)):
+        if starts[text] == ends[text]:
+            continue
+        passage, codes = fold_text(data, starts[text], ends[text], characters)
+        spans = find_spans(passage, codes, names.trie, names.patterns, characters.cases)
+        if not len(spans):
+            continue
+        seams = weigh_names(passage, spans)
+        wanted = wanted_runs(passage, spans)
+        if len(wanted) and not segmented:
+            waiters[waiting] = text
+            waiting += 1
+            runs, size = append_runs(passage, wanted, PLAIN, runs, size)
+            guessed_runs, guessed_size = append_runs(
+                passage, wanted, GUESSED, guessed_runs, guessed_size
             )
-            own_names(spans, seams, passage, words, names)
-            kept = settle_overlaps(longest(spans, passage, names), names.patterns)
-            masks = bars(spans, kept, passage, words, names)
-            hits, found = _append_hits(
-                text, facets[text], kept, masks, passage, words, names, hits, found
-            )
-        return hits[: _HIT * found], waiters[:waiting], runs[:size], guessed_runs[:guessed_size]
-
-    return search
+            continue
+        words, size, guessed_size = read_words(
+            passage, wanted, lengths, size, guessed_lengths, guessed_size
+        )
+        own_names(spans, seams, passage, words, names)
+        kept = settle_overlaps(longest(spans, passage, names), names.patterns)
+        masks = bars(spans, kept, passage, words, names)
+        hits, found = _append_hits(
+            text, facets[text], kept, masks, passage, words, names, hits, found
+        )
+    return hits[: _HIT * found], waiters[:waiting], runs[:size], guessed_runs[:guessed_size]
 
 
 @numba.njit(nogil=True)

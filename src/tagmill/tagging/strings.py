@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.tagging.features import _string_buffers
+from tagmill.tagging.kernels import kernel
 
 __all__ = ["AttributeFields", "Texts", "attribute_fields"]
 
@@ -91,7 +92,7 @@ def attribute_fields(column: pa.MapArray) -> AttributeFields | None:
     return AttributeFields(values, entries, rows, names, numbers[fields], dictionary, list(labels))
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _number_fields(offsets, codes, filled, size):  # type: ignore[no-untyped-def]
     """Entries with a value, with row, name and field; of each field name and occurrence."""
     count = len(codes)
@@ -136,7 +137,7 @@ def _number_fields(offsets, codes, filled, size):  # type: ignore[no-untyped-def
     )
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _cut(data, text_starts, text_ends, texts, starts, ends):  # type: ignore[no-untyped-def]
     """Offsets and bytes of a string array of parts of texts, given in characters."""
     offsets = np.zeros(len(texts) + 1, np.int32)

@@ -8,6 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from tagmill.tagging.kernels import kernel
+
 __all__ = ["Edges", "build_trie", "code_points", "follow", "look_up"]
 
 # An edge `node << 21 | code point` (-1: a free place) leads to a node, and a text with a value
@@ -48,7 +50,7 @@ def follow(edges, node, point):  # type: ignore[no-untyped-def]
     return place
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _insert(edges, points, places, values):  # type: ignore[no-untyped-def]
     used = 1
     for text in range(len(values)):

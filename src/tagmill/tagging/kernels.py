@@ -1,0 +1,68 @@
+"""Kernels: functions that numba compiles once and keeps on disk.
+
+numba's own cache watches only the file a kernel stands in, not the kernels it calls in others: an
+upgrade could run old code. So the folder of the cache is named after all sources that hold kernels.
+It lies beside them, in the user's cache where the installation cannot be written, or nowhere: then
+kernels are compiled at every start, which takes a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+__all__ = ["kernel"]
+
+_config: Any = numba.config
+_SOURCES = ("tagging", "learning")  # folders of the package
+
+
+def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:  # noqa: ANN401
+    """The function compiled by numba, without the GIL, kept on disk; `options` are numba's."""
+    if function is None:
+        return lambda other: kernel(other, **options)
+    folder = _folder()
+    if folder is None:
+        return numba.njit(nogil=True, **options)(function)
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(folder)  # read when the function is decorated, never later
+    try:
+        return numba.njit(nogil=True, cache=True, **options)(function)
+    finally:
+        _config.CACHE_DIR = before
+
+
+@cache
+def _folder() -> Path | None:
+    """Where compiled kernels are kept; None where nothing can be written."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(path for name in _SOURCES for path in (package / name).glob("*.py")):
+        digest.update(source.read_bytes())
+    name = f"kernels-{digest.hexdigest()[:16]}"
+    if _config.CACHE_DIR:  # the user's own choice
+        return Path(_config.CACHE_DIR) / name
+    for parent in (Path(__file__).parent / "__pycache__", Path.home() / ".cache" / "tagmill"):
+        try:
+            (parent / name).mkdir(parents=True, exist_ok=True)
+            (parent / name / "writable").touch()
+        except OSError:
+            continue
+        for former in parent.glob("kernels-*"):
+            if former.name != name:
+                shutil.rmtree(former, ignore_errors=True)
+        return parent / name
+    warnings.warn(
+        "tagmill cannot keep its compiled kernels: neither its installation nor "
+        f"{Path.home() / '.cache'} can be written, so every start compiles them, which takes a "
+        "minute. Set NUMBA_CACHE_DIR to a folder that can be written",
+        stacklevel=2,
+    )
+    return None
