@@ -87,7 +87,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "learned": (
         "{count:,} verdicts learned in {seconds:.1f} s. Model: {path}",
-        "已学习 {count:,} 条人工判断，用时 {seconds:.1f} 秒。模型：{path}",
+        "已学习 {count:,} 条裁定，用时 {seconds:.1f} 秒。模型：{path}",
     ),
     "tuned": (
         "{metric} on the held-out fifth: {default:.4f} with the default options, {best:.4f} with "

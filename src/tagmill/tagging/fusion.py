@@ -24,7 +24,7 @@ _DEPTH = 4
 _FEW_TREES, _PAIRS_PER_TREE = 40, 200
 # Margins below which pairs are hopeless may cost this share of the right pairs,
 # and the highest margins of a product are always looked at.
-_HOPELESS_SHARE = 0.002
+_HOPELESS_SHARE = 0.001
 _ALWAYS = 3
 
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))

@@ -33,7 +33,7 @@ __all__ = [
 # Weights below this share of a tag's largest are noise that costs memory traffic.
 _RELATIVE_CUT = 0.01
 # Postings read for an average product, and postings kept in all.
-_READS_PER_PRODUCT = 3_000.0
+_READS_PER_PRODUCT, _READS_PER_FEATURE = 3_000.0, 32.0  # the larger: long texts tell more
 _DENSE_SPEED = 16  # levels of all tags read in the time of one posting
 _POSTINGS = 8_000_000
 # Weights kept per tag before that, and tags trained at once.
@@ -281,8 +281,10 @@ def _build_index(
     worth = weights**2 * statistics.mean_square[features]
     frequency = statistics.frequency[features]
     kept = worth * frequency >= _cut(worth * frequency, np.ones_like(worth), _POSTINGS)
-    if len(bias) * statistics.frequency.sum() > _READS_PER_PRODUCT * _DENSE_SPEED:
-        kept &= worth >= _cut(worth, frequency * kept, _READS_PER_PRODUCT)
+    features_per_product = float(statistics.frequency.sum())
+    reads = max(_READS_PER_PRODUCT, _READS_PER_FEATURE * features_per_product)
+    if len(bias) * features_per_product > reads * _DENSE_SPEED:
+        kept &= worth >= _cut(worth, frequency * kept, reads)
     lost = np.bincount(
         tags[~kept], weights[~kept] * statistics.mean[features[~kept]], minlength=len(bias)
     )
