@@ -114,7 +114,11 @@ def test_a_file_of_verdicts_names_its_bad_lines(tmp_path: Path) -> None:
     path = tmp_path / "verdicts.jsonl"
     lines = [json.dumps(row) for row in rows]
     path.write_text("\n".join([*lines, "{", ""]), encoding="utf-8")
-    verdicts, rejects = read_verdicts(path)
+    open_library = Library([Tag(tag_id("Colour", "red"), "Colour", "red")], verbatim=True)
+    verdicts, rejects = read_verdicts(path, open_library)
     assert [verdict.product["id"] for verdict in verdicts] == ["1"]
     assert [reject["line"] for reject in rejects] == [2, 3, 4, 5, 6]
     assert "'accepted' is \"yes\"" in rejects[0]["reason"]
+    verdicts, rejects = read_verdicts(path, Library([]))  # governed, and without the tag
+    assert not verdicts
+    assert "Unknown tag 'Colour:red'" in rejects[0]["reason"]

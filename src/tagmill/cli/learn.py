@@ -43,8 +43,9 @@ def learn(
 
         folder = output or model
         check_goal(folder)
-        verdicts, rejects = read_verdicts(source)
-        learned = update(load_model(model), verdicts)
+        before = load_model(model)
+        verdicts, rejects = read_verdicts(source, before.library)
+        learned = update(before, verdicts)
         save_model(learned, folder)
         rejects_path = Path(f"{source.name}.rejects.jsonl")
         rejects_path.unlink(missing_ok=True)  # that of an earlier reading

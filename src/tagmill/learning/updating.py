@@ -55,11 +55,12 @@ class Verdict:
     accepted: bool
 
 
-def read_verdicts(path: Path) -> tuple[list[Verdict], list[dict[str, Any]]]:
+def read_verdicts(path: Path, library: Library) -> tuple[list[Verdict], list[dict[str, Any]]]:
     """The verdicts of a JSON Lines file, and its rejected lines as {"line", "reason", "row"}.
 
-    A line is `{"id", "title", …the product's fields, "tag", "accepted"}`. Raises CatalogError
-    where the file cannot be read.
+    A tag that a governed `library` does not have is a reason too. A line is
+    `{"id", "title", …the product's fields, "tag", "accepted"}`. Raises CatalogError where the file
+    cannot be read.
     """
     verdicts: list[Verdict] = []
     rejects: list[dict[str, Any]] = []
@@ -71,8 +72,11 @@ def read_verdicts(path: Path) -> tuple[list[Verdict], list[dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            verdicts.append(_verdict(json.loads(line)))
-        except (ValueError, CatalogError) as error:
+            verdict = _verdict(json.loads(line))
+            if not library.verbatim and library.find(verdict.tag) is None:
+                raise UnknownTag(verdict.tag, library.nearest(verdict.tag))
+            verdicts.append(verdict)
+        except (ValueError, CatalogError, UnknownTag) as error:
             rejects.append({"file": str(path), "line": number, "reason": str(error), "row": line})
     return verdicts, rejects
 
@@ -162,7 +166,7 @@ def _judge(model: Model, verdicts: Sequence[Verdict]) -> _Judged:
         products[product_id] = verdict.product
         said[product_id, place[tag.id]] = verdict.accepted
     batch = products_to_batch(list(products.values()))
-    row_of = {product_id: row for row, product_id in enumerate(batch.column("id").to_pylist())}
+    row_of = {product_id: row for row, product_id in enumerate(products)}
     pairs = sorted((row_of[product], tag, yes) for (product, tag), yes in said.items())
     table = np.array(pairs, np.int64).reshape(-1, 3)
     return _Judged(batch, extract(batch), table[:, 0], table[:, 1], table[:, 2].astype(np.bool_))
