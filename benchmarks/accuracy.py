@@ -6,12 +6,16 @@ tenth of train and are then fitted again on all of it; tagmill brings its own.
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import peers
 import results
 from data import TextSet, dev_split, label_matrix, load_set, tag_names, text_of
 from environments import Unavailable
@@ -87,12 +91,12 @@ def warm_up() -> None:
     Tagmill(tag_names(products)).fit(products)
 
 
-def run_set(task: Task, peers: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, Any]:
+def run_set(task: Task, names: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, Any]:
     """The table of one set and the differences from each metric's best peer."""
     rows: dict[str, dict[str, Any]] = {}
     parts: dict[str, PerProduct] = {}
     answers: dict[str, Answer] = {}
-    for name in peers:
+    for name in names:
         try:
             answers[name] = ask(name, task)
         except (Unavailable, ImportError) as reason:
@@ -126,7 +130,25 @@ def run_set(task: Task, peers: tuple[str, ...], seeds: tuple[int, ...]) -> dict[
 
 
 def ask(name: str, task: Task) -> Answer:
-    """A peer's scores of the dev tenth by a fit without it, of test by a fit on all of train."""
+    """A peer's scores of the dev tenth by a fit without it, of test by a fit on all of train.
+
+    Peers do not change from run to run, so an answer is kept under the hash of what it was asked.
+    """
+    digest = hashlib.sha256(Path(peers.__file__).read_bytes())
+    for text in [name, *task.texts, "", *task.test_texts]:
+        digest.update(text.encode() + b"\0")
+    digest.update(task.labels.indptr.tobytes() + task.labels.indices.tobytes())
+    path = results.FOLDER / "answers" / f"{digest.hexdigest()[:16]}.pickle"
+    if path.is_file():
+        kept: Answer = pickle.loads(path.read_bytes())
+        return kept
+    answer = _ask(name, task)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pickle.dumps(answer))
+    return answer
+
+
+def _ask(name: str, task: Task) -> Answer:
     rest, dev = dev_split(len(task.texts))
     peer = PEERS[name](task.names)
     peer.fit([task.texts[row] for row in rest], Matrix(task.labels[rest]))

@@ -113,10 +113,10 @@ class LexiconPeer:
     """tagmill's own lexicon; a tag scores by how often its name was right in training."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        library = Library.from_written(names)
+        library = Library.from_written(name for name in names if name.strip())
         self._lexicon = LexiconTagger(library)
         place = {tag_id: column for column, tag_id in enumerate(self._lexicon.tag_ids)}
-        tags = [library.find(name) for name in names]
+        tags = [library.find(name) if name.strip() else None for name in names]
         self._columns = np.array([place[tag.id] if tag else -1 for tag in tags])
 
     def fit(self, texts: Sequence[str], labels: Matrix) -> None:

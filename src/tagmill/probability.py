@@ -68,9 +68,11 @@ def bucket_of(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
 
 
 def fit_curve(
-    scores: npt.NDArray[np.floating], outcomes: Bools, weights: Floats | None = None
+    scores: npt.NDArray[np.floating],
+    outcomes: Bools | npt.NDArray[np.floating],
+    weights: Floats | None = None,
 ) -> Curve:
-    """The isotonic curve of outcomes on scores, one knot at the mean score of each level.
+    """The isotonic curve of outcomes, in [0, 1], on scores, a knot at the mean score of each level.
 
     A level whose pairs all agree gets (right + 1) / (pairs + 2), so that no finite sample is
     taken for certainty. `weights` (n,) count a pair as so many. Without pairs it is 0.5.
@@ -96,9 +98,11 @@ def fit_curve(
 
 
 def fit_calibration(
-    scores: npt.NDArray[np.floating], outcomes: Bools, counts: npt.NDArray[np.integer]
+    scores: npt.NDArray[np.floating],
+    outcomes: Bools | npt.NDArray[np.floating],
+    counts: npt.NDArray[np.integer],
 ) -> Calibration:
-    """Calibration of held-out scores (n,), whether each was right (n,), and tag counts (n,).
+    """Calibration of held-out scores (n,), how right each was (n,), and tag counts (n,).
 
     Each bucket's curve sees its own pairs in full and all others with a total weight of
     `_SHRINKAGE_PAIRS`: where it has no evidence of its own it follows the rest.

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from tagmill.learning.dataset import LabelMatrix
+from tagmill.learning.one_vs_rest import train_linear
 from tagmill.tagging.candidates import (
     FAR,
     FEATURES,
@@ -13,7 +15,7 @@ from tagmill.tagging.candidates import (
 )
 from tagmill.tagging.features import Rows
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.linear import DENSE_TAGS, LabelMatrix, LinearModel, train_linear
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel
 
 STATISTICS = TagStatistics(
     np.array([0, 0, 1], np.int32), np.array([9, 0, 3]), np.array([4, 0, 0]), np.array([4, 0, 0])
@@ -27,6 +29,7 @@ def _hits(rows: list[int], tags: list[int], starts: list[int], exact: list[bool]
     return Hits(
         whole(rows), whole(tags), whole([0] * len(rows)), whole(starts),
         whole([s + 2 for s in starts]), np.array(exact, bool), whole([2] * len(rows)),
+        np.zeros(len(rows), np.int8), np.zeros(len(rows), np.int8), np.array(exact, bool),
         np.array(["a", "b", "c"], object), ["title"],
     )  # fmt: skip
 

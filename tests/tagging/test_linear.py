@@ -2,8 +2,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
+from tagmill.learning.dataset import LabelMatrix
+from tagmill.learning.one_vs_rest import train_linear
 from tagmill.tagging.features import FEATURE_BITS, Rows
-from tagmill.tagging.linear import DENSE_TAGS, LabelMatrix, LinearModel, train_linear
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel
 
 
 def _problem(
@@ -23,7 +25,7 @@ def _problem(
 
 
 def _dense_scores(rows: Rows, labels: LabelMatrix, **options: float) -> np.ndarray:
-    model = train_linear(rows, labels, epochs=200, **options)  # type: ignore[arg-type]
+    model = train_linear(rows, labels, **options)  # type: ignore[arg-type]
     return model.margins(rows)
 
 

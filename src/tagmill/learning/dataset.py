@@ -14,10 +14,10 @@ from scipy import sparse
 
 from tagmill.errors import NotTrained
 from tagmill.library.vocabulary import Library
-from tagmill.tagging.linear import LabelMatrix
 
 __all__ = [
     "Dataset",
+    "LabelMatrix",
     "Verdicts",
     "held_out_fifth",
     "judged_products",
@@ -25,7 +25,29 @@ __all__ = [
     "load_dataset",
 ]
 
-Verdicts = Mapping[str, Mapping[str, bool]]  # product id → tag id → accepted
+# Product id → tag id → accepted, or how probable a teacher holds it, in [0, 1].
+Verdicts = Mapping[str, Mapping[str, bool | float]]
+
+
+@dataclass(frozen=True)
+class LabelMatrix:
+    """What was said: `values` csr (n, m), +1 accepted, -1 rejected, absent otherwise.
+
+    A teacher's probability p is a soft label, 2p - 1. `complete` (n,) says of which products every
+    tag was judged: there absent means wrong, elsewhere it means unknown.
+    """
+
+    values: sparse.csr_array
+    complete: npt.NDArray[np.bool_]
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many products each tag was rather accepted for, (m,)."""
+        accepted = self.values.indices[self.values.data > 0]
+        return np.bincount(accepted, minlength=self.values.shape[1])
+
+    def subset(self, rows: npt.NDArray[np.int64]) -> LabelMatrix:
+        """The same for some of the products."""
+        return LabelMatrix(sparse.csr_array(self.values[rows]), self.complete[rows])
 
 
 @dataclass(frozen=True)
@@ -100,21 +122,22 @@ def _lay_over(
     tag_ids: npt.NDArray[np.object_],
     verdicts: Verdicts,
 ) -> sparse.csr_array:
-    """The labels with every verdict in its place, +1 or -1."""
+    """The labels with every verdict in its place, 2p - 1."""
     position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
     labels = sparse.lil_array(values)
     products = (product_id for b in batches for product_id in b.column("id").to_pylist())
     for row, product_id in enumerate(products):
         for tag_id, accepted in verdicts.get(product_id, {}).items():
             if tag_id in position:
-                labels[row, position[tag_id]] = 1 if accepted else -1
+                # A tag held for as likely as not tells nothing, but is no missing entry either.
+                labels[row, position[tag_id]] = 2 * float(accepted) - 1 or 1e-6
     return sparse.csr_array(labels)
 
 
 def label_matrix(
     batches: Iterable[pa.RecordBatch], library: Library, tag_ids: npt.NDArray[np.object_]
 ) -> tuple[sparse.csr_array, Counter[str]]:
-    """Accepted tags (n, m) int8 of the `tags` columns, and the tags the library does not have."""
+    """Accepted tags (n, m) float32 of the `tags` columns, and the tags the library does not have."""
     position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
     resolved: dict[str, int | None] = {}
     unknown: Counter[str] = Counter()
@@ -134,7 +157,7 @@ def label_matrix(
                     rows.append(size)
                     columns.append(column)
             size += 1
-    ones = np.ones(len(rows), np.int8)
+    ones = np.ones(len(rows), np.float32)
     matrix = sparse.csr_array((ones, (rows, columns)), shape=(size, len(tag_ids)))
     matrix.data[:] = 1  # a tag written twice is one tag
     return matrix, unknown

@@ -1,7 +1,7 @@
 """A model out of tagged products, cross-fitted so that its probabilities are honest.
 
-1. The products are split into folds. For each fold a linear model of the other folds scores it:
-   every pair gets the score it would have had as a new product.
+1. Of the products a sample is split into folds. For each fold a linear model of all other products
+   scores it: every pair gets the score it would have had as a new product.
 2. On those pairs the fusion trees are fitted, again without the fold they are then applied to;
    their log-odds are calibrated, and the calibrated pairs of all folds are what lane thresholds
    are chosen from.
@@ -11,9 +11,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,8 @@ from scipy import sparse
 
 from tagmill import __version__
 from tagmill.errors import NotTrained
-from tagmill.learning.dataset import Dataset, Verdicts, load_dataset
+from tagmill.learning.dataset import Dataset, LabelMatrix, Verdicts, load_dataset
+from tagmill.learning.one_vs_rest import OneVsRest
 from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
 from tagmill.records import Tagger
@@ -33,12 +36,11 @@ from tagmill.tagging.candidates import (
     build_candidates,
     entries_at,
 )
-from tagmill.tagging.features import Rows, count_rows, fit_idf
+from tagmill.tagging.features import Idf, Rows, count_rows, fit_idf
 from tagmill.tagging.folder import shipped_prior
 from tagmill.tagging.fusion import fit_trees
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
-from tagmill.tagging.linear import LabelMatrix, train_linear
 from tagmill.tagging.model import (
     HeldOut,
     Memory,
@@ -51,10 +53,9 @@ from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["train"]
 
-# With many products three folds estimate as well as five, in half the time.
-_FOLDS, _FOLDS_LARGE, _LARGE = 5, 3, 20_000
-# Fusion learns a few dozen numbers per pair: more products than this change nothing.
-_FUSION_PRODUCTS = 20_000
+# Fusion and calibration learn from so many products: more change nothing. They are held out in so
+# many folds, each from a model of all other products.
+_HELD_OUT, _FOLDS = 20_000, 5
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
 Progress = Callable[[str, int, int], None]
@@ -89,26 +90,24 @@ def train(
             "their tags. Give some rows a 'tags' column and import them"
         )
     others = [make_tagger(name, dataset.library) for name in taggers]
-    evidence = _Evidence.gather(dataset, others)
+    evidence = _Evidence.gather(dataset, others, options)
+    progress("linear models", 0, 1)
+    solution = OneVsRest.solve(
+        evidence.rows, dataset.labels, regularisation=options.regularisation, seed=seed
+    )
+    progress("linear models", 1, 1)
     folds = _split(len(dataset), seed)
-    pairs = _cross_fit_pairs(dataset, evidence, folds, seed, options, progress)
+    pairs = _cross_fit_pairs(dataset, evidence, solution, folds, options, progress)
     held_out_odds = _cross_fit_trees(pairs, seed, options)
-    counts = pairs.counts
-    held_out = _held_out(pairs, held_out_odds, counts, dataset)
     progress("final model", 0, 1)
-    idf = fit_idf(evidence.counts, options.minimum_products)
+    everywhere = np.ones(len(dataset), np.bool_)
     trained = Trained(
-        idf=idf,
-        linear=train_linear(
-            idf.apply(evidence.counts),
-            dataset.labels,
-            regularisation=options.regularisation,
-            seed=seed,
-        ),
-        statistics=_statistics(evidence, dataset.labels),
+        idf=evidence.idf,
+        linear=solution.index(),
+        statistics=_statistics(evidence.hits, dataset.labels, evidence.facets, everywhere),
         trees=fit_trees(pairs.features, pairs.right, seed=seed, options=options),
-        calibration=fit_calibration(held_out_odds, pairs.right, counts),
-        held_out=held_out,
+        calibration=fit_calibration(held_out_odds, pairs.right, pairs.counts),
+        held_out=_held_out(pairs, held_out_odds, dataset),
         memory=_remember(evidence.counts, dataset.labels, seed),
         candidates=options.candidates,
     )
@@ -119,29 +118,36 @@ def train(
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What the texts of all products hold: feature counts, and where tags' names stand."""
+    """What the texts of all products hold: features, and where tags' names stand."""
 
     counts: Rows
+    idf: Idf
+    rows: Rows  # the counts weighted by the idf
     hits: Hits
     others: list[sparse.csr_array]  # scores of further taggers, each (n, m)
     facets: npt.NDArray[np.int32]
 
-    def take(self, rows: npt.NDArray[np.int64]) -> _Evidence:
-        """The same for some of the products."""
-        others = [sparse.csr_array(scores[rows]) for scores in self.others]
-        return _Evidence(self.counts.take(rows), self.hits.take(rows), others, self.facets)
-
     @staticmethod
-    def gather(dataset: Dataset, others: Sequence[Tagger]) -> _Evidence:
-        hits = _find_hits(dataset, np.ones(len(dataset.tag_ids), np.bool_))
-        facets = facet_numbers(dataset.library, dataset.tag_ids)
+    def gather(dataset: Dataset, others: Sequence[Tagger], options: TrainingOptions) -> _Evidence:
+        counts = count_rows(dataset.batches)
+        idf = fit_idf(counts, options.minimum_products)
         scores = [
             sparse.csr_array(
                 sparse.vstack([aligned_scores(tagger, b, dataset.tag_ids) for b in dataset.batches])
             )
             for tagger in others
         ]
-        return _Evidence(count_rows(dataset.batches), hits, scores, facets)
+        hits = _find_hits(dataset, np.ones(len(dataset.tag_ids), np.bool_))
+        facets = facet_numbers(dataset.library, dataset.tag_ids)
+        return _Evidence(counts, idf, idf.apply(counts), hits, scores, facets)
+
+    def rows_without(self, held_out: npt.NDArray[np.bool_]) -> Rows:
+        """The rows of the `held_out` products (n,) as they look to a model of the others: what
+        only these products say it has never seen."""
+        inside = self.counts.take(np.flatnonzero(held_out))
+        own = np.bincount(inside.indices, minlength=len(self.idf.weights))
+        everywhere = np.bincount(self.counts.indices, minlength=len(self.idf.weights))
+        return Idf(np.where(own < everywhere, self.idf.weights, 0).astype(np.float32)).apply(inside)
 
 
 @dataclass(frozen=True)
@@ -151,39 +157,33 @@ class _Pairs:
     rows: npt.NDArray[np.int64]  # product
     tags: npt.NDArray[np.int32]
     features: npt.NDArray[np.float32]
-    right: npt.NDArray[np.bool_]
+    right: npt.NDArray[np.float32]  # 1 right, 0 wrong, a teacher's probability in between
     counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
     folds: npt.NDArray[np.int8]
 
 
 def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
-    """The fold of each product, folds of equal size."""
-    folds = min(_FOLDS_LARGE if size > _LARGE else _FOLDS, size)
-    order = np.random.default_rng(seed).permutation(size)
-    fold = np.empty(size, np.int8)
-    fold[order] = np.arange(size) % folds
+    """The fold in which each product is held out; -1 for those that are not in the sample."""
+    order = np.random.default_rng(seed).permutation(size)[:_HELD_OUT]
+    fold = np.full(size, -1, np.int8)
+    fold[order] = np.arange(len(order)) % min(_FOLDS, size)
     return fold
 
 
 def _cross_fit_pairs(
     dataset: Dataset,
     evidence: _Evidence,
+    solution: OneVsRest,
     folds: npt.NDArray[np.int8],
-    seed: int,
     options: TrainingOptions,
     progress: Progress,
 ) -> _Pairs:
-    """Candidates of each fold by models of the others; of large sets, of a sample."""
+    """Candidates of each fold by models of all other products."""
     count = int(folds.max()) + 1
-    sampled = np.zeros(len(folds), np.bool_)
-    order = np.random.default_rng(seed + 1).permutation(len(folds))
-    sampled[order[:_FUSION_PRODUCTS]] = True
     parts = []
     for fold in range(count):
         progress("cross-fitting", fold, count)
-        outside = np.flatnonzero(folds != fold)
-        inside = np.flatnonzero((folds == fold) & sampled)
-        parts.append(_pairs_of_fold(dataset, evidence, outside, inside, fold, seed, options))
+        parts.append(_pairs_of_fold(dataset, evidence, solution, folds == fold, fold, options))
     progress("cross-fitting", count, count)
     return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -191,37 +191,34 @@ def _cross_fit_pairs(
 def _pairs_of_fold(
     dataset: Dataset,
     evidence: _Evidence,
-    outside: npt.NDArray[np.int64],
-    inside: npt.NDArray[np.int64],
+    solution: OneVsRest,
+    held_out: npt.NDArray[np.bool_],
     fold: int,
-    seed: int,
     options: TrainingOptions,
 ) -> tuple[npt.NDArray[np.generic], ...]:
-    """The arrays of `_Pairs` for the products `inside`, from a model of those `outside`."""
-    known = dataset.labels.subset(outside)
-    if dataset.is_open:
+    """The arrays of `_Pairs` for the products that are `held_out`, from a model of the others."""
+    inside = np.flatnonzero(held_out)
+    labels = dataset.labels.subset(inside)
+    known = dataset.labels.counts() - labels.counts() > 0
+    hits = evidence.hits
+    if dataset.is_open and not known.all():
         # A name only the held-out products use would hide a shorter one that stands inside it,
         # as it never does for a new product: find the names the other folds know.
-        evidence = replace(evidence, hits=_find_hits(dataset, known.counts() > 0))
-    seen, new = evidence.take(outside), evidence.take(inside)
-    idf = fit_idf(seen.counts, options.minimum_products)
-    linear = train_linear(
-        idf.apply(seen.counts), known, regularisation=options.regularisation, seed=seed
-    )
-    statistics = _statistics(seen, known)
-    rows = idf.apply(new.counts)
+        hits = _find_hits(dataset, known)
+    statistics = _statistics(hits, dataset.labels, evidence.facets, ~held_out)
     candidates = build_candidates(
-        rows, linear, options.candidates, new.hits, statistics, new.others
-    )
-    outcome = _outcomes(candidates, dataset.labels.subset(inside))
+        evidence.rows_without(held_out), solution.without(held_out).index(), options.candidates,
+        hits.take(inside), statistics, [sparse.csr_array(s[inside]) for s in evidence.others],
+    )  # fmt: skip
+    outcome = _outcomes(candidates, labels)
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
-    keep = (outcome != 0) & (statistics.counts[candidates.tags] > 0)
+    keep = ~np.isnan(outcome) & (statistics.counts[candidates.tags] > 0)
     rows, tags = candidates.rows[keep], candidates.tags[keep]
     return (
         inside[rows],
         tags,
         candidates.features[keep],
-        outcome[keep] > 0,
+        outcome[keep],
         statistics.counts[tags],
         np.full(len(tags), fold, np.int8),
     )
@@ -237,22 +234,31 @@ def _find_hits(dataset: Dataset, known: npt.NDArray[np.bool_]) -> Hits:
     return replace(hits, tags=numbers[hits.tags], tag_ids=dataset.tag_ids)
 
 
-def _outcomes(candidates: Candidates, labels: LabelMatrix) -> npt.NDArray[np.int8]:
-    """+1 right, -1 wrong, 0 unknown, of each candidate."""
+def _outcomes(candidates: Candidates, labels: LabelMatrix) -> npt.NDArray[np.float32]:
+    """1 right, 0 wrong, between them what a teacher says, nan unknown, of each candidate."""
     said = entries_at(labels.values, candidates.rows, candidates.tags)
-    return np.where((said == 0) & labels.complete[candidates.rows], -1, said).astype(np.int8)
+    outcome = np.where(said != 0, (1 + said) / 2, np.nan)
+    outcome[(said == 0) & labels.complete[candidates.rows]] = 0
+    return outcome.astype(np.float32)
 
 
-def _statistics(evidence: _Evidence, labels: LabelMatrix) -> TagStatistics:
-    """Counts of tags and of their names over the products of `labels`."""
+def _statistics(
+    hits: Hits,
+    labels: LabelMatrix,
+    facets: npt.NDArray[np.int32],
+    among: npt.NDArray[np.bool_],
+) -> TagStatistics:
+    """Counts of tags and of their names over the products `among` (n,) all."""
     m = labels.values.shape[1]
-    pairs = np.unique(evidence.hits.rows.astype(np.int64) * m + evidence.hits.tags)
+    keys = hits.rows.astype(np.int64) * m + hits.tags
+    pairs = np.unique(keys[among[hits.rows]])
     rows, tags = pairs // m, pairs % m
     said = entries_at(labels.values, rows, tags)
     judged = labels.complete[rows] | (said != 0)
     named = np.bincount(tags[judged], minlength=m)
     named_right = np.bincount(tags[said > 0], minlength=m)
-    return TagStatistics(evidence.facets, labels.counts(), named, named_right)
+    counts = labels.subset(np.flatnonzero(among)).counts()
+    return TagStatistics(facets, counts, named, named_right)
 
 
 def _cross_fit_trees(pairs: _Pairs, seed: int, options: TrainingOptions) -> npt.NDArray[np.float64]:
@@ -265,22 +271,21 @@ def _cross_fit_trees(pairs: _Pairs, seed: int, options: TrainingOptions) -> npt.
     return log_odds
 
 
-def _held_out(
-    pairs: _Pairs,
-    log_odds: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.int64],
-    dataset: Dataset,
-) -> HeldOut:
-    """The pairs with probabilities by a calibration that never saw their fold."""
+def _held_out(pairs: _Pairs, log_odds: npt.NDArray[np.float64], dataset: Dataset) -> HeldOut:
+    """The pairs that people judged, with probabilities by a calibration without their fold."""
     probability = np.zeros(len(log_odds))
     for fold in np.unique(pairs.folds):
         inside = pairs.folds == fold
-        calibration = fit_calibration(log_odds[~inside], pairs.right[~inside], counts[~inside])
-        probability[inside] = calibration(log_odds[inside], counts[inside])
-    gold = np.diff(dataset.labels.values.indptr)[np.unique(pairs.rows)].sum()
+        calibration = fit_calibration(
+            log_odds[~inside], pairs.right[~inside], pairs.counts[~inside]
+        )
+        probability[inside] = calibration(log_odds[inside], pairs.counts[inside])
+    judged = (pairs.right == 0) | (pairs.right == 1)
+    gold = (dataset.labels.subset(np.unique(pairs.rows[judged])).values.data == 1).sum()
     return HeldOut(
-        log_odds.astype(np.float32), probability.astype(np.float32), pairs.right, pairs.tags,
-        pairs.counts.astype(np.int32), len(pairs.rows), int(gold),
+        log_odds[judged].astype(np.float32), probability[judged].astype(np.float32),
+        pairs.right[judged] == 1, pairs.tags[judged], pairs.counts[judged].astype(np.int32),
+        int(judged.sum()), int(gold),
     )  # fmt: skip
 
 
@@ -303,11 +308,12 @@ def _card(
 ) -> dict[str, object]:
     """What identifies the model: its data by hash, its library, its seed, its options."""
     digest = hashlib.sha256()
-    for batch in dataset.batches:
-        for product in batch.to_pylist():
-            digest.update(json.dumps(product, sort_keys=True).encode())
+    products = pa.Table.from_batches(dataset.batches).combine_chunks()
+    with pa.ipc.new_stream(_Hashed(digest), products.schema) as stream:
+        stream.write_table(products)
     labels = dataset.labels.values
-    digest.update(labels.indptr.tobytes() + labels.indices.tobytes() + labels.data.tobytes())
+    for array in (labels.indptr.astype(np.int64), labels.indices.astype(np.int64), labels.data):
+        digest.update(array.tobytes())
     data_sha256 = digest.hexdigest()
     identity = [__version__, data_sha256, str(seed), *taggers, *map(str, dataset.tag_ids)]
     if options != TrainingOptions():  # a model of default options keeps the id it always had
@@ -325,3 +331,17 @@ def _card(
         "options": asdict(options),
         "model_id": hashlib.sha256("|".join(identity).encode()).hexdigest()[:16],
     }
+
+
+class _Hashed(io.RawIOBase):
+    """A file that only feeds a hash."""
+
+    def __init__(self, digest: hashlib._Hash) -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401
+        self._digest.update(data)
+        return memoryview(data).nbytes

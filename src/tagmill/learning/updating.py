@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from tagmill.catalog.memory import products_to_batch
 from tagmill.errors import CatalogError, NotTrained, UnknownTag
+from tagmill.learning.one_vs_rest import in_blocks, on_all_cores
 from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
 from tagmill.records import parse_tag
@@ -29,7 +30,7 @@ from tagmill.tagging.candidates import FEATURES, TagStatistics, build_candidates
 from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
 from tagmill.tagging.kernels import kernel
-from tagmill.tagging.linear import LinearModel, on_all_cores
+from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
 
 __all__ = ["Verdict", "read_verdicts", "update"]
@@ -271,7 +272,7 @@ def _moved_weights(trained: Trained, judged: _Judged, products: int) -> LinearMo
         )
         return arrays
 
-    blocks = on_all_cores(work, np.arange(len(tags)))
+    blocks = on_all_cores(work, in_blocks(np.arange(len(tags))))
     features, columns, values, shifts = (np.concatenate(a) for a in zip(*blocks, strict=True))
     bias[tags] += shifts
     return linear.plus(features, tags[columns], values, bias)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.library.vocabulary import Library
+from tagmill.tagging.folding import END
 from tagmill.tagging.lookalikes import lookalikes
 from tagmill.tagging.names import kind_of_facet
 from tagmill.tagging.patterns import ANY_FACET, FOREIGN
@@ -86,6 +87,7 @@ class Attributes:
             if len(kinds_seen.get(kind, ())) == 1:  # of several facets of a kind none is meant
                 self._facets.setdefault(name, kinds_seen[kind][0])
         self._facets.pop("", None)
+        self._names = [tag.name for tag in library.active()]
         self._values = self._whole_values(library)
         self._named: dict[str, tuple[int, ...]] = {}  # normal form → tags
         for (_, form), found in self._values.items():
@@ -94,8 +96,8 @@ class Attributes:
         self._read: dict[tuple[str, str], _Value] = {}
 
     def read(self, attributes: AttributeFields, fields: Ints) -> tuple[list[Search], Ints]:
-        """Texts to search, and hits (k, 6) of whole values: row, tag, field, start, end, length;
-        `fields` (labels,) are the numbers of the attributes' fields."""
+        """Texts to search, and hits (k, 9) of whole values: row, tag, field, start, end, length,
+        before, after, verbatim; `fields` (labels,) are the numbers of the attributes' fields."""
         known = [self._attribute(name) for name in attributes.dictionary]
         columns = fields[attributes.fields]
         is_text = np.array([attribute.is_text for attribute in known], np.bool_)[attributes.names]
@@ -124,14 +126,15 @@ class Attributes:
             attribute = known[name]
             read = self._read_value(attributes.dictionary[name], attribute, value)
             for tag, start, end, length in read.hits:
-                whole += (row, tag, column, start, end, length)
+                verbatim = value[start:end] == self._names[tag]
+                whole += (row, tag, column, start, end, length, END, END, verbatim)
             for start, end in read.rest:
                 parts.append(value[start:end])
                 origins.append((row, column, start, attribute.facet))
         if parts:
             texts = Texts.of([pa.array(parts, pa.string())])
             searches.append(Search(texts, *np.array(origins, np.int32).T.copy()))
-        return searches, np.array(whole, np.int32).reshape(-1, 6)
+        return searches, np.array(whole, np.int32).reshape(-1, 9)
 
     def _whole_values(self, library: Library) -> dict[tuple[int, str], tuple[int, ...]]:
         """(facet, normal form of a name) → tags; also names without the facet's usual ending."""

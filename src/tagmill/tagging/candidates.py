@@ -19,7 +19,7 @@ from scipy import sparse
 
 from tagmill.tagging.features import Rows
 from tagmill.tagging.kernels import kernel
-from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_postings
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_highest, add_highest_touched
 
 if TYPE_CHECKING:
     from tagmill.tagging.hits import Hits
@@ -49,11 +49,13 @@ FEATURES: tuple[str, ...] = (
     "name_precision",  # share of training products with the name that had the tag, smoothed
     "facet_precision",  # the same over all tags of the facet
     "product_hits",  # tags with a hit in the product
+    "hit_verbatim",  # 1 if a hit is spelled just like the tag's name
+    "hit_before",  # strongest mark between a hit and the word before it, 0 none to 5 the end
+    "hit_after",  # the same behind it
 )
 MISSING = np.float32(-1e9)  # score of a further source that says nothing of a pair
 NO_MARGIN = np.float32(-10)
 FAR = np.float32(1e6)
-_TAGS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def build_candidates(
         np.searchsorted(hits.rows, edges), hits.tags,
         # Fields follow one another: a hit in the description stands behind every one in the title.
         hits.starts + 1000 * np.minimum(hits.fields, 3), hits.lengths, hits.exact,
-        titles[hits.fields], np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
+        hits.verbatim, hits.before, hits.after, titles[hits.fields], np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
         statistics.facets, statistics.per_tag,
     )  # fmt: skip
     if not others:
@@ -167,7 +169,8 @@ def _rank_within(
 @kernel
 def _find_candidates(  # type: ignore[no-untyped-def]
     row_indptr, row_indices, row_values, indptr, postings, scale, bias, limit,
-    hit_indptr, hit_tags, hit_positions, hit_lengths, hit_exact, hit_title,
+    hit_indptr, hit_tags, hit_positions, hit_lengths, hit_exact, hit_verbatim, hit_before,
+    hit_after, hit_title,
     forced_indptr, forced_tags, facets, per_tag,
 ):  # fmt: skip
     """Product, tag and features (c, len(FEATURES)) of each candidate, by product."""
@@ -175,7 +178,7 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     capacity = size * min(limit, m) + len(hit_tags) + len(forced_tags)
     rows = np.empty(capacity, np.int32)
     tags = np.empty(capacity, np.int32)
-    features = np.empty((capacity, 15), np.float32)
+    features = np.empty((capacity, 18), np.float32)
     sums = np.zeros(m, np.float32)
     sparse = m > DENSE_TAGS
     seen = np.full(m if sparse else 0, -1, np.int64)  # row in which a tag's sum was last begun
@@ -188,14 +191,15 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     for row in range(size):
         first = used
         if sparse:
-            count = _add_touched(
-                row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
-            )
-            found = _highest_touched(sums, scale, bias, touched[:count], best, highest)
+            found = add_highest_touched(
+                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+                sums, seen, touched, best, highest,
+            )  # fmt: skip
         else:
-            sums[:] = 0
-            add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
-            found = _highest(sums, scale, bias, best, highest)
+            found = add_highest(
+                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+                sums, best, highest,
+            )  # fmt: skip
         for i in range(found):
             used = _add(best[i], tags, place, first, used)
         for i in range(hit_indptr[row], hit_indptr[row + 1]):
@@ -233,87 +237,11 @@ def _find_candidates(  # type: ignore[no-untyped-def]
             pair[7] = max(pair[7], np.float32(hit_title[j]))
             pair[8] = min(pair[8], np.float32(hit_positions[j]))
             pair[9] = max(pair[9], np.float32(hit_lengths[j]))
+            pair[15] = max(pair[15], np.float32(hit_verbatim[j]))
+            pair[16] = max(pair[16], np.float32(hit_before[j]))
+            pair[17] = max(pair[17], np.float32(hit_after[j]))
         _compare(own, tags[first:used], facets, of_facet)
     return rows[:used].copy(), tags[:used].copy(), features[:used].copy()
-
-
-@kernel
-def _add_touched(  # type: ignore[no-untyped-def]
-    row, row_indptr, row_indices, row_values, indptr, postings, sums, seen, touched
-):
-    """Like `add_postings`, for sums that need no reset; lists the tags concerned, returns how many.
-
-    The cost of a product then does not grow with the number of tags.
-    """
-    count = 0
-    for i in range(row_indptr[row], row_indptr[row + 1]):
-        feature = row_indices[i]
-        for j in range(indptr[feature], indptr[feature + 1]):
-            tag = postings[j] >> np.uint32(8)
-            if seen[tag] != row:
-                seen[tag] = row
-                sums[tag] = 0
-                touched[count] = tag
-                count += 1
-    add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
-    return count
-
-
-@kernel
-def _highest(sums, scale, bias, best, highest):  # type: ignore[no-untyped-def]
-    """Sums become margins; the tags of the highest, descending, into `best`; returns how many."""
-    limit, size = len(best), len(sums)
-    found = 0
-    for i in range(size):
-        sums[i] = sums[i] * scale[i] + bias[i]
-    start = np.uint64(0)
-    if limit == 0:
-        return 0
-    while start < np.uint64(size):
-        end = min(start + np.uint64(_TAGS_AT_ONCE), np.uint64(size))
-        above = found < limit
-        lowest = highest[limit - 1]
-        for tag in range(start, end):  # a loop that vector instructions do
-            above |= sums[tag] > lowest
-        if above:
-            for tag in range(start, end):
-                margin = sums[tag]
-                if found < limit:
-                    if margin > -np.inf:
-                        found = _insert(best, highest, found, tag, margin)
-                elif margin > highest[limit - 1]:
-                    _insert(best, highest, limit - 1, tag, margin)
-        start = end
-    return found
-
-
-@kernel
-def _highest_touched(sums, scale, bias, touched, best, highest):  # type: ignore[no-untyped-def]
-    """The same, out of the tags `touched`."""
-    limit = len(best)
-    found = 0
-    for tag in touched:
-        sums[tag] = sums[tag] * scale[tag] + bias[tag]
-        margin = sums[tag]
-        if found < limit:
-            if margin > -np.inf:
-                found = _insert(best, highest, found, tag, margin)
-        elif limit and margin > highest[limit - 1]:
-            _insert(best, highest, limit - 1, tag, margin)
-    return found
-
-
-@kernel
-def _insert(best, highest, last, tag, margin):  # type: ignore[no-untyped-def]
-    """Put a tag among the highest, descending, where `last` are kept; returns how many are now."""
-    i = last
-    while i > 0 and highest[i - 1] < margin:
-        highest[i] = highest[i - 1]
-        best[i] = best[i - 1]
-        i -= 1
-    highest[i] = margin
-    best[i] = tag
-    return last + 1
 
 
 @kernel

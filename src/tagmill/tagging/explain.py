@@ -43,6 +43,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "rank": ("linear_rank", "linear_lead", "facet_rank"),
     "names": (
         "hits", "hit_exact", "hit_title", "hit_start", "hit_length", "hit_order", "facet_hits",
+        "hit_verbatim", "hit_before", "hit_after",
         "name_precision", "facet_precision", "product_hits",
     ),
     "frequency": ("tag_count",),

@@ -28,6 +28,7 @@ __all__ = [
     "UNSPACED",
     "Characters",
     "characters",
+    "edge",
     "fold_text",
     "glued",
     "is_upper",
@@ -55,6 +56,7 @@ _WORD, _RUN, _INNER = 1, 2, 4
 _UPPER, _LOWER = 1, 2
 
 _SPACE, _STOP, _QUOTE, _CURLY_QUOTE, _UNDERSCORE = 0x20, 0x2E, 0x27, 0x2019, 0x5F
+_HYPHEN = 0x2D
 _ZERO, _NINE, _E, _H, _I, _S, _U, _C, _X, _Y = (ord(c) for c in "09ehisucxy")
 
 
@@ -329,3 +331,21 @@ def is_upper(codes, start, end, cases):  # type: ignore[no-untyped-def]
         if codes[i] < _KNOWN:
             seen |= cases[codes[i]]
     return seen == _UPPER
+
+
+@numba.njit(nogil=True)
+def edge(codes, place, step, characters):  # type: ignore[no-untyped-def]
+    """The strongest mark from a place on in a direction until a word, END where the text ends.
+
+    A hyphen with blanks around it separates like a comma, one between letters joins.
+    """
+    strongest, hyphens, passed = NO_GAP, 0, 0
+    while 0 <= place < len(codes):
+        code = codes[place]
+        if _kind(characters.kinds, code) & (_WORD | _RUN):
+            return LIST if strongest == SOFT and hyphens and passed > 1 else strongest
+        strongest = max(strongest, int(characters.gaps[code]) if code < _BASIC else END)
+        hyphens += code == _HYPHEN or 0x2010 <= code <= 0x2015
+        passed += 1
+        place += step
+    return END

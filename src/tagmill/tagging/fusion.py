@@ -53,16 +53,20 @@ class Trees:
 
 def fit_trees(
     features: npt.NDArray[np.float32],
-    outcomes: npt.NDArray[np.bool_],
+    right: npt.NDArray[np.floating],
     *,
     seed: int,
     options: TrainingOptions = TrainingOptions(),
 ) -> Trees:
-    """Boosted trees for whether a pair is right; a constant where nothing can be told apart."""
+    """Boosted trees for whether a pair is right; a constant where nothing can be told apart.
+
+    `right` (c,) is 1, 0, or a teacher's probability: such a pair is both, each with its weight.
+    """
+    features, outcomes, weights = _as_outcomes(features, right)
     hopeless = _hopeless_margin(features, outcomes)
     below = _is_hopeless(features, hopeless)
     lowest = _log_odds_of(outcomes[below])
-    features, outcomes = features[~below], outcomes[~below]
+    features, outcomes, weights = features[~below], outcomes[~below], weights[~below]
     if outcomes.all() or not outcomes.any() or len(outcomes) < 2 * options.leaf_pairs:
         return Trees(
             np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 2), np.float32),
@@ -84,7 +88,7 @@ def fit_trees(
     # On few pairs threads only wait for one another, spinning, and starve what else runs.
     threads = 1 if len(features) < _THREADED_PAIRS else None
     with threadpool_limits(threads, user_api="openmp"):
-        model.fit(features, outcomes)
+        model.fit(features, outcomes, sample_weight=None if (weights == 1).all() else weights)
     size = len(model._predictors)
     feature = np.zeros((size, 2**_DEPTH - 1), np.int32)
     threshold = np.full((size, 2**_DEPTH - 1), np.inf, np.float32)
@@ -93,6 +97,17 @@ def fit_trees(
         _unfold(predictors[0].nodes, 0, 0, feature[tree], threshold[tree], leaf[tree])
     baseline = np.asarray(model._baseline_prediction, np.float64).reshape(1)
     return Trees(feature, threshold, leaf, baseline, np.array([hopeless, lowest]))
+
+
+def _as_outcomes(
+    features: npt.NDArray[np.float32], right: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Features, outcome and weight of each pair; one between right and wrong stands twice."""
+    soft = np.flatnonzero((right > 0) & (right < 1))
+    weights = np.ones(len(right) + len(soft))
+    weights[soft], weights[len(right) :] = right[soft], 1 - right[soft]
+    outcomes = np.concatenate([right > 0, np.zeros(len(soft), np.bool_)])
+    return np.concatenate([features, features[soft]]), outcomes, weights
 
 
 def _log_odds_of(outcomes: npt.NDArray[np.bool_]) -> float:

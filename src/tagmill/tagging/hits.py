@@ -22,7 +22,9 @@ class Hits:
     `rows` product in the batch, `tags` index into `tag_ids`, `fields` index into `field_names`
     (`title`, `attributes.颜色` …), `starts`, `ends` character span in that field's original text,
     `exact` the hit is a whole value of the attribute named like the tag's facet (or of one named
-    like the tag, whose value says yes), `lengths` characters of the folded match.
+    like the tag, whose value says yes), `lengths` characters of the folded match, `before` and
+    `after` the strongest mark between it and the next word (`folding.NO_GAP` … `END`), `verbatim`
+    it is spelled just like the tag's name.
     """
 
     rows: npt.NDArray[np.int32]
@@ -32,6 +34,9 @@ class Hits:
     ends: npt.NDArray[np.int32]
     exact: npt.NDArray[np.bool_]
     lengths: npt.NDArray[np.int32]
+    before: npt.NDArray[np.int8]
+    after: npt.NDArray[np.int8]
+    verbatim: npt.NDArray[np.bool_]
     tag_ids: npt.NDArray[np.object_]
     field_names: list[str]
 
@@ -124,5 +129,5 @@ class Hits:
         return replace(self, **{name: getattr(self, name)[hits] for name in _ARRAYS})
 
 
-_ARRAYS = tuple(f.name for f in fields(Hits))[:7]
+_ARRAYS = tuple(f.name for f in fields(Hits))[:10]
 _NOTHING = np.zeros(0, np.int32)

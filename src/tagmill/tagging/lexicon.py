@@ -65,7 +65,7 @@ class LexiconTagger:
         """Every hit of a batch of `PRODUCT_SCHEMA`."""
         searches = [_text_search(batch)]
         field_names = list(_TEXT_FIELDS)
-        whole = np.zeros((0, 6), np.int32)
+        whole = np.zeros((0, 9), np.int32)
         attributes = attribute_fields(batch.column("attributes"))
         if attributes:
             numbers = np.arange(len(attributes.labels), dtype=np.int32) + len(field_names)
@@ -73,28 +73,23 @@ class LexiconTagger:
             more, whole = self._attributes.read(attributes, numbers)
             searches += more
         found = [self._search(search) for search in searches]
-        rows, tags, fields, starts, ends, lengths = np.concatenate([*found, whole.T], axis=1)
-        exact = np.zeros(len(rows), np.bool_)
-        exact[len(rows) - len(whole) :] = True
-        order = np.lexsort((starts, fields, rows))
+        columns = np.concatenate([*found, whole.T], axis=1)
+        exact = np.zeros(columns.shape[1], np.bool_)
+        exact[columns.shape[1] - len(whole) :] = True
+        order = np.lexsort((columns[3], columns[2], columns[0]))
+        rows, tags, fields, starts, ends, lengths, before, after, verbatim = columns[:, order]
         return Hits(
-            rows[order],
-            tags[order],
-            fields[order],
-            starts[order],
-            ends[order],
-            exact[order],
-            lengths[order],
-            self.tag_ids,
-            field_names,
-        )
+            rows, tags, fields, starts, ends, exact[order], lengths, before.astype(np.int8),
+            after.astype(np.int8), verbatim.astype(np.bool_), self.tag_ids, field_names,
+        )  # fmt: skip
 
     def _search(self, search: Search) -> npt.NDArray[np.int32]:
-        """(6, k) hits in texts: row, tag, field, start, end, length."""
-        texts, tags, starts, ends, lengths = self._patterns.find(search.texts, search.facets).T
+        """(9, k) hits in texts: row, tag, field, start, end, length, before, after, verbatim."""
+        found = self._patterns.find(search.texts, search.facets).T
+        texts, tags, starts, ends, *others = found
         offsets = search.offsets[texts]
         rows, fields = search.rows[texts], search.fields[texts]
-        return np.stack([rows, tags, fields, starts + offsets, ends + offsets, lengths])
+        return np.stack([rows, tags, fields, starts + offsets, ends + offsets, *others])
 
 
 def _text_search(batch: pa.RecordBatch) -> Search:

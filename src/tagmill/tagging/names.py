@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet
 from tagmill.tagging.lookalikes import KINDS, Lookalikes, kind_bit, lookalikes
-from tagmill.tagging.trie import Edges, build_trie, follow
+from tagmill.tagging.trie import Edges, build_trie, follow, hash_texts
 from tagmill.text import fold, normal_form
 
 __all__ = [
@@ -64,7 +64,9 @@ _PATTERN = np.dtype(
         ("last_marker", np.int32),
     ]
 )
-_TAG = np.dtype([("tag", np.int32), ("kind", np.int32), ("facet", np.int32)])
+_TAG = np.dtype(
+    [("tag", np.int32), ("kind", np.int32), ("facet", np.int32), ("spelling", np.uint64)]
+)
 _MARKER = np.dtype(
     [
         ("kinds", np.int32),
@@ -122,12 +124,14 @@ def compile_names(library: Library) -> Names:
             roles[number] = roles.get(number, 0) | role
     facets = {key: i for i, key in enumerate(library.facets)}
     patterns = np.zeros(len(numbers), _PATTERN)
-    named: list[tuple[int, int, int]] = []
+    spellings = hash_texts([tag.name for tag in tags])
+    named: list[tuple[int, int, int, int]] = []
     markers: list[tuple[int, int, bool, bool, bool]] = []
     for number, text in enumerate(numbers):
         first_tag, first_marker, mask = len(named), len(markers), 0
         for position in sorted(tags_of.get(number, ())):
-            named.append((position, kinds[position], facets[tags[position].facet]))
+            facet = facets[tags[position].facet]
+            named.append((position, kinds[position], facet, int(spellings[position])))
             mask |= kinds[position]
         for rule in rules.markers.get(text, ()):
             before = rule.side == "before"

@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tagmill.library.vocabulary import Library
-from tagmill.tagging.folding import Characters, characters, fold_text, glued
+from tagmill.tagging.folding import Characters, characters, edge, fold_text, glued
 from tagmill.tagging.kernels import kernel
 from tagmill.tagging.markers import bars
 from tagmill.tagging.names import CATEGORY, Names, compile_names, harmless_tail
 from tagmill.tagging.spans import find_spans, grown, longest, own_names, settle_overlaps
 from tagmill.tagging.strings import Texts
+from tagmill.tagging.trie import hash_points
 from tagmill.tagging.words import (
     GUESSED,
     PLAIN,
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int32]
 
 # What a text may name: tags of one facet, by its number, of any, of any but categories.
 ANY_FACET, FOREIGN = -1, -2
-_HIT = 5  # text, tag, start, end, folded length
+_HIT = 8  # text, tag, start, end, folded length, before, after, verbatim
 _NONE = np.zeros(0, np.int32)
 
 
@@ -46,8 +47,9 @@ class Patterns:
         self._characters = tuple(characters())
 
     def find(self, texts: Texts, facets: Ints) -> Ints:
-        """Hits (k, 5) in texts: text, tag, start, end in the text, length of the folded match;
-        `facets` (len(texts),) says what each text may name."""
+        """Hits (k, 8) in texts: text, tag, start, end in the text, length of the folded match, what
+        stands before and after it, whether it is spelled like the tag; `facets` (len(texts),) says
+        what each text may name."""
         hits, waiting, runs, guessed = self._search(texts, facets, _NONE, _NONE, False)
         if not len(waiting):
             return hits
@@ -100,16 +102,22 @@ def _search(data, starts, ends, facets, tables, library, lengths, guessed_length
         kept = settle_overlaps(longest(spans, passage, names), names.patterns)
         masks = bars(spans, kept, passage, words, names)
         hits, found = _append_hits(
-            text, facets[text], kept, masks, passage, words, names, hits, found
+            text, facets[text], kept, masks, passage, codes, words, characters, names, hits, found
         )
     return hits[: _HIT * found], waiters[:waiting], runs[:size], guessed_runs[:guessed_size]
 
 
 @numba.njit(nogil=True)
-def _append_hits(text, facet, kept, masks, passage, words, names, hits, found):  # type: ignore[no-untyped-def]
+def _append_hits(  # type: ignore[no-untyped-def]
+    text, facet, kept, masks, passage, codes, words, characters, names, hits, found
+):
     """Put the tags of kept names behind the `found` that `hits` has; returns both."""
     for i in range(len(kept)):
         start, end, pattern = kept[i].start, kept[i].end, names.patterns[kept[i].pattern]
+        first, last = passage[start].start, passage[end - 1].end
+        before = edge(codes, first - 1, -1, characters)
+        after = edge(codes, last, 1, characters)
+        spelling = hash_points(codes, first, last)
         barred = np.int32(0)
         if masks.shape[1]:
             outer = end  # with a harmless tail: 液晶电视机 of 液晶电视
@@ -127,8 +135,11 @@ def _append_hits(text, facet, kept, masks, passage, words, names, hits, found): 
             hits = grown(hits, _HIT * found + _HIT)
             hits[_HIT * found] = text
             hits[_HIT * found + 1] = tag.tag
-            hits[_HIT * found + 2] = passage[start].start
-            hits[_HIT * found + 3] = passage[end - 1].end
+            hits[_HIT * found + 2] = first
+            hits[_HIT * found + 3] = last
             hits[_HIT * found + 4] = end - start
+            hits[_HIT * found + 5] = before
+            hits[_HIT * found + 6] = after
+            hits[_HIT * found + 7] = spelling == tag.spelling
             found += 1
     return hits, found

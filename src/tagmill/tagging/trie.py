@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tagmill.tagging.kernels import kernel
 
-__all__ = ["Edges", "build_trie", "code_points", "follow", "look_up"]
+__all__ = ["Edges", "build_trie", "code_points", "follow", "hash_points", "hash_texts", "look_up"]
 
 # An edge `node << 21 | code point` (-1: a free place) leads to a node, and a text with a value
 # may end there (-1: none). Node 0 is the root.
@@ -75,4 +75,28 @@ def look_up(edges, points, start, end):  # type: ignore[no-untyped-def]
         node, value = edges[place].node, edges[place].value
         if edges[place].key == -1:
             return np.int32(-1)
+    return value
+
+
+def hash_texts(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """A hash of each text as it is spelled."""
+    points, places = code_points(texts)
+    hashes: npt.NDArray[np.uint64] = _hash_all(points, places)
+    return hashes
+
+
+@kernel
+def _hash_all(points, places):  # type: ignore[no-untyped-def]
+    out = np.empty(len(places) - 1, np.uint64)
+    for text in range(len(out)):
+        out[text] = hash_points(points, places[text], places[text + 1])
+    return out
+
+
+@numba.njit(nogil=True)
+def hash_points(points, start, end):  # type: ignore[no-untyped-def]
+    """A hash of the code points `points[start:end]` (FNV-1a by code point)."""
+    value = np.uint64(0xCBF29CE484222325)
+    for i in range(start, end):
+        value = (value ^ np.uint64(points[i])) * np.uint64(0x100000001B3)
     return value
