@@ -60,7 +60,7 @@ def test_same_seed_same_model(model: Model, products: pa.RecordBatch) -> None:
     assert model.trained is not None
     assert again.trained is not None
     assert np.array_equal(model.trained.linear.postings, again.trained.linear.postings)
-    assert np.array_equal(model.trained.trees.leaf, again.trained.trees.leaf)
+    assert np.array_equal(model.trained.fusion.second.leaf, again.trained.fusion.second.leaf)
     assert again.card["data_sha256"] == model.card["data_sha256"]
 
 
@@ -102,7 +102,7 @@ def test_an_old_model_serves_a_library_that_has_grown(model: Model, tmp_path: Pa
     [
         lambda folder: (folder / "linear_postings.npy").unlink(),
         lambda folder: (folder / "linear_bias.npy").write_bytes(b"not an array"),
-        lambda folder: np.save(folder / "trees_leaf.npy", np.zeros(3)),
+        lambda folder: np.save(folder / "second_leaf.npy", np.zeros(3)),
         lambda folder: (folder / "card.json").write_text("{"),
         lambda folder: (folder / "library.csv").write_text("facet,name\nColour,red\n"),
         lambda folder: (folder / "library.csv").unlink(),

@@ -44,7 +44,7 @@ def test_the_default_comes_first(few: pa.RecordBatch) -> None:
     assert tuned.model.card == plain.card
     assert tuned.model.trained is not None
     assert plain.trained is not None
-    assert np.array_equal(tuned.model.trained.trees.leaf, plain.trained.trees.leaf)
+    assert np.array_equal(tuned.model.trained.fusion.second.leaf, plain.trained.fusion.second.leaf)
 
 
 def test_other_options_give_another_model(few: pa.RecordBatch) -> None:
@@ -55,7 +55,7 @@ def test_other_options_give_another_model(few: pa.RecordBatch) -> None:
     assert not np.array_equal(plain.trained.linear.scale, other.trained.linear.scale)
     with_fewer = train([few], options=TrainingOptions(trees=3, minimum_products=50))
     assert with_fewer.trained is not None
-    assert len(with_fewer.trained.trees.leaf) == 3
+    assert len(with_fewer.trained.fusion.second.leaf) == 3
     assert (with_fewer.trained.idf.weights > 0).sum() < (plain.trained.idf.weights > 0).sum()
 
 

@@ -9,8 +9,9 @@ from tagmill.errors import LibraryError, SettingsError, UnknownTag
 from tagmill.learning.training import train
 from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA
-from tagmill.tagging.candidates import FEATURES, build_candidates
-from tagmill.tagging.explain import SOURCES, Explanation, Fusion, explain
+from tagmill.tagging.candidates import FEATURES, Candidates, build_candidates
+from tagmill.tagging.context import CONTEXT, look_around
+from tagmill.tagging.explain import SOURCES, Explanation, Reasons, explain
 from tagmill.tagging.features import extract
 from tagmill.tagging.folder import shipped_prior, starter_model
 from tagmill.tagging.model import Model
@@ -37,28 +38,39 @@ DRESS = _batch(
 )
 
 
-def _fusion(explanation: Explanation) -> Fusion:
+def _fusion(explanation: Explanation) -> Reasons:
     assert explanation.fusion is not None
     return explanation.fusion
 
 
-def _features(model: Model, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Tags and features of the product's candidates."""
+def _candidates(model: Model, batch: pa.RecordBatch) -> Candidates:
     assert model.trained is not None
-    candidates = build_candidates(
+    return build_candidates(
         model.trained.idf.apply(extract(batch)), model.trained.linear, 20,
         model.lexicon.find(batch), model.trained.statistics,
     )  # fmt: skip
-    return candidates.tags, candidates.features
+
+
+def _with_context(model: Model, candidates: Candidates) -> np.ndarray:
+    """Features of the candidates and what the others say of each."""
+    assert model.trained is not None
+    fusion = model.trained.fusion
+    first = fusion.first.log_odds(candidates.features).astype(np.float32)
+    context = look_around(
+        candidates.rows, candidates.tags, first, np.ones(len(candidates), bool),
+        model.trained.statistics.facets, fusion.together,
+    )  # fmt: skip
+    return np.concatenate([candidates.features, context], axis=1)
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_the_parts_add_up(model: Model, tag: str) -> None:
     assert model.trained is not None
     fusion = _fusion(explain(model, DRESS, tag))
-    tags, features = _features(model, DRESS)
-    odds = model.trained.trees.log_odds(features)
-    own = model.tag_ids[tags] == model.library.resolve(tag).id
+    candidates = _candidates(model, DRESS)
+    features = candidates.features
+    odds = model.trained.fusion.log_odds(candidates, model.trained.statistics.facets)
+    own = model.tag_ids[candidates.tags] == model.library.resolve(tag).id
     assert fusion.log_odds == pytest.approx(odds[own][0])
     assert fusion.baseline == pytest.approx(odds.mean())
     assert fusion.baseline + sum(fusion.sources.values()) == pytest.approx(fusion.log_odds)
@@ -82,18 +94,25 @@ def test_sources_have_their_shapley_values(model: Model) -> None:
     """Against the definition: the mean over all orders in which sources become known."""
     assert model.trained is not None
     fusion = _fusion(explain(model, DRESS, "Season:winter"))
-    tags, background = _features(model, DRESS)
-    row = background[model.tag_ids[tags] == model.library.resolve("Season:winter").id][0]
+    candidates = _candidates(model, DRESS)
+    background = _with_context(model, candidates)
+    row = background[model.tag_ids[candidates.tags] == model.library.resolve("Season:winter").id][0]
     players = [name for name in SOURCES if name != "taggers"]
     expected = dict.fromkeys(players, 0.0)
     orders = list(permutations(players))
+    names = [*FEATURES, *CONTEXT]
+    fusion_of_model, width = model.trained.fusion, len(FEATURES)
+
+    def mean(rows: np.ndarray) -> float:
+        return float(fusion_of_model.in_context(rows[:, :width], rows[:, width:]).mean())
+
     for order in orders:
         mixed = background.copy()
-        before = model.trained.trees.log_odds(mixed).mean()
+        before = mean(mixed)
         for name in order:
-            own = [FEATURES.index(feature) for feature in SOURCES[name]]
+            own = [names.index(feature) for feature in SOURCES[name]]
             mixed[:, own] = row[own]
-            after = model.trained.trees.log_odds(mixed).mean()
+            after = mean(mixed)
             expected[name] += (after - before) / len(orders)
             before = after
     assert fusion.sources == pytest.approx(expected)
@@ -102,7 +121,8 @@ def test_sources_have_their_shapley_values(model: Model) -> None:
 
 
 def test_every_feature_has_a_source() -> None:
-    assert sorted(feature for parts in SOURCES.values() for feature in parts) == sorted(FEATURES)
+    parts = [feature for parts in SOURCES.values() for feature in parts]
+    assert sorted(parts) == sorted([*FEATURES, *CONTEXT])
 
 
 @pytest.mark.parametrize(

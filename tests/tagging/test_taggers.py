@@ -92,7 +92,7 @@ def test_a_strangers_tagger_enters_the_fusion(tmp_path: Path) -> None:
     save_model(with_oracle, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert loaded.trained is not None
-    assert loaded.trained.trees.feature.max() >= len(FEATURES)
+    assert loaded.trained.fusion.first.feature.max() >= len(FEATURES)
     without = train([_products(300, 0)])
     new = _products(200, 1)
     truth = np.array(["Secret:yes" in tags for tags in new.column("tags").to_pylist()])

@@ -126,6 +126,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "source_rank": ("rank among the product's tags", "在该商品标签中的名次"),
     "source_names": ("names of the tag in the text", "文中出现的标签名称"),
     "source_frequency": ("how common the tag is", "标签的常见程度"),
+    "source_others": ("the product's other tags", "该商品的其他标签"),
     "source_taggers": ("further taggers", "其他打标签器"),
     "baseline": ("average of the product's candidates", "该商品候选标签的平均值"),
     "total": ("sum", "合计"),

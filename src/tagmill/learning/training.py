@@ -36,9 +36,10 @@ from tagmill.tagging.candidates import (
     build_candidates,
     entries_at,
 )
+from tagmill.tagging.context import Together
 from tagmill.tagging.features import Idf, Rows, count_rows, fit_idf
 from tagmill.tagging.folder import shipped_prior
-from tagmill.tagging.fusion import fit_trees
+from tagmill.tagging.fusion import NO_TREES, Fusion, Trees, fit_first, fit_second
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.model import (
@@ -53,9 +54,10 @@ from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["train"]
 
-# Fusion and calibration learn from so many products: more change nothing. They are held out in so
-# many folds, each from a model of all other products.
-_HELD_OUT, _FOLDS = 20_000, 5
+# Fusion and calibration learn from so many products: more change nothing. They are held out in
+# folds, each from a model of all other products; of few products each counts, so folds are many.
+_HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
+_TREE_FOLDS = 5  # trees learn little from more
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
 Progress = Callable[[str, int, int], None]
@@ -97,15 +99,17 @@ def train(
     )
     progress("linear models", 1, 1)
     folds = _split(len(dataset), seed)
-    pairs = _cross_fit_pairs(dataset, evidence, solution, folds, options, progress)
-    held_out_odds = _cross_fit_trees(pairs, seed, options)
+    pairs, together = _cross_fit_pairs(dataset, evidence, solution, folds, options, progress)
+    progress("fusion", 0, 1)
+    fusion, held_out_odds = _fit_fusion(dataset, evidence, pairs, together, seed, options)
+    progress("fusion", 1, 1)
     progress("final model", 0, 1)
     everywhere = np.ones(len(dataset), np.bool_)
     trained = Trained(
         idf=evidence.idf,
         linear=solution.index(),
         statistics=_statistics(evidence.hits, dataset.labels, evidence.facets, everywhere),
-        trees=fit_trees(pairs.features, pairs.right, seed=seed, options=options),
+        fusion=fusion,
         calibration=fit_calibration(held_out_odds, pairs.right, pairs.counts),
         held_out=_held_out(pairs, held_out_odds, dataset),
         memory=_remember(evidence.counts, dataset.labels, seed),
@@ -165,8 +169,9 @@ class _Pairs:
 def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
     """The fold in which each product is held out; -1 for those that are not in the sample."""
     order = np.random.default_rng(seed).permutation(size)[:_HELD_OUT]
+    folds = min(max(_FOLDED // size, _FEWEST_FOLDS), _MOST_FOLDS, size)
     fold = np.full(size, -1, np.int8)
-    fold[order] = np.arange(len(order)) % min(_FOLDS, size)
+    fold[order] = np.arange(len(order)) % folds
     return fold
 
 
@@ -177,15 +182,17 @@ def _cross_fit_pairs(
     folds: npt.NDArray[np.int8],
     options: TrainingOptions,
     progress: Progress,
-) -> _Pairs:
-    """Candidates of each fold by models of all other products."""
+) -> tuple[_Pairs, list[Together]]:
+    """Candidates of each fold by models of all other products, and what goes together there."""
     count = int(folds.max()) + 1
-    parts = []
+    parts, together = [], []
     for fold in range(count):
         progress("cross-fitting", fold, count)
         parts.append(_pairs_of_fold(dataset, evidence, solution, folds == fold, fold, options))
+        others = dataset.labels.subset(np.flatnonzero(folds != fold))
+        together.append(Together.count(others.values))
     progress("cross-fitting", count, count)
-    return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True))), together
 
 
 def _pairs_of_fold(
@@ -261,14 +268,66 @@ def _statistics(
     return TagStatistics(facets, counts, named, named_right)
 
 
-def _cross_fit_trees(pairs: _Pairs, seed: int, options: TrainingOptions) -> npt.NDArray[np.float64]:
-    """Log-odds of every pair by trees that never saw its fold."""
-    log_odds = np.zeros(len(pairs.rows))
-    for fold in np.unique(pairs.folds):
-        inside = pairs.folds == fold
-        trees = fit_trees(pairs.features[~inside], pairs.right[~inside], seed=seed, options=options)
-        log_odds[inside] = trees.log_odds(pairs.features[inside])
-    return log_odds
+def _fit_fusion(
+    dataset: Dataset,
+    evidence: _Evidence,
+    pairs: _Pairs,
+    together: list[Together],
+    seed: int,
+    options: TrainingOptions,
+) -> tuple[Fusion, npt.NDArray[np.float64]]:
+    """The trees of both looks, and log-odds of every pair by trees that never saw its fold."""
+    log_odds = _by_fold(
+        pairs.folds,
+        lambda inside, outside: fit_first(
+            pairs.features[outside], pairs.right[outside], seed=seed, options=options
+        ).log_odds(pairs.features[inside]),
+    )
+    final = Fusion(
+        fit_first(pairs.features, pairs.right, seed=seed, options=options),
+        NO_TREES,
+        Together.count(dataset.labels.values),
+    )
+    wanted = np.zeros(len(log_odds), np.bool_)
+    contexts = []
+    for fold, partners in enumerate(together):
+        (members,) = np.nonzero(pairs.folds == fold)
+        candidates = Candidates(
+            pairs.rows[members].astype(np.int32), pairs.tags[members], pairs.features[members]
+        )
+        wanted[members], context = replace(final, together=partners).context(
+            candidates, log_odds[members], evidence.facets
+        )
+        contexts.append(context)
+    chosen = np.flatnonzero(wanted)  # of one fold after the other, as the pairs are
+    rows = (pairs.features[chosen], log_odds[chosen], np.concatenate(contexts))
+    right, folds = pairs.right[chosen], pairs.folds[chosen]
+
+    def fit(members: npt.NDArray[np.int64]) -> Trees:
+        own = (array[members] for array in (*rows, right))
+        return fit_second(*own, seed=seed, options=options)
+
+    final = replace(final, second=fit(np.arange(len(chosen))))
+    log_odds[chosen] = _by_fold(
+        folds,
+        lambda inside, outside: replace(final, second=fit(outside)).again(
+            *(array[inside] for array in rows)
+        ),
+    )
+    return final, log_odds
+
+
+def _by_fold(
+    folds: npt.NDArray[np.int8],
+    judge: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+) -> npt.NDArray[np.float64]:
+    """What `judge` says of the members of some folds, out of those of the others."""
+    out = np.zeros(len(folds))
+    groups = folds % _TREE_FOLDS
+    for group in np.unique(groups):
+        inside = np.flatnonzero(groups == group)
+        out[inside] = judge(inside, np.flatnonzero(groups != group))
+    return out
 
 
 def _held_out(pairs: _Pairs, log_odds: npt.NDArray[np.float64], dataset: Dataset) -> HeldOut:

@@ -205,7 +205,7 @@ def _score(model: Model, trained: Trained, judged: _Judged) -> _Scored:
     place = found.rows.astype(np.int64) * m + found.tags
     order = np.argsort(place)
     chosen = order[np.searchsorted(place, keys, sorter=order)]
-    log_odds = trained.trees.log_odds(found.features[chosen])
+    log_odds = trained.fusion.log_odds(found, trained.statistics.facets)[chosen]
     counts = trained.statistics.counts[judged.tags]
     named = found.features[chosen, FEATURES.index("hits")] > 0
     return _Scored(log_odds, trained.calibration(log_odds, counts), named)

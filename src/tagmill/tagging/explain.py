@@ -26,18 +26,19 @@ import pyarrow as pa
 
 from tagmill.errors import LibraryError
 from tagmill.records import LANES, Lane, Tag
-from tagmill.tagging.candidates import FEATURES, NO_MARGIN, build_candidates
+from tagmill.tagging.candidates import FEATURES, NO_MARGIN, Candidates, build_candidates
+from tagmill.tagging.context import CONTEXT, look_around
 from tagmill.tagging.feature_spans import feature_spans, field_texts, word_spans
 from tagmill.tagging.features import Rows, extract
-from tagmill.tagging.fusion import Trees
+from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.linear import LinearModel, add_postings
 from tagmill.tagging.model import Model, Trained, aligned_scores
 from tagmill.tagging.output import check_precision
 
-__all__ = ["SOURCES", "Explanation", "Fusion", "Word", "explain"]
+__all__ = ["SOURCES", "Explanation", "Reasons", "Word", "explain"]
 
-# The sources of the fusion and their features; what stands behind FEATURES is `taggers`.
+# The sources of the fusion and their features; what further taggers say is `taggers`.
 SOURCES: dict[str, tuple[str, ...]] = {
     "linear": ("linear",),
     "rank": ("linear_rank", "linear_lead", "facet_rank"),
@@ -47,6 +48,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "name_precision", "facet_precision", "product_hits",
     ),
     "frequency": ("tag_count",),
+    "others": CONTEXT,
     "taggers": (),
 }  # fmt: skip
 
@@ -63,7 +65,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Fusion:
+class Reasons:
     """Where a fitted probability comes from: baseline + Σ sources = log_odds."""
 
     log_odds: float  # before calibration
@@ -89,7 +91,7 @@ class Explanation:
     evidence: list[dict[str, Any]]  # where names of the tag stand: field, start, end, text
     # None where the probability is a prior, which comes of the names alone, and where no word of
     # the product has to do with the tag.
-    fusion: Fusion | None
+    fusion: Reasons | None
 
     def as_dict(self) -> dict[str, Any]:
         """The same in plain dicts and lists."""
@@ -159,7 +161,7 @@ def _fusion(
     hits: Hits,
     column: int,
     limit: int,
-) -> Fusion:
+) -> Reasons:
     """The sums behind a pair that is among the `limit` highest margins, or named."""
     rows = trained.idf.apply(extract(batch))
     others = [aligned_scores(tagger, batch, model.tag_ids) for tagger in model.others]
@@ -167,12 +169,15 @@ def _fusion(
         build_candidates(rows, trained.linear, most, hits, trained.statistics, others)
         for most in (trained.candidates, max(trained.candidates, limit))
     )
-    (row,) = wide.features[wide.tags == column]
-    baseline, sources = _shapley(trained.trees, row, usual.features)
+    (place,) = np.flatnonzero(wide.tags == column)
+    fusion, facets = trained.fusion, trained.statistics.facets
+    background = _in_context(fusion, usual, facets)
+    rows_of_all = _in_context(fusion, wide, facets)
+    baseline, sources = _shapley(fusion, rows_of_all[place], background)
     words = _words(batch, rows, _weights(trained.linear, column, rows.indices))
     bias = float(max(trained.linear.lowest_bias[column], NO_MARGIN))
-    return Fusion(
-        log_odds=float(trained.trees.log_odds(row[None])[0]),
+    return Reasons(
+        log_odds=float(fusion.log_odds(wide, facets)[place]),
         baseline=baseline,
         sources=sources,
         margin=bias + sum(word.weight for word in words),
@@ -181,12 +186,26 @@ def _fusion(
     )
 
 
+def _in_context(
+    fusion: Fusion, candidates: Candidates, facets: npt.NDArray[np.int32]
+) -> npt.NDArray[np.float32]:
+    """The features of candidates with their `CONTEXT` behind, that of unlikely ones included."""
+    first = fusion.first.log_odds(candidates.features).astype(np.float32)
+    everyone = np.ones(len(candidates), np.bool_)
+    context = look_around(
+        candidates.rows, candidates.tags, first, everyone, facets, fusion.together
+    )
+    return np.concatenate([candidates.features, context], axis=1)
+
+
 def _shapley(
-    trees: Trees, row: npt.NDArray[np.float32], background: npt.NDArray[np.float32]
+    fusion: Fusion, row: npt.NDArray[np.float32], background: npt.NDArray[np.float32]
 ) -> tuple[float, dict[str, float]]:
     """The mean log-odds of the background (b, features), and what each source adds for `row`."""
-    columns = {name: [FEATURES.index(part) for part in parts] for name, parts in SOURCES.items()}
-    columns["taggers"] = list(range(len(FEATURES), len(row)))
+    width = len(row) - len(CONTEXT)
+    names = [*FEATURES, *[""] * (width - len(FEATURES)), *CONTEXT]
+    columns = {name: [names.index(part) for part in parts] for name, parts in SOURCES.items()}
+    columns["taggers"] = list(range(len(FEATURES), width))
     players = [name for name in columns if columns[name]]
     worth: dict[frozenset[str], float] = {}
     for size in range(len(players) + 1):
@@ -194,7 +213,8 @@ def _shapley(
             mixed = background.copy()
             own = [column for name in coalition for column in columns[name]]
             mixed[:, own] = row[own]
-            worth[frozenset(coalition)] = float(trees.log_odds(mixed).mean())
+            odds = fusion.in_context(mixed[:, :width], mixed[:, width:])
+            worth[frozenset(coalition)] = float(odds.mean())
     values = {
         name: sum(
             (worth[others | {name}] - value) / (len(players) * comb(len(players) - 1, len(others)))

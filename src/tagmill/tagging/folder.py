@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import FEATURES, TagStatistics
 from tagmill.tagging.features import Idf, Rows
-from tagmill.tagging.fusion import Trees
+from tagmill.tagging.context import CONTEXT, Together
+from tagmill.tagging.fusion import Fusion, Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
 from tagmill.tagging.options import TrainingOptions
@@ -35,7 +36,7 @@ __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior"
 
 _MEMORY = ("tag_indptr", "tags", "accepted", "complete")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
-_FORMAT = 3  # of the folder; another number is refused
+_FORMAT = 4  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
@@ -151,7 +152,9 @@ def _arrays(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
     for prefix, part in (
         ("linear", trained.linear),
         ("statistics", trained.statistics),
-        ("trees", trained.trees),
+        ("first", trained.fusion.first),
+        ("second", trained.fusion.second),
+        ("together", trained.fusion.together),
     ):
         arrays |= {f"{prefix}_{f.name}": getattr(part, f.name) for f in fields(part)}
     for index, curve in enumerate(trained.calibration.curves):
@@ -172,13 +175,14 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
     def part(prefix: str, kind: type) -> dict[str, np.ndarray[Any, Any]]:
         return {f.name: arrays[f"{prefix}_{f.name}"] for f in fields(kind)}
 
-    trees = Trees(**part("trees", Trees))
+    first, second = Trees(**part("first", Trees)), Trees(**part("second", Trees))
     linear = LinearModel(**part("linear", LinearModel))
     tag_count, width = len(card["tag_ids"]), len(FEATURES) + 2 * len(card["taggers"])
     if len(linear.bias) != tag_count:
         raise ValueError(f"linear_bias.npy is of {len(linear.bias)} tags, not of {tag_count}")
-    if trees.feature.max(initial=0) >= width:
-        raise ValueError(f"its trees ask for feature {trees.feature.max()} of {width}")
+    for trees, known in ((first, width), (second, width + 2 + len(CONTEXT))):
+        if trees.feature.max(initial=0) >= known:
+            raise ValueError(f"its trees ask for feature {trees.feature.max()} of {known}")
     curves = tuple(
         Curve(np.asarray(arrays[f"calibration_{i}_x"]), np.asarray(arrays[f"calibration_{i}_y"]))
         for i in range(len(FREQUENCY_BUCKETS))
@@ -187,7 +191,7 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
         Idf(arrays["idf_weights"]),
         linear,
         TagStatistics(**part("statistics", TagStatistics)),
-        trees,
+        Fusion(first, second, Together(**part("together", Together))),
         Calibration(curves),
         HeldOut(
             **{name: arrays[f"held_out_{name}"] for name in _HELD_OUT},
@@ -234,7 +238,7 @@ def moved_to(trained: Trained, tag_ids: Sequence[str], own: Library, library: Li
             spread(statistics.named, 0),
             spread(statistics.named_right, 0),
         ),
-        trained.trees,
+        replace(trained.fusion, together=trained.fusion.together.moved(moved, len(now))),
         trained.calibration,
         HeldOut(
             held_out.log_odds[pairs],

@@ -3,20 +3,22 @@
 Boosted trees turn a candidate's features into log-odds. They are fitted by scikit-learn on
 cross-fitted candidates, all of depth `_DEPTH`, and kept as plain arrays. Most candidates are
 hopeless, and the linear margin alone tells: these get a constant and no walk through the trees.
+What is left and not improbable is looked at a second time, beside the product's other candidates.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from tagmill.tagging.candidates import FEATURES, MISSING
+from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
+from tagmill.tagging.context import CONTEXT, Together, look_around
 from tagmill.tagging.kernels import kernel
 from tagmill.tagging.options import TrainingOptions
 
-__all__ = ["Trees", "fit_trees"]
+__all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees"]
 
 _THREADED_PAIRS = 100_000
 _DEPTH = 4
@@ -26,6 +28,10 @@ _FEW_TREES, _PAIRS_PER_TREE = 40, 200
 # and the highest margins of a product are always looked at.
 _HOPELESS_SHARE = 0.001
 _ALWAYS = 3
+# Pairs less probable than this at the first look keep its log-odds.
+_SECOND_LOOK = np.float32(np.log(0.005 / 0.995))
+# The first look has so many times fewer trees, each adding so many times more.
+_FEWER, _FASTER = 2, 1.5
 
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))
 
@@ -51,26 +57,126 @@ class Trees:
         return total
 
 
-def fit_trees(
+NO_TREES = Trees(
+    np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 2), np.float32),
+    np.zeros(1), np.array([-np.inf, 0.0]),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Trees for the first look at a pair and for the second, and which tags go together."""
+
+    first: Trees
+    second: Trees  # of `FEATURES`, further sources, the first log-odds, the lead, and `CONTEXT`
+    together: Together
+
+    def log_odds(
+        self, candidates: Candidates, facets: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float64]:
+        """Log-odds (c,) of all candidates of some products; `facets` (m,) are numbers by tag."""
+        first = self.first.log_odds(candidates.features)
+        wanted, context = self.context(candidates, first, facets)
+        first[wanted] = self.again(candidates.features[wanted], first[wanted], context)
+        return first
+
+    def context(
+        self,
+        candidates: Candidates,
+        first: npt.NDArray[np.float64],
+        facets: npt.NDArray[np.int32],
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+        """Which candidates (c,) get a second look, and the `CONTEXT` of these."""
+        wanted = first >= _SECOND_LOOK
+        return wanted, look_around(
+            candidates.rows, candidates.tags, first.astype(np.float32), wanted, facets,
+            self.together,
+        )  # fmt: skip
+
+    def in_context(
+        self, features: npt.NDArray[np.float32], context: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """Log-odds (c,) of feature rows, each with a `CONTEXT` row of its own."""
+        first = self.first.log_odds(features)
+        wanted = first >= _SECOND_LOOK
+        first[wanted] = self.again(features[wanted], first[wanted], context[wanted])
+        return first
+
+    def again(
+        self,
+        features: npt.NDArray[np.float32],
+        first: npt.NDArray[np.float64],
+        context: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.float64]:
+        """Log-odds (c,) at the second look."""
+        return self.second.log_odds(_with_context(features, first, context))
+
+
+def _with_context(
+    features: npt.NDArray[np.float32],
+    first: npt.NDArray[np.float64],
+    context: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """What the second trees read: features, first log-odds, their lead over the rival, context."""
+    width = features.shape[1]
+    out = np.empty((len(features), width + 2 + len(CONTEXT)), np.float32)
+    out[:, :width] = features
+    out[:, width] = first
+    out[:, width + 1] = out[:, width] - context[:, CONTEXT.index("facet_rival")]
+    out[:, width + 2 :] = context
+    return out
+
+
+def fit_first(
     features: npt.NDArray[np.float32],
     right: npt.NDArray[np.floating],
     *,
     seed: int,
     options: TrainingOptions = TrainingOptions(),
 ) -> Trees:
+    """The trees of the first look."""
+    fewer = replace(
+        options, trees=max(options.trees // _FEWER, 1),
+        learning_rate=min(options.learning_rate * _FASTER, 1.0),
+    )  # fmt: skip
+    return fit_trees(features, right, seed=seed, options=fewer)
+
+
+def fit_second(
+    features: npt.NDArray[np.float32],
+    first: npt.NDArray[np.float64],
+    context: npt.NDArray[np.float32],
+    right: npt.NDArray[np.floating],
+    *,
+    seed: int,
+    options: TrainingOptions = TrainingOptions(),
+) -> Trees:
+    """The trees of the second look, from pairs that get one with their `CONTEXT`."""
+    rows = _with_context(features, first, context)
+    return fit_trees(rows, right, seed=seed, options=options, skips_hopeless=False)
+
+
+def fit_trees(
+    features: npt.NDArray[np.float32],
+    right: npt.NDArray[np.floating],
+    *,
+    seed: int,
+    options: TrainingOptions = TrainingOptions(),
+    skips_hopeless: bool = True,
+) -> Trees:
     """Boosted trees for whether a pair is right; a constant where nothing can be told apart.
 
     `right` (c,) is 1, 0, or a teacher's probability: such a pair is both, each with its weight.
     """
     features, outcomes, weights = _as_outcomes(features, right)
-    hopeless = _hopeless_margin(features, outcomes)
+    hopeless = _hopeless_margin(features, outcomes) if skips_hopeless else np.float32(-np.inf)
     below = _is_hopeless(features, hopeless)
     lowest = _log_odds_of(outcomes[below])
     features, outcomes, weights = features[~below], outcomes[~below], weights[~below]
     if outcomes.all() or not outcomes.any() or len(outcomes) < 2 * options.leaf_pairs:
-        return Trees(
-            np.zeros((0, 1), np.int32), np.zeros((0, 1), np.float32), np.zeros((0, 2), np.float32),
-            np.array([_log_odds_of(outcomes)]), np.array([hopeless, lowest]),
+        return replace(
+            NO_TREES, baseline=np.array([_log_odds_of(outcomes)]),
+            hopeless=np.array([hopeless, lowest]),
         )  # fmt: skip
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits

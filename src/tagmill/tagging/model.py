@@ -30,7 +30,7 @@ from tagmill.tagging.candidates import (
     entries_at,
 )
 from tagmill.tagging.features import Idf, Rows, extract
-from tagmill.tagging.fusion import Trees
+from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel
@@ -81,7 +81,7 @@ class Trained:
     idf: Idf
     linear: LinearModel
     statistics: TagStatistics
-    trees: Trees
+    fusion: Fusion
     calibration: Calibration
     held_out: HeldOut
     memory: Memory
@@ -162,7 +162,7 @@ class Model:
         others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
         limit = max(trained.candidates, top_k)
         candidates = build_candidates(rows, trained.linear, limit, hits, trained.statistics, others)
-        log_odds = trained.trees.log_odds(candidates.features)
+        log_odds = trained.fusion.log_odds(candidates, trained.statistics.facets)
         counts = trained.statistics.counts[candidates.tags]
         probability = trained.calibration(log_odds, counts)
         fitted = counts > 0
