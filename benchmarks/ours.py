@@ -16,8 +16,6 @@ from tagmill.catalog import as_batches
 if TYPE_CHECKING:
     from tagmill.tagging.model import Model
 
-_KEPT = 25  # half of the pairs kept of a product, as in `tagmill evaluate`
-
 
 class Tagmill:
     """`tagmill.train` with its defaults; review threshold and lane auto are the model's own."""
@@ -41,7 +39,7 @@ class Tagmill:
         inputs = [{k: v for k, v in product.items() if k != "tags"} for product in products]
         parts = []
         for batch in as_batches(inputs):
-            pairs = self.model.score_pairs(batch, self.model.lexicon.find(batch), _KEPT)
+            pairs = self.model.score_pairs(batch, self.model.lexicon.find(batch), 0)
             columns = self._columns[pairs.tags]
             keep = columns >= 0
             # Pairs of equal probability are ordered by their score, as in the output.

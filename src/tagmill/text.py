@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 __all__ = [
+    "FOREIGN_WORDS",
     "Folded",
     "detect_language",
     "fold",
@@ -22,6 +23,7 @@ __all__ = [
     "normal_form",
     "plain_text",
     "segment",
+    "telling_characters",
 ]
 
 # Written without spaces between words: Han, kana, Bopomofo.
@@ -57,7 +59,7 @@ _IRREGULAR_PLURALS = {
     "potatoes": "potato",
     "mangoes": "mango",
 }
-_FOREIGN = frozenset(
+FOREIGN_WORDS = frozenset(
     (
         "der die das und mit für von aus le la les des du et pour avec sans el los las y "
         "para con sin il lo gli di per ed da em um uma dos das não o os het een voor met "
@@ -237,7 +239,7 @@ def detect_language(text: str) -> str:
     kana = len(_KANA.findall(text))
     words = _WORD.findall(_UNSPACED_RUN.sub(" ", text))
     if han and han >= 2 * kana and han * 4 >= len(words):
-        only_traditional, only_simplified = _telling_characters()
+        only_traditional, only_simplified = telling_characters()
         traditional = len(only_traditional.findall(text))
         simplified = len(only_simplified.findall(text))
         return "zh-Hant" if traditional > simplified else "zh-Hans"
@@ -251,8 +253,8 @@ def _language_of_words(words: list[str]) -> str:
     if not words:
         return "other"
     foreign = english = 0
-    if not _FOREIGN.isdisjoint(words):
-        foreign = sum(word in _FOREIGN for word in words)
+    if not FOREIGN_WORDS.isdisjoint(words):
+        foreign = sum(word in FOREIGN_WORDS for word in words)
         english = sum(word in _ENGLISH for word in words)
     letters = "".join(words)
     if letters.isascii():
@@ -265,7 +267,7 @@ def _language_of_words(words: list[str]) -> str:
 
 
 @cache
-def _telling_characters() -> tuple[re.Pattern[str], re.Pattern[str]]:
+def telling_characters() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Patterns of one character that Traditional, and that only Simplified text uses.
 
     Of the basic plane: a class that holds rarer characters is searched one by one.

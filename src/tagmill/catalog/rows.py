@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagmill.catalog.columns import Columns
+from tagmill.catalog.languages import detect_languages
 from tagmill.catalog.seen import SeenIds
 from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
 from tagmill.records import PRODUCT_SCHEMA
-from tagmill.text import detect_language, plain_text
+from tagmill.text import plain_text
 
 __all__ = ["Chunk", "ProductChecker", "Reject", "Source", "chunk_of_batch"]
 
@@ -341,9 +342,8 @@ def _with_languages(
         return given
     start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _LANGUAGE_CHARACTERS), "")
     unknown = pc.is_null(given)
-    texts = pc.binary_join_element_wise(title, start, " ").filter(unknown).to_pylist()
-    found = pa.array([detect_language(text) for text in texts], pa.string())
-    return pc.replace_with_mask(given, unknown, found)
+    texts = pc.binary_join_element_wise(title, start, " ").filter(unknown)
+    return pc.replace_with_mask(given, unknown, detect_languages(texts))
 
 
 def _tidy(tags: pa.ListArray) -> bool:

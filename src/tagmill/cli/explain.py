@@ -23,7 +23,7 @@ from tagmill.errors import CatalogError, SettingsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tagmill.tagging.explain import Explanation, Fusion
+    from tagmill.tagging.explain import Explanation, Reasons
 
 _WORDS = 12  # shown; --json has them all
 
@@ -121,7 +121,7 @@ def _print(title: str, found: Explanation) -> None:
     _print_sums(found.fusion)
 
 
-def _print_sums(fusion: Fusion) -> None:
+def _print_sums(fusion: Reasons) -> None:
     print_table(
         [say("source"), say("log_odds")],
         [

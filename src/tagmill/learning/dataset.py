@@ -137,7 +137,7 @@ def _lay_over(
 def label_matrix(
     batches: Iterable[pa.RecordBatch], library: Library, tag_ids: npt.NDArray[np.object_]
 ) -> tuple[sparse.csr_array, Counter[str]]:
-    """Accepted tags (n, m) float32 of the `tags` columns, and the tags the library does not have."""
+    """Accepted tags (n, m) float32 of the `tags` columns, and tags the library does not have."""
     position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
     resolved: dict[str, int | None] = {}
     unknown: Counter[str] = Counter()

@@ -29,7 +29,6 @@ from tagmill.tagging.output import ScoredPairs, check_precision
 
 __all__ = ["evaluate"]
 
-_KEPT = 50  # pairs kept per product: published sets are not cut at ten
 _SHOWN_CONFUSIONS = 30
 
 
@@ -144,7 +143,7 @@ def _predict(model: Model, batches: list[pa.RecordBatch]) -> tuple[ScoredPairs, 
     offset = 0
     for batch in batches:
         hits = model.lexicon.find(batch)
-        parts.append(model.score_pairs(batch, hits, _KEPT // 2).shifted(offset))
+        parts.append(model.score_pairs(batch, hits, 0).shifted(offset))
         lexicon_parts.append(model.score_by_prior(batch, hits).shifted(offset))
         offset += batch.num_rows
     return ScoredPairs.concatenate(parts), ScoredPairs.concatenate(lexicon_parts)

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from tagmill.kernels import kernel
 from tagmill.learning.dataset import LabelMatrix
 from tagmill.tagging.features import FEATURE_BITS, Rows
-from tagmill.tagging.kernels import kernel
 from tagmill.tagging.linear import LinearModel, best_margins
 
 __all__ = ["OneVsRest", "in_blocks", "on_all_cores", "train_linear"]
@@ -147,7 +147,9 @@ class OneVsRest:
             in_blocks(self.trained), on_all_cores(weigh, in_blocks(self.trained)), strict=True
         ):
             bias[block] = biases
-            parts.append((self.feature_ids[kept], np.repeat(block, sizes).astype(np.int32), weights))
+            parts.append(
+                (self.feature_ids[kept], np.repeat(block, sizes).astype(np.int32), weights)
+            )
         features, tags, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         statistics = _FeatureStatistics.of(self.rows, self.held_out)
         return _within_budgets(features, tags, values, bias, statistics)
@@ -307,7 +309,7 @@ def _cut(
     bins = worth.view(np.uint32) >> np.uint32(_BIN_BITS)
     above = np.cumsum(np.bincount(bins, cost)[::-1])[::-1]
     first = int(np.searchsorted(-above, -budget))
-    return np.array(first << _BIN_BITS, np.uint32).view(np.float32)[()]
+    return np.uint32(first << _BIN_BITS).view(np.float32)
 
 
 @kernel

@@ -39,7 +39,7 @@ from tagmill.tagging.candidates import (
 from tagmill.tagging.context import Together
 from tagmill.tagging.features import Idf, Rows, count_rows, fit_idf
 from tagmill.tagging.folder import shipped_prior
-from tagmill.tagging.fusion import NO_TREES, Fusion, Trees, fit_first, fit_second
+from tagmill.tagging.fusion import NO_TREES, Fusion, fit_first, fit_second, with_context
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.model import (
@@ -58,6 +58,7 @@ __all__ = ["train"]
 # folds, each from a model of all other products; of few products each counts, so folds are many.
 _HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
 _TREE_FOLDS = 5  # trees learn little from more
+_CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
 Progress = Callable[[str, int, int], None]
@@ -91,6 +92,7 @@ def train(
             "Verdicts alone are not enough to learn from: at least two products need all of "
             "their tags. Give some rows a 'tags' column and import them"
         )
+    card = _card(dataset, taggers, seed, options)
     others = [make_tagger(name, dataset.library) for name in taggers]
     evidence = _Evidence.gather(dataset, others, options)
     progress("linear models", 0, 1)
@@ -98,6 +100,7 @@ def train(
         evidence.rows, dataset.labels, regularisation=options.regularisation, seed=seed
     )
     progress("linear models", 1, 1)
+    options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
     folds = _split(len(dataset), seed)
     pairs, together = _cross_fit_pairs(dataset, evidence, solution, folds, options, progress)
     progress("fusion", 0, 1)
@@ -116,7 +119,6 @@ def train(
         candidates=options.candidates,
     )
     progress("final model", 1, 1)
-    card = _card(dataset, taggers, seed, options)
     return Model(dataset.library, shipped_prior(), trained, card, others)
 
 
@@ -164,6 +166,12 @@ class _Pairs:
     right: npt.NDArray[np.float32]  # 1 right, 0 wrong, a teacher's probability in between
     counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
     folds: npt.NDArray[np.int8]
+
+
+def _candidates_for(labels: LabelMatrix) -> int:
+    """How many margins of a product are worth a look: some for each tag that one has on average."""
+    tags = labels.counts().sum() / max(int(labels.complete.sum()), 1)
+    return int(np.clip(np.ceil(_CANDIDATES_PER_TAG * tags), _FEWEST_CANDIDATES, _MOST_CANDIDATES))
 
 
 def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
@@ -300,21 +308,15 @@ def _fit_fusion(
         )
         contexts.append(context)
     chosen = np.flatnonzero(wanted)  # of one fold after the other, as the pairs are
-    rows = (pairs.features[chosen], log_odds[chosen], np.concatenate(contexts))
-    right, folds = pairs.right[chosen], pairs.folds[chosen]
-
-    def fit(members: npt.NDArray[np.int64]) -> Trees:
-        own = (array[members] for array in (*rows, right))
-        return fit_second(*own, seed=seed, options=options)
-
-    final = replace(final, second=fit(np.arange(len(chosen))))
+    rows = with_context(pairs.features[chosen], log_odds[chosen], np.concatenate(contexts))
+    right = pairs.right[chosen]
     log_odds[chosen] = _by_fold(
-        folds,
-        lambda inside, outside: replace(final, second=fit(outside)).again(
-            *(array[inside] for array in rows)
-        ),
+        pairs.folds[chosen],
+        lambda inside, outside: fit_second(
+            rows[outside], right[outside], seed=seed, options=options
+        ).log_odds(rows[inside]),
     )
-    return final, log_odds
+    return replace(final, second=fit_second(rows, right, seed=seed, options=options)), log_odds
 
 
 def _by_fold(

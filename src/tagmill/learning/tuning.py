@@ -131,7 +131,7 @@ def _suggest(trial: optuna.Trial) -> TrainingOptions:
     return TrainingOptions(
         regularisation=trial.suggest_float("regularisation", 0.1, 10, log=True),
         minimum_products=trial.suggest_int("minimum_products", 1, 3),
-        candidates=trial.suggest_int("candidates", 20, 40),
+        candidates=trial.suggest_categorical("candidates", (0, 15, 20, 30, 40)),
         trees=trial.suggest_int("trees", 20, 200),
         learning_rate=trial.suggest_float("learning_rate", 0.03, 0.3, log=True),
         leaf_pairs=trial.suggest_int("leaf_pairs", 5, 80, log=True),

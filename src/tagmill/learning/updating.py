@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from tagmill.catalog.memory import products_to_batch
 from tagmill.errors import CatalogError, NotTrained, UnknownTag
+from tagmill.kernels import kernel
 from tagmill.learning.one_vs_rest import in_blocks, on_all_cores
 from tagmill.library.vocabulary import Library
 from tagmill.probability import fit_calibration
@@ -29,7 +30,6 @@ from tagmill.records import parse_tag
 from tagmill.tagging.candidates import FEATURES, TagStatistics, build_candidates
 from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
-from tagmill.tagging.kernels import kernel
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
 

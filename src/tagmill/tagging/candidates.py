@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from tagmill.kernels import kernel
 from tagmill.tagging.features import Rows
-from tagmill.tagging.kernels import kernel
 from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_highest, add_highest_touched
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def build_candidates(
         np.searchsorted(hits.rows, edges), hits.tags,
         # Fields follow one another: a hit in the description stands behind every one in the title.
         hits.starts + 1000 * np.minimum(hits.fields, 3), hits.lengths, hits.exact,
-        hits.verbatim, hits.before, hits.after, titles[hits.fields], np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
+        hits.verbatim, hits.before, hits.after, titles[hits.fields],
+        np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
         statistics.facets, statistics.per_tag,
     )  # fmt: skip
     if not others:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tagmill.tagging.kernels import kernel
+from tagmill.kernels import kernel
 
 __all__ = ["CONTEXT", "Together", "look_around"]
 
@@ -41,7 +41,7 @@ class Together:
     @staticmethod
     def count(labels: sparse.csr_array) -> Together:
         """Out of accepted tags (n, m), entries above 0."""
-        accepted = sparse.csr_array(labels > 0, dtype=np.float32)
+        accepted = sparse.csr_array((labels > 0).astype(np.float32))
         size, m = accepted.shape
         counts = np.bincount(accepted.indices, minlength=m)
         both = sparse.csr_array(accepted.T @ accepted)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from tagmill import text as _text
-from tagmill.tagging.kernels import kernel
+from tagmill.kernels import kernel, string_buffers
 
 __all__ = ["FEATURE_BITS", "Idf", "Rows", "count_rows", "extract", "fit_idf"]
 
@@ -43,6 +43,7 @@ _MULTIPLY_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
 _PRIME = np.uint64(0x100000001B3)
 _OFFSET = np.uint64(0xCBF29CE484222325)
+_COUNTS = 64  # of a feature in a product, below which logarithms stand in a table
 
 
 @dataclass(frozen=True)
@@ -153,27 +154,8 @@ class _Stream:
     seeds: npt.NDArray[np.uint64]  # one a text
 
 
-def _string_buffers(
-    column: pa.Array,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Bytes and the byte range of each string; a null is an empty range."""
-    if column.type != pa.string():
-        column = column.cast(pa.string())
-    buffers = column.buffers()
-    size = len(column)
-    if size == 0 or buffers[1] is None:
-        return np.zeros(1, np.uint8), np.zeros(size, np.int64), np.zeros(size, np.int64)
-    offsets = np.frombuffer(buffers[1], np.int32)[column.offset : column.offset + size + 1]
-    data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None else np.zeros(1, np.uint8)
-    starts = offsets[:-1].astype(np.int64)
-    ends = offsets[1:].astype(np.int64)
-    if column.null_count:
-        ends = np.where(np.asarray(column.is_null()), starts, ends)
-    return data if len(data) else np.zeros(1, np.uint8), starts, ends
-
-
 def _plain_stream(column: pa.Array, seed: np.uint64) -> _Stream:
-    data, starts, ends = _string_buffers(column)
+    data, starts, ends = string_buffers(column)
     size = len(starts)
     return _Stream(
         data, starts, ends, np.arange(size + 1, dtype=np.int64), np.full(size, seed, np.uint64)
@@ -190,8 +172,8 @@ def _attribute_streams(column: pa.MapArray, size: int) -> list[_Stream]:
         offsets = np.asarray(column.offsets, np.int64)
     chosen = slice(offsets[0], offsets[-1])
     outer = offsets - offsets[0]
-    data, value_starts, value_ends = _string_buffers(column.items)
-    key_data, key_starts, key_ends = _string_buffers(column.keys)
+    data, value_starts, value_ends = string_buffers(column.items)
+    key_data, key_starts, key_ends = string_buffers(column.keys)
     folded, _ = _character_tables()
     seeds = _hash_whole(key_data, key_starts[chosen], key_ends[chosen], folded, _ATTRIBUTE_SEED)
     plain = np.full(len(seeds), _TEXT_SEED, np.uint64)
@@ -424,14 +406,19 @@ def _weigh(indptr, indices, values, weights):  # type: ignore[no-untyped-def]
     out_indptr = np.zeros(size + 1, np.int64)
     out_indices = np.empty(len(indices), np.int32)
     out_values = np.empty(len(indices), np.float32)
+    damped = np.ones(_COUNTS, np.float32)  # logarithms of small counts, once
+    for count in range(2, _COUNTS):
+        damped[count] = 1 + np.log(np.float32(count))
     used = 0
     for product in range(size):
         first = used
-        total = 0.0
+        total = np.float32(0)
         for i in range(indptr[product], indptr[product + 1]):
             weight = weights[indices[i]]
             if weight > 0:
-                value = (1.0 + np.log(values[i])) * weight
+                times = np.int64(values[i])
+                tf = damped[times] if times < _COUNTS else np.float32(1 + np.log(values[i]))
+                value = tf * weight
                 out_indices[used] = indices[i]
                 out_values[used] = value
                 total += value * value

@@ -25,12 +25,11 @@ from tagmill.library.vocabulary import Library
 from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import FEATURES, TagStatistics
-from tagmill.tagging.features import Idf, Rows
 from tagmill.tagging.context import CONTEXT, Together
+from tagmill.tagging.features import Idf, Rows
 from tagmill.tagging.fusion import Fusion, Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
-from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
@@ -84,6 +83,7 @@ def save_model(model: Model, folder: Path) -> None:
             "tag_ids": [str(tag_id) for tag_id in model.tag_ids],
             "gold_total": model.trained.held_out.gold_total,
             "sampled_pairs": model.trained.held_out.sampled,
+            "candidates": model.trained.candidates,
             "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()},
         }
         text = json.dumps(card, ensure_ascii=False, indent=1)
@@ -124,7 +124,15 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
         raise NotTrained(
             f"The model folder {folder} is damaged: {error}. Train it again, or copy it anew"
         ) from error
-    internal = ("format", "arrays", "tag_ids", "verbatim", "gold_total", "sampled_pairs")
+    internal = (
+        "format",
+        "arrays",
+        "tag_ids",
+        "verbatim",
+        "gold_total",
+        "sampled_pairs",
+        "candidates",
+    )
     kept = {**{k: v for k, v in card.items() if k not in internal}, "name": folder.name}
     if library is None and [str(tag.id) for tag in own.active()] != card["tag_ids"]:
         raise NotTrained(
@@ -206,7 +214,7 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
             ),
             **{name: arrays[f"memory_{name}"] for name in _MEMORY},
         ),
-        TrainingOptions(**card.get("options", {})).candidates,
+        int(card["candidates"]),
     )  # fmt: skip
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tagmill.kernels import kernel
 from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
 from tagmill.tagging.context import CONTEXT, Together, look_around
-from tagmill.tagging.kernels import kernel
 from tagmill.tagging.options import TrainingOptions
 
-__all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees"]
+__all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees", "with_context"]
 
 _THREADED_PAIRS = 100_000
 _DEPTH = 4
@@ -29,7 +29,7 @@ _FEW_TREES, _PAIRS_PER_TREE = 40, 200
 _HOPELESS_SHARE = 0.001
 _ALWAYS = 3
 # Pairs less probable than this at the first look keep its log-odds.
-_SECOND_LOOK = np.float32(np.log(0.005 / 0.995))
+_SECOND_LOOK = np.float32(np.log(0.01 / 0.99))
 # The first look has so many times fewer trees, each adding so many times more.
 _FEWER, _FASTER = 2, 1.5
 
@@ -77,7 +77,8 @@ class Fusion:
         """Log-odds (c,) of all candidates of some products; `facets` (m,) are numbers by tag."""
         first = self.first.log_odds(candidates.features)
         wanted, context = self.context(candidates, first, facets)
-        first[wanted] = self.again(candidates.features[wanted], first[wanted], context)
+        rows = with_context(candidates.features[wanted], first[wanted], context)
+        first[wanted] = self.second.log_odds(rows)
         return first
 
     def context(
@@ -99,20 +100,12 @@ class Fusion:
         """Log-odds (c,) of feature rows, each with a `CONTEXT` row of its own."""
         first = self.first.log_odds(features)
         wanted = first >= _SECOND_LOOK
-        first[wanted] = self.again(features[wanted], first[wanted], context[wanted])
+        rows = with_context(features[wanted], first[wanted], context[wanted])
+        first[wanted] = self.second.log_odds(rows)
         return first
 
-    def again(
-        self,
-        features: npt.NDArray[np.float32],
-        first: npt.NDArray[np.float64],
-        context: npt.NDArray[np.float32],
-    ) -> npt.NDArray[np.float64]:
-        """Log-odds (c,) at the second look."""
-        return self.second.log_odds(_with_context(features, first, context))
 
-
-def _with_context(
+def with_context(
     features: npt.NDArray[np.float32],
     first: npt.NDArray[np.float64],
     context: npt.NDArray[np.float32],
@@ -143,16 +136,13 @@ def fit_first(
 
 
 def fit_second(
-    features: npt.NDArray[np.float32],
-    first: npt.NDArray[np.float64],
-    context: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
     right: npt.NDArray[np.floating],
     *,
     seed: int,
     options: TrainingOptions = TrainingOptions(),
 ) -> Trees:
-    """The trees of the second look, from pairs that get one with their `CONTEXT`."""
-    rows = _with_context(features, first, context)
+    """The trees of the second look, from the rows `with_context` of pairs that get one."""
     return fit_trees(rows, right, seed=seed, options=options, skips_hopeless=False)
 
 

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from tagmill.kernels import kernel
 from tagmill.tagging.features import FEATURE_BITS, Rows
-from tagmill.tagging.kernels import kernel
 
 __all__ = [
     "DENSE_TAGS",

@@ -34,16 +34,14 @@ from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel
-from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["CANDIDATES", "HeldOut", "Memory", "Model", "Trained", "aligned_scores", "facet_numbers"]
+__all__ = ["HeldOut", "Memory", "Model", "Trained", "aligned_scores", "facet_numbers"]
 
-CANDIDATES = TrainingOptions.candidates  # of a model trained with the default options
 # A facet with this many held-out gold pairs gets a threshold of its own; the rest share one.
 _FACET_PAIRS = 500
 # Without any trained model, what the lexicon says is shown from this probability on.
@@ -85,7 +83,7 @@ class Trained:
     calibration: Calibration
     held_out: HeldOut
     memory: Memory
-    candidates: int = CANDIDATES  # highest margins of a product that become candidates
+    candidates: int  # highest margins of a product that become candidates
 
 
 @dataclass

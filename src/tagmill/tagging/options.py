@@ -13,7 +13,8 @@ class TrainingOptions:
 
     regularisation: float = 1.0  # C of the linear model's squared hinge, above 0
     minimum_products: int = 1  # a feature that fewer products have is left out
-    candidates: int = 20  # highest margins of a product that become candidates
+    # Highest margins of a product that become candidates; 0: by how many tags products have.
+    candidates: int = 0
     trees: int = 80  # boosted trees of the fusion, at most
     learning_rate: float = 0.12  # what each tree adds, in (0, 1]
     leaf_pairs: int = 20  # a leaf of a tree holds at least so many

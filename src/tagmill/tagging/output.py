@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.errors import SettingsError
+from tagmill.kernels import kernel
 from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.kernels import kernel
 
 __all__ = ["ScoredPairs", "Selection", "TagNames", "check_precision", "tagged_batch"]
 

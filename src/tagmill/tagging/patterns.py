@@ -11,9 +11,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from tagmill.kernels import kernel
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.folding import Characters, characters, edge, fold_text, glued
-from tagmill.tagging.kernels import kernel
 from tagmill.tagging.markers import bars
 from tagmill.tagging.names import CATEGORY, Names, compile_names, harmless_tail
 from tagmill.tagging.spans import find_spans, grown, longest, own_names, settle_overlaps

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tagmill.tagging.features import _string_buffers
-from tagmill.tagging.kernels import kernel
+from tagmill.kernels import kernel, string_buffers
 
 __all__ = ["AttributeFields", "Texts", "attribute_fields"]
 
@@ -34,7 +33,7 @@ class Texts:
         """The strings of several columns, one column after the other."""
         data, starts, ends, size = [], [], [], 0
         for column in columns:
-            buffer, first, last = _string_buffers(column)
+            buffer, first, last = string_buffers(column)
             if len(first):
                 part = buffer[first[0] : last[-1]]
                 starts.append(first - (first[0] - size))
@@ -78,7 +77,7 @@ def attribute_fields(column: pa.MapArray) -> AttributeFields | None:
         offsets = np.asarray(column.offsets, np.int64)
     first, size = int(offsets[0]), int(offsets[-1] - offsets[0])
     values = column.items.slice(first, size)
-    _, starts, ends = _string_buffers(values)
+    _, starts, ends = string_buffers(values)
     keys = column.keys.slice(first, size).dictionary_encode()
     dictionary = keys.dictionary.to_pylist()
     codes = np.asarray(keys.indices, np.int32)

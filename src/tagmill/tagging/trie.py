@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from tagmill.tagging.kernels import kernel
+from tagmill.kernels import kernel
 
 __all__ = ["Edges", "build_trie", "code_points", "follow", "hash_points", "hash_texts", "look_up"]
 

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "string_buffers"]
 
 _config: Any = numba.config
-_SOURCES = ("tagging", "learning")  # folders of the package
+_SOURCES = ("catalog", "tagging", "learning")  # folders of the package
 
 
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:  # noqa: ANN401
@@ -42,7 +45,7 @@ def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:  
 @cache
 def _folder() -> Path | None:
     """Where compiled kernels are kept; None where nothing can be written."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parent
     digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(path for name in _SOURCES for path in (package / name).glob("*.py")):
         digest.update(source.read_bytes())
@@ -66,3 +69,22 @@ def _folder() -> Path | None:
         stacklevel=2,
     )
     return None
+
+
+def string_buffers(
+    column: pa.Array,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Bytes and the byte range of each string; a null is an empty range."""
+    if column.type != pa.string():
+        column = column.cast(pa.string())
+    buffers = column.buffers()
+    size = len(column)
+    if size == 0 or buffers[1] is None:
+        return np.zeros(1, np.uint8), np.zeros(size, np.int64), np.zeros(size, np.int64)
+    offsets = np.frombuffer(buffers[1], np.int32)[column.offset : column.offset + size + 1]
+    data = np.frombuffer(buffers[2], np.uint8) if buffers[2] is not None else np.zeros(1, np.uint8)
+    starts = offsets[:-1].astype(np.int64)
+    ends = offsets[1:].astype(np.int64)
+    if column.null_count:
+        ends = np.where(np.asarray(column.is_null()), starts, ends)
+    return data if len(data) else np.zeros(1, np.uint8), starts, ends

@@ -4,8 +4,8 @@ from pathlib import Path
 import numba
 import pytest
 
-from tagmill.tagging import kernels
-from tagmill.tagging.kernels import kernel
+from tagmill import kernels
+from tagmill.kernels import kernel
 
 
 @pytest.fixture(autouse=True)
