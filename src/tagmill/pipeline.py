@@ -144,6 +144,7 @@ def tag_workspace(
             "top_k": selection.top_k,
             "precision": selection.precision,
             "per_facet": selection.per_facet,
+            "diverse": selection.diverse,
         },
     )
     origin = "lexicon" if model.trained is None else "model"
@@ -160,7 +161,12 @@ def run_signature(model: Model, selection: Selection) -> str:
     parts = {
         "model": model.card.get("model_id", "starter"),
         "library": model.library.version,
-        "selection": [selection.top_k, selection.precision, selection.per_facet],
+        "selection": [
+            selection.top_k,
+            selection.precision,
+            selection.per_facet,
+            selection.diverse,
+        ],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tagmill.tagging.explain import Explanation, Reasons
 
+_ANSWERS = {True: "yes", False: "no", None: "unknown"}
 _WORDS = 12  # shown; --json has them all
 
 
@@ -113,6 +114,14 @@ def _print(title: str, found: Explanation) -> None:
         typer.echo(say("tag_share", share=found.share))
     evidence = evidence_text(found.evidence)
     typer.echo(say("named_by", evidence=evidence) if evidence else say("not_named"))
+    if found.similar:
+        print_table(
+            [say("similar"), say("similarity"), say("has_tag")],
+            [
+                [other["id"], other["similarity"], say(_ANSWERS[other["has_tag"]])]
+                for other in found.similar
+            ],
+        )
     if found.fusion is None:
         typer.echo(say("only_names" if found.calibration == "prior" else "no_words"))
         return

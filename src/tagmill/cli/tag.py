@@ -54,6 +54,9 @@ def tag(
     per_facet: Annotated[
         bool, typer.Option("--per-facet", help="Promise it of each facet by itself.")
     ] = False,
+    diverse: Annotated[
+        bool, typer.Option("--diverse", help="Cover facets: no near-duplicates, usual counts.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
     ] = None,
@@ -71,7 +74,7 @@ def tag(
     In a workspace only products that are new, changed, or were tagged by another model or library
     are tagged, and the tags are stored as a run that can be undone.
     """
-    chosen = _Options(top_k, lane, precision, per_facet or None, language)
+    chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
@@ -95,7 +98,7 @@ def tag(
         lines = used.tag(
             [{"id": "text", "title": text}],
             top_k=selection.top_k, lane=selection.lane,
-            precision=selection.precision, per_facet=selection.per_facet,
+            precision=selection.precision, per_facet=selection.per_facet, diverse=selection.diverse,
             language=selection.language,
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
@@ -120,6 +123,7 @@ class _Options:
         lane: str,
         precision: float | None,
         per_facet: bool | None,
+        diverse: bool | None,
         language: str | None,
     ) -> None:
         self.lane = lane
@@ -127,6 +131,7 @@ class _Options:
             key: value
             for key, value in (
                 ("top_k", top_k), ("precision", precision), ("per_facet", per_facet),
+                ("diverse", diverse),
                 ("language", language),
             )
             if value is not None
@@ -147,6 +152,7 @@ def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_
             top_k=tagging.top_k,
             precision=tagging.precision,
             per_facet=tagging.per_facet,
+            diverse=tagging.diverse,
             language=tagging.language,
         )
         model = current_model(store, settings.models_dir)

@@ -24,8 +24,9 @@ from tagmill.learning.metrics import (
 )
 from tagmill.probability import FREQUENCY_BUCKETS, bucket_of
 from tagmill.records import parse_tag, tag_text
+from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import ScoredPairs, check_precision
+from tagmill.tagging.output import ScoredPairs, check_precision, spread_out
 
 __all__ = ["evaluate"]
 
@@ -78,7 +79,10 @@ def evaluate(
         "review_threshold": float(model.review_start),
         **_probability_metrics(model, judged, fitted),
         "promise": {"precision": precision, **_lane(judged, auto)},
-        "diversity": _diversity(judged, published, universe.facets),
+        "diversity": {
+            **_diversity(judged, published, universe.facets, model.diversity),
+            "diverse": _when_diverse(model, judged, published, universe.facets),
+        },
     }
     report["per_facet"] = _per_facet(judged, published, auto, universe)
     report["per_frequency"] = _per_frequency(judged, published, auto, frequency)
@@ -204,15 +208,43 @@ def _lane(judged: Judged, accepted: npt.NDArray[np.bool_]) -> dict[str, Any]:
     return {"coverage": share, "achieved_precision": achieved, "accepted": count}
 
 
-def _diversity(
-    judged: Judged, published: npt.NDArray[np.bool_], facets: npt.NDArray[np.object_]
+def _when_diverse(
+    model: Model,
+    judged: Judged,
+    published: npt.NDArray[np.bool_],
+    facets: npt.NDArray[np.object_],
 ) -> dict[str, float]:
-    """Facets and tags per product's published list."""
+    """The same measures and micro-F1 of the lists that `diverse` leaves."""
+    kept = np.zeros(len(published), np.bool_)
+    kept[_spread(judged, published, model.diversity)] = True
+    micro_f1 = set_metrics(judged, kept)["micro_f1"]
+    return {"micro_f1": micro_f1, **_diversity(judged, kept, facets, model.diversity)}
+
+
+def _spread(
+    judged: Judged, published: npt.NDArray[np.bool_], diversity: Diversity
+) -> npt.NDArray[np.int64]:
+    """The published pairs that have room beside the more probable ones of their product."""
+    chosen = np.flatnonzero(published)
+    offsets = np.searchsorted(judged.rows[chosen], np.arange(judged.products + 1))
+    tags = judged.tags.astype(np.int32)
+    kept, _ = spread_out(tags, chosen, offsets.astype(np.int32), diversity, len(tags))
+    return kept
+
+
+def _diversity(
+    judged: Judged,
+    published: npt.NDArray[np.bool_],
+    facets: npt.NDArray[np.object_],
+    diversity: Diversity,
+) -> dict[str, float]:
+    """Facets and tags per product's published list, and the share of tags that say nothing new."""
     _, numbers = np.unique(facets.astype(str), return_inverse=True)
     pairs = np.unique(np.stack([judged.rows, numbers[judged.tags]])[:, published], axis=1)
     return {
         "tags_per_product": float(published.sum() / max(judged.products, 1)),
         "facets_per_product": pairs.shape[1] / max(judged.products, 1),
+        "redundant_share": 1 - len(_spread(judged, published, diversity)) / max(published.sum(), 1),
     }
 
 

@@ -27,7 +27,7 @@ from tagmill.errors import NotTrained
 from tagmill.learning.dataset import Dataset, LabelMatrix, Verdicts, load_dataset
 from tagmill.learning.one_vs_rest import OneVsRest
 from tagmill.library.vocabulary import Library
-from tagmill.probability import fit_calibration
+from tagmill.probability import Curve, fit_calibration
 from tagmill.records import Tagger
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import (
@@ -51,6 +51,12 @@ from tagmill.tagging.model import (
     facet_numbers,
 )
 from tagmill.tagging.options import TrainingOptions
+from tagmill.tagging.similarity import (
+    NOTHING_SIMILAR,
+    fit_similarity,
+    index_of_texts,
+    similar_pairs,
+)
 
 __all__ = ["train"]
 
@@ -59,6 +65,7 @@ __all__ = ["train"]
 _HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
 _TREE_FOLDS = 5  # trees learn little from more
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
+_LIKENED = 5_000  # products that tell what the likeness of a tag's text means
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
 Progress = Callable[[str, int, int], None]
@@ -115,7 +122,8 @@ def train(
         fusion=fusion,
         calibration=fit_calibration(held_out_odds, pairs.right, pairs.counts),
         held_out=_held_out(pairs, held_out_odds, dataset),
-        memory=_remember(evidence.counts, dataset.labels, seed),
+        memory=_remember(evidence.counts, dataset, seed),
+        similarity=_fit_similarity(dataset, evidence, folds >= 0),
         candidates=options.candidates,
     )
     progress("final model", 1, 1)
@@ -350,17 +358,36 @@ def _held_out(pairs: _Pairs, log_odds: npt.NDArray[np.float64], dataset: Dataset
     )  # fmt: skip
 
 
-def _remember(counts: Rows, labels: LabelMatrix, seed: int) -> Memory:
+def _fit_similarity(dataset: Dataset, evidence: _Evidence, sampled: npt.NDArray[np.bool_]) -> Curve:
+    """What the likeness of a tag's text tells where no name of it stands."""
+    tags = [dataset.library.tags[tag_id] for tag_id in dataset.tag_ids]
+    texts = index_of_texts(tags, dataset.labels.counts() > 0, evidence.idf)
+    chosen = np.flatnonzero(sampled & dataset.labels.complete)[:_LIKENED]
+    if texts is None or not len(chosen):
+        return NOTHING_SIMILAR
+    keys, cosines = similar_pairs(evidence.rows.take(chosen), texts)
+    rows, columns = chosen[keys // len(tags)], keys % len(tags)
+    named = np.isin(
+        rows * len(tags) + columns, evidence.hits.rows.astype(np.int64) * len(tags)
+        + evidence.hits.tags,
+    )  # fmt: skip
+    right = entries_at(dataset.labels.values, rows, columns) > 0
+    return fit_similarity(keys[~named], cosines[~named], right[~named])
+
+
+def _remember(counts: Rows, dataset: Dataset, seed: int) -> Memory:
     """A sample of the products, up to `_REMEMBERED`."""
     order = np.random.default_rng(seed + 2).permutation(len(counts))
     rows = np.sort(order[:_REMEMBERED])
-    said = labels.subset(rows)
+    said = dataset.labels.subset(rows)
+    ids = pa.chunked_array([batch.column("id") for batch in dataset.batches])
     return Memory(
         counts.take(rows),
         said.values.indptr.astype(np.int64),
         said.values.indices.astype(np.int32),
         said.values.data > 0,
         said.complete,
+        np.array(ids.take(pa.array(rows)).to_pylist(), np.str_),
     )
 
 

@@ -35,6 +35,7 @@ from tagmill.tagging.hits import Hits
 from tagmill.tagging.linear import LinearModel, add_postings
 from tagmill.tagging.model import Model, Trained, aligned_scores
 from tagmill.tagging.output import check_precision
+from tagmill.tagging.similarity import similarities
 
 __all__ = ["SOURCES", "Explanation", "Reasons", "Word", "explain"]
 
@@ -51,6 +52,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "others": CONTEXT,
     "taggers": (),
 }  # fmt: skip
+
+
+_SIMILAR = 5  # training products shown
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Explanation:
     # None where the probability is a prior, which comes of the names alone, and where no word of
     # the product has to do with the tag.
     fusion: Reasons | None
+    similar: list[dict[str, Any]]  # most similar training products kept: id, similarity, has_tag
 
     def as_dict(self) -> dict[str, Any]:
         """The same in plain dicts and lists."""
@@ -139,7 +144,25 @@ def explain(
         share=None if trained is None else count / int(model.card["products"]),
         evidence=hits.evidence(batch, np.flatnonzero(hits.tags == column)).to_pylist(),
         fusion=_fusion(model, trained, batch, hits, column, limit) if trained and judged else None,
+        similar=_similar(trained, batch, column) if trained else [],
     )
+
+
+def _similar(trained: Trained, batch: pa.RecordBatch, column: int) -> list[dict[str, Any]]:
+    """The remembered training products most like this one, and whether each has the tag (null:
+    nobody said)."""
+    memory = trained.memory
+    likeness = similarities(trained.idf.apply(extract(batch)), trained.idf.apply(memory.counts))
+    found = []
+    for place in np.argsort(-likeness, kind="stable")[:_SIMILAR]:
+        if likeness[place] <= 0:
+            break
+        own = slice(memory.tag_indptr[place], memory.tag_indptr[place + 1])
+        said = memory.accepted[own][memory.tags[own] == column]
+        has = bool(said[0]) if len(said) else (False if memory.complete[place] else None)
+        similarity = float(likeness[place])
+        found.append({"id": str(memory.ids[place]), "similarity": similarity, "has_tag": has})
+    return found
 
 
 def _column_of(model: Model, text: str) -> tuple[Tag, int]:

@@ -33,7 +33,7 @@ from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
 
 __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
-_MEMORY = ("tag_indptr", "tags", "accepted", "complete")
+_MEMORY = ("tag_indptr", "tags", "accepted", "complete", "ids")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
 _FORMAT = 4  # of the folder; another number is refused
 _CARD = "card.json"
@@ -167,6 +167,7 @@ def _arrays(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
         arrays |= {f"{prefix}_{f.name}": getattr(part, f.name) for f in fields(part)}
     for index, curve in enumerate(trained.calibration.curves):
         arrays |= {f"calibration_{index}_x": curve.x, f"calibration_{index}_y": curve.y}
+    arrays |= {"similarity_x": trained.similarity.x, "similarity_y": trained.similarity.y}
     for name in _HELD_OUT:
         arrays[f"held_out_{name}"] = getattr(trained.held_out, name)
     counts = trained.memory.counts
@@ -214,6 +215,7 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
             ),
             **{name: arrays[f"memory_{name}"] for name in _MEMORY},
         ),
+        Curve(np.asarray(arrays["similarity_x"]), np.asarray(arrays["similarity_y"])),
         int(card["candidates"]),
     )  # fmt: skip
 
@@ -258,6 +260,7 @@ def moved_to(trained: Trained, tag_ids: Sequence[str], own: Library, library: Li
             held_out.gold_total,
         ),
         _moved_memory(trained.memory, moved),
+        trained.similarity,
         trained.candidates,
     )
 
@@ -273,4 +276,5 @@ def _moved_memory(memory: Memory, moved: npt.NDArray[np.int64]) -> Memory:
         tags[kept].astype(np.int32),
         memory.accepted[kept],
         memory.complete,
+        memory.ids,
     )

@@ -29,12 +29,14 @@ from tagmill.tagging.candidates import (
     build_candidates,
     entries_at,
 )
+from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.features import Idf, Rows, extract
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
+from tagmill.tagging.similarity import index_of_texts, similar_pairs
 
 if TYPE_CHECKING:
     import pandas
@@ -70,6 +72,7 @@ class Memory:
     tags: npt.NDArray[np.int32]
     accepted: npt.NDArray[np.bool_]
     complete: npt.NDArray[np.bool_]  # (k,) whether all its tags are known
+    ids: npt.NDArray[np.str_]  # (k,) of the products
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Trained:
     calibration: Calibration
     held_out: HeldOut
     memory: Memory
+    similarity: Curve  # cosine with the text of a tag without examples → probability
     candidates: int  # highest margins of a product that become candidates
 
 
@@ -115,13 +119,14 @@ class Model:
         lane: Lane | str = "review",
         precision: float = 0.95,
         per_facet: bool = False,
+        diverse: bool = False,
         language: str = "product",
     ) -> list[dict[str, Any]]:
         """One `{"id", "tags": [...]}` a product, in order: what a line of `tag -o` holds."""
         from tagmill.catalog import as_batches
         from tagmill.catalog.writers import tag_lines
 
-        selection = Selection(top_k, lane, precision, per_facet, language)
+        selection = Selection(top_k, lane, precision, per_facet, diverse, language)
         return [
             line
             for batch in as_batches(products)
@@ -149,7 +154,8 @@ class Model:
         hits = self.lexicon.find(batch)
         scored = self.score_pairs(batch, hits, selection.top_k)
         lanes = self.lanes(scored, selection.precision, selection.per_facet)
-        return tagged_batch(self._names, batch, hits, scored, lanes, selection)
+        diversity = self.diversity if selection.diverse else None
+        return tagged_batch(self._names, batch, hits, scored, lanes, selection, diversity)
 
     def score_pairs(self, batch: pa.RecordBatch, hits: Hits, top_k: int) -> ScoredPairs:
         """Every candidate pair of the batch with its probability."""
@@ -159,17 +165,45 @@ class Model:
         rows = trained.idf.apply(extract(batch))
         others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
         limit = max(trained.candidates, top_k)
-        candidates = build_candidates(rows, trained.linear, limit, hits, trained.statistics, others)
+        similar = similar_pairs(rows, self._texts) if self._texts is not None else None
+        candidates = build_candidates(
+            rows, trained.linear, limit, hits, trained.statistics, others,
+            None if similar is None else similar[0],
+        )  # fmt: skip
         log_odds = trained.fusion.log_odds(candidates, trained.statistics.facets)
         counts = trained.statistics.counts[candidates.tags]
         probability = trained.calibration(log_odds, counts)
         fitted = counts > 0
         if not fitted.all():
             probability[~fitted] = self._prior_of(batch, hits, candidates)[~fitted]
+            if similar is not None:
+                self._raise_similar(probability, candidates, *similar)
         # Trees give many pairs the same log-odds: among these the margin decides the order.
         margin = candidates.features[:, FEATURES.index("linear")]
         score = log_odds + 1e-6 * margin
         return ScoredPairs(candidates.rows, candidates.tags, probability, score, fitted)
+
+    @cached_property
+    def _texts(self) -> LinearModel | None:
+        """Cosines with the texts of tags without examples; None where all have some."""
+        if self.trained is None:
+            return None
+        tags = [self.library.tags[tag_id] for tag_id in self.tag_ids]
+        return index_of_texts(tags, self.trained.statistics.counts == 0, self.trained.idf)
+
+    def _raise_similar(
+        self,
+        probability: npt.NDArray[np.float64],
+        candidates: Candidates,
+        keys: npt.NDArray[np.int64],
+        cosines: npt.NDArray[np.float32],
+    ) -> None:
+        """A tag without examples is at least as probable as the likeness of its text says."""
+        assert self.trained is not None
+        own = candidates.rows.astype(np.int64) * len(self.tag_ids) + candidates.tags
+        order = np.argsort(own)
+        places = order[np.searchsorted(own, keys, sorter=order)]
+        probability[places] = np.maximum(probability[places], self.trained.similarity(cosines))
 
     def score_by_prior(self, batch: pa.RecordBatch, hits: Hits) -> ScoredPairs:
         """The pairs the lexicon alone names, with their prior probability."""
@@ -237,6 +271,21 @@ class Model:
         return best_f1_threshold(
             held_out.probability[sample], held_out.right[sample], held_out.gold_total
         )
+
+    @cached_property
+    def diversity(self) -> Diversity:
+        """What may stand beside what in a product's list, by names and by the training products."""
+        facets = self._no_statistics.facets
+        if self.trained is None:
+            none = np.zeros(0, np.int32)
+            return Diversity.of(self.library, facets, None, np.zeros(1, np.int64), none)
+        memory = self.trained.memory
+        kept = np.asarray(memory.accepted, np.bool_)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Diversity.of(
+            self.library, facets, self.trained.fusion.together, before[memory.tag_indptr],
+            memory.tags[kept],
+        )  # fmt: skip
 
     @cached_property
     def _no_linear(self) -> LinearModel:

@@ -12,9 +12,17 @@ from tagmill.errors import SettingsError
 from tagmill.kernels import kernel
 from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
+from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.hits import Hits
 
-__all__ = ["ScoredPairs", "Selection", "TagNames", "check_precision", "tagged_batch"]
+__all__ = [
+    "ScoredPairs",
+    "Selection",
+    "TagNames",
+    "check_precision",
+    "spread_out",
+    "tagged_batch",
+]
 
 _EVIDENCE_PER_TAG = 3
 _LANE_NAMES = pa.array(LANES)
@@ -31,6 +39,7 @@ class Selection:
     lane: str = "review"  # auto; review: auto and review; all: whatever the probability
     precision: float = 0.95  # promised of the lane auto
     per_facet: bool = False  # promised of each facet by itself, not of all tags together
+    diverse: bool = False  # no tag beside one that leaves no room for it
     language: str = "product"  # of tag names: a code, or the product's own
 
     def __post_init__(self) -> None:
@@ -107,12 +116,18 @@ def tagged_batch(
     pairs: ScoredPairs,
     lanes: npt.NDArray[np.int8],
     selection: Selection,
+    diversity: Diversity | None = None,
 ) -> pa.RecordBatch:
-    """The chosen pairs as a batch of `TAGGED_SCHEMA`, descending by probability."""
+    """The chosen pairs as a batch of `TAGGED_SCHEMA`, descending by probability.
+
+    With `diversity` a tag is left out that has no room beside the more probable ones.
+    """
     chosen, offsets = _choose(
         pairs.rows, pairs.probability, pairs.score, lanes, batch.num_rows,
-        _LOWEST_LANE[selection.lane], selection.top_k,
+        _LOWEST_LANE[selection.lane], selection.top_k if diversity is None else len(pairs.rows),
     )  # fmt: skip
+    if diversity is not None:
+        chosen, offsets = spread_out(pairs.tags, chosen, offsets, diversity, selection.top_k)
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
     indices = pa.array(tags)
     facet_names, tag_names = _names(names, batch, rows, indices, selection.language)
@@ -160,6 +175,44 @@ def _choose(rows, probability, score, lanes, size, lowest, top_k):  # type: igno
         used = min(used, first + top_k)
         offsets[row + 1] = used
     return chosen[:used].copy(), offsets
+
+
+def spread_out(
+    tags: npt.NDArray[np.int32],
+    chosen: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int32],
+    diversity: Diversity,
+    top_k: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """What stays of the chosen pairs, product i's chosen[offsets[i]:offsets[i + 1]], and where."""
+    kept, bounds = _spread_out(
+        tags, chosen, offsets, diversity.facets, diversity.caps, diversity.indptr,
+        diversity.redundant, top_k,
+    )  # fmt: skip
+    return kept, bounds
+
+
+@kernel
+def _spread_out(tags, chosen, offsets, facets, caps, indptr, redundant, top_k):  # type: ignore[no-untyped-def]
+    kept = np.empty(len(chosen), np.int64)
+    bounds = np.zeros(len(offsets), np.int32)
+    used = 0
+    for row in range(len(offsets) - 1):
+        first = used
+        for i in range(offsets[row], offsets[row + 1]):
+            tag = tags[chosen[i]]
+            room = caps[facets[tag]]
+            for j in range(first, used):
+                other = tags[kept[j]]
+                room -= facets[other] == facets[tag]
+                for k in range(indptr[tag], indptr[tag + 1]):
+                    if redundant[k] == other:
+                        room = 0
+            if room > 0 and used - first < top_k:
+                kept[used] = chosen[i]
+                used += 1
+        bounds[row + 1] = used
+    return kept[:used].copy(), bounds
 
 
 def _names(
