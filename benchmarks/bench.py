@@ -1,6 +1,6 @@
 """All benchmarks, or some, and the page of their results.
 
-    python benchmarks/bench.py [accuracy lanes speed training growth learning]
+    python benchmarks/bench.py [accuracy lanes diversity speed training growth learning]
                                [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 
 import accuracy
+import diversity
 import growth
 import lanes
 import learning
@@ -31,16 +32,20 @@ Part = Callable[..., None]
 PARTS: dict[str, Part] = {
     "accuracy": accuracy.run,
     "lanes": lanes.run,
+    "diversity": diversity.run,
     "speed": speed.run,
     "training": training.run,
     "growth": growth.run,
     "learning": learning.run,
 }
 # Sets each part takes where none are named; the other parts have theirs.
-SETS = {"accuracy": TEXT_SETS, "lanes": SMALL_SETS, "learning": SMALL_SETS}
+SETS = {
+    "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS, "learning": SMALL_SETS,
+}  # fmt: skip
 QUICK_SETS = {
     "accuracy": ("en_ae110k", "en_fashion_styles"),
     "lanes": ("en_ae110k",),
+    "diversity": ("en_ae110k",),
     "learning": ("en_ae110k",),
 }
 

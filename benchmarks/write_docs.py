@@ -34,7 +34,16 @@ def write() -> Path:
     ]
     if machine:
         lines += ["", f"Machine: {machine['text']}; {machine['load']}."]
-    for section in (_verdict, _accuracy, _lanes, _speed, _training, _growth, _learning):
+    for section in (
+        _verdict,
+        _accuracy,
+        _lanes,
+        _diversity,
+        _speed,
+        _training,
+        _growth,
+        _learning,
+    ):
         lines += ["", *section()]
     page = DOCS / "benchmarks.md"
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
@@ -193,6 +202,29 @@ def _lanes() -> list[str]:
     ]  # fmt: skip
 
 
+def _diversity() -> list[str]:
+    sets = results.load("diversity")
+    if not sets:
+        return _absent("Diversity", "diversity")
+    keys = ("tags_per_product", "facets_per_product", "redundant_share", "micro_f1")
+    rows = [
+        [name, kind, *(_number(entry[kind][key]) for key in keys), _when(entry)]
+        for name, entry in sets.items()
+        for kind in ("usual", "diverse")
+    ]
+    return [
+        "## Diversity",
+        "",
+        "The published lists of the test products, and the same with `--diverse`. Redundant are "
+        "tags that it leaves out.",
+        "",
+        *table(
+            ["set", "lists", "tags a product", "facets a product", "redundant", "micro-F1", "when"],
+            rows,
+        ),
+    ]
+
+
 def _speed() -> list[str]:
     keys = results.load("speed")
     if not keys:
@@ -277,7 +309,7 @@ def _growth() -> list[str]:
         "## Growth",
         "",
         "Synthetic catalogues; products/s in memory after warming up. Bytes touched are the "
-        "postings of the linear index a product's features reach, 64 a feature at most; the "
+        "postings of the linear index a product's features reach; the "
         f"share is of {bandwidth / 1e9:.1f} GB/s, a copy in one thread.",
         "",
         *table(

@@ -58,7 +58,8 @@ class Calibration:
         bucket = bucket_of(counts)
         for index, curve in enumerate(self.curves):
             members = bucket == index
-            probability[members] = curve(scores[members])
+            if members.any():
+                probability[members] = curve(scores[members])
         return probability
 
 

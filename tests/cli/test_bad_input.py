@@ -188,7 +188,7 @@ def test_a_damaged_model(model: Path, tmp_path: Path, damage: str) -> None:
 
 
 def test_a_damaged_model_of_a_workspace(own_shop: Path) -> None:
-    (own_shop / "models" / "0001" / "trees_feature.npy").unlink()
+    (own_shop / "models" / "0001" / "first_feature.npy").unlink()
     assert "models/0001 is damaged" in refusal("tag", "-w", own_shop)
 
 

@@ -11,7 +11,9 @@ def test_list_and_show(shop: Path) -> None:
     assert run["counts"]["products"] == 99
     assert run["counts"]["tags"] == run["counts"]["auto"] + run["counts"]["review"]
     assert run["library_version"] > 0
-    assert run["settings"] == {"top_k": 10, "precision": 0.95, "per_facet": False}
+    assert run["settings"] == {
+        "top_k": 10, "precision": 0.95, "per_facet": False, "diverse": False,
+    }  # fmt: skip
     assert run["started"] <= run["finished"]
     assert tagmill("runs", "show", 1, "-w", shop, "--json").json() == run
     assert "finished" in tagmill("runs", "list", "-w", shop).out

@@ -249,3 +249,15 @@ def test_one_product_is_a_batch_of_one(model: Path, tmp_path: Path) -> None:
     source = write_lines(tmp_path / "one.jsonl", [row])
     tagmill("tag", source, "--model", model, "--lane", "all", "-o", alone)
     assert json.dumps(read_lines(alone)[0]) == json.dumps(read_lines(together)[200])
+
+
+def test_a_diverse_list_has_no_tag_twice(model: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "in.jsonl", [DRESS])
+    usual = tagmill("tag", source, "--model", model, "--lane", "all", "--json").json()[0]["tags"]
+    diverse = tagmill(
+        "tag", source, "--model", model, "--lane", "all", "--diverse", "--json"
+    ).json()[0]["tags"]  # fmt: skip
+    assert {tag["id"] for tag in diverse} != {tag["id"] for tag in usual}
+    assert diverse[0] == usual[0]
+    colours = [tag for tag in diverse if tag["facet"] == "颜色"]
+    assert len(colours) <= 2

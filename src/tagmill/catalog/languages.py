@@ -29,9 +29,9 @@ def detect_languages(texts: pa.StringArray) -> pa.StringArray:
     """The language of each text: zh-Hans, zh-Hant, en or other."""
     codes = _detect(*string_buffers(texts), *_tables())
     found = _LANGUAGES.take(pa.array(codes))
-    unknown = pa.array(codes == _UNKNOWN)
-    if not pc.any(unknown).as_py():
+    if codes.all():
         return found
+    unknown = pa.array(codes == _UNKNOWN)
     rest = [detect_language(text) for text in texts.filter(unknown).to_pylist()]
     return pc.replace_with_mask(found, unknown, pa.array(rest, pa.string()))
 

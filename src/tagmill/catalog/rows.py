@@ -340,10 +340,14 @@ def _with_languages(
     """The language of each product: the given one, or that of its title and description."""
     if not given.null_count:
         return given
-    start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _LANGUAGE_CHARACTERS), "")
+    texts = title
+    if description.null_count < len(description):
+        start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _LANGUAGE_CHARACTERS), "")
+        texts = pc.binary_join_element_wise(title, start, " ")
+    if given.null_count == len(given):
+        return detect_languages(texts)
     unknown = pc.is_null(given)
-    texts = pc.binary_join_element_wise(title, start, " ").filter(unknown)
-    return pc.replace_with_mask(given, unknown, detect_languages(texts))
+    return pc.replace_with_mask(given, unknown, detect_languages(texts.filter(unknown)))
 
 
 def _tidy(tags: pa.ListArray) -> bool:
