@@ -32,7 +32,7 @@ def test_it_finds_options_and_trains_with_them(few: pa.RecordBatch, tmp_path: Pa
     save_model(one.model, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert loaded.trained is not None
-    assert loaded.trained.candidates == one.options.candidates
+    assert loaded.trained.candidates == (one.options.candidates or 10)
     assert loaded.card["options"] == vars(one.options)
 
 

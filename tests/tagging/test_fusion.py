@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tagmill.tagging.candidates import FEATURES, MISSING
-from tagmill.tagging.fusion import fit_trees
+from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
+from tagmill.tagging.context import Together
+from tagmill.tagging.fusion import (
+    NO_TREES,
+    Fusion,
+    fit_first,
+    fit_second,
+    fit_trees,
+    with_context,
+)
 
 
 def _pairs(size: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -55,3 +66,26 @@ def test_one_outcome_only_gives_a_constant(right: bool) -> None:
     features = np.zeros((8, len(FEATURES)), np.float32)
     odds = fit_trees(features, np.full(8, right), seed=0).log_odds(features)
     assert np.allclose(odds, np.log(17) if right else -np.log(17))
+
+
+def test_both_looks_in_one_kernel_say_what_they_say_one_after_the_other() -> None:
+    rng = np.random.default_rng(3)
+    features, right = _pairs(4000)
+    features[:, FEATURES.index("linear_rank")] = 0
+    rows = np.repeat(np.arange(400, dtype=np.int32), 10)
+    tags = np.tile(np.arange(10, dtype=np.int32), 400)
+    labels = sparse.csr_array((rng.random((50, 10)) < 0.3).astype(np.float32))
+    facets = (np.arange(10) % 3).astype(np.int32)
+    first = fit_first(features, right, seed=0)
+    fusion = Fusion(first, NO_TREES, Together.count(labels))
+    candidates = Candidates(rows, tags, features)
+    odds = first.log_odds(features)
+    wanted, context = fusion.context(candidates, odds, facets)
+    assert 0.3 < wanted.mean() < 1
+    seen = with_context(features[wanted], odds[wanted], context)
+    second = fit_second(seen, right[wanted], seed=0)
+    expected = odds.copy()
+    expected[wanted] = second.log_odds(seen)
+    found = replace(fusion, second=second).log_odds(candidates, facets)
+    assert np.allclose(found, expected, atol=1e-4)
+    assert not np.allclose(found, odds, atol=0.1)

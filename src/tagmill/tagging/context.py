@@ -14,7 +14,7 @@ from scipy import sparse
 
 from tagmill.kernels import kernel
 
-__all__ = ["CONTEXT", "Together", "look_around"]
+__all__ = ["CONTEXT", "Together", "context_of", "look_around"]
 
 CONTEXT: tuple[str, ...] = (
     "product_others",  # sum of the probabilities of the product's other candidates
@@ -107,40 +107,47 @@ def _look_around(  # type: ignore[no-untyped-def]
     total = 0
     for i in range(len(rows)):
         total += wanted[i]
-    out = np.zeros((total, 5), np.float32)
-    probability = np.empty(len(rows), np.float32)
+    out = np.empty((total, 5), np.float32)
+    probability = 1 / (1 + np.exp(-log_odds))
     used = 0
     first = 0
     while first < len(rows):
         last = first
-        sum_of_all = np.float32(0)
         while last < len(rows) and rows[last] == rows[first]:
-            probability[last] = 1 / (1 + np.exp(-log_odds[last]))
-            sum_of_all += probability[last]
             last += 1
         for i in range(first, last):
-            if not wanted[i]:
-                continue
-            own = out[used]
-            used += 1
-            own[0] = sum_of_all - probability[i]
-            own[2] = _NO_RIVAL
-            facet = facets[tags[i]]
-            for j in range(first, last):
-                if j == i:
-                    continue
-                if facets[tags[j]] == facet:
-                    own[1] += probability[j]
-                    own[2] = max(own[2], log_odds[j])
-                if probability[j] > _LIKELY:
-                    place = _partner(indptr, partners, tags[j], tags[i])
-                    if place < 0:
-                        own[3] += probability[j] * missing[tags[j]]
-                    else:
-                        own[3] += probability[j] * lift[place]
-                        own[4] = max(own[4], probability[j] * share[place])
+            if wanted[i]:
+                context_of(
+                    i, first, last, tags, log_odds, probability, facets,
+                    indptr, partners, share, lift, missing, out[used],
+                )  # fmt: skip
+                used += 1
         first = last
     return out
+
+
+@kernel
+def context_of(  # type: ignore[no-untyped-def]
+    i, first, last, tags, log_odds, probability, facets, indptr, partners, share, lift, missing, own
+):
+    """Fill `own` (5,) with the `CONTEXT` of pair i of the product that has the pairs first:last."""
+    own[:] = 0
+    own[2] = _NO_RIVAL
+    facet = facets[tags[i]]
+    for j in range(first, last):
+        if j == i:
+            continue
+        own[0] += probability[j]
+        if facets[tags[j]] == facet:
+            own[1] += probability[j]
+            own[2] = max(own[2], log_odds[j])
+        if probability[j] > _LIKELY:
+            place = _partner(indptr, partners, tags[j], tags[i])
+            if place < 0:
+                own[3] += probability[j] * missing[tags[j]]
+            else:
+                own[3] += probability[j] * lift[place]
+                own[4] = max(own[4], probability[j] * share[place])
 
 
 @kernel

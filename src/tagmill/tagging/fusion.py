@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tagmill.kernels import kernel
 from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
-from tagmill.tagging.context import CONTEXT, Together, look_around
+from tagmill.tagging.context import CONTEXT, Together, context_of, look_around
 from tagmill.tagging.options import TrainingOptions
 
 __all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees", "with_context"]
@@ -33,6 +33,7 @@ _SECOND_LOOK = np.float32(np.log(0.01 / 0.99))
 # The first look has so many times fewer trees, each adding so many times more.
 _FEWER, _FASTER = 2, 1.5
 
+_CONTEXT, _RIVAL = len(CONTEXT), CONTEXT.index("facet_rival")
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))
 
 
@@ -75,11 +76,14 @@ class Fusion:
         self, candidates: Candidates, facets: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float64]:
         """Log-odds (c,) of all candidates of some products; `facets` (m,) are numbers by tag."""
-        first = self.first.log_odds(candidates.features)
-        wanted, context = self.context(candidates, first, facets)
-        rows = with_context(candidates.features[wanted], first[wanted], context)
-        first[wanted] = self.second.log_odds(rows)
-        return first
+        first, second, together = self.first, self.second, self.together
+        log_odds: npt.NDArray[np.float64] = _judge(
+            candidates.rows, candidates.tags, candidates.features, facets,
+            first.feature, first.threshold, first.leaf, first.baseline[0], first.hopeless,
+            second.feature, second.threshold, second.leaf, second.baseline[0],
+            together.indptr, together.tags, together.share, together.lift, together.missing,
+        )  # fmt: skip
+        return log_odds
 
     def context(
         self,
@@ -115,7 +119,7 @@ def with_context(
     out = np.empty((len(features), width + 2 + len(CONTEXT)), np.float32)
     out[:, :width] = features
     out[:, width] = first
-    out[:, width + 1] = out[:, width] - context[:, CONTEXT.index("facet_rival")]
+    out[:, width + 1] = out[:, width] - context[:, _RIVAL]
     out[:, width + 2 :] = context
     return out
 
@@ -255,25 +259,69 @@ def _unfold(  # type: ignore[no-untyped-def]
 def _walk(features, feature, threshold, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
     """Sum of the leaves each row falls into, or the constant of a hopeless one."""
     out = np.empty(len(features), np.float64)
-    trees, inner = feature.shape
-    width = features.shape[1]
-    one, two = np.uint64(1), np.uint64(2)  # unsigned: no check for indices from the end
     for row in range(len(features)):
-        x = features[row]
-        if x[_LINEAR] < hopeless[0] and x[_RANK] >= _ALWAYS and x[_HITS] == 0:
-            named = False
-            for other in range(len(FEATURES), width, 2):
-                named |= x[other] > MISSING
-            if not named:
-                out[row] = hopeless[1]
+        out[row] = _look(features[row], feature, threshold, leaf, baseline, hopeless)
+    return out
+
+
+@kernel
+def _look(x, feature, threshold, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
+    if x[_LINEAR] < hopeless[0] and x[_RANK] >= _ALWAYS and x[_HITS] == 0:
+        named = False
+        for other in range(len(FEATURES), len(x), 2):
+            named |= x[other] > MISSING
+        if not named:
+            return hopeless[1]
+    return baseline + _sum_leaves(x, feature, threshold, leaf)
+
+
+@kernel
+def _sum_leaves(x, feature, threshold, leaf):  # type: ignore[no-untyped-def]
+    trees, inner = feature.shape
+    one, two = np.uint64(1), np.uint64(2)  # unsigned: no check for indices from the end
+    total = np.float32(0)
+    for tree in range(trees):
+        features_of, thresholds, leaves = feature[tree], threshold[tree], leaf[tree]
+        node = np.uint64(0)
+        for _ in range(_DEPTH):
+            right = x[np.uint64(features_of[node])] > thresholds[node]
+            node = two * node + one + np.uint64(right)
+        total += leaves[node - np.uint64(inner)]
+    return total
+
+
+@kernel
+def _judge(  # type: ignore[no-untyped-def]
+    rows, tags, features, facets, feature, threshold, leaf, baseline, hopeless,
+    second_feature, second_threshold, second_leaf, second_baseline,
+    indptr, partners, share, lift, missing,
+):  # fmt: skip
+    """Both looks, product by product; what `with_context` and `look_around` do in training."""
+    size, width = features.shape
+    first_odds = np.empty(size, np.float32)
+    probability = np.empty(size, np.float32)
+    out = np.empty(size, np.float64)
+    x = np.empty(width + 2 + _CONTEXT, np.float32)
+    first = 0
+    while first < size:
+        last = first
+        while last < size and rows[last] == rows[first]:
+            out[last] = _look(features[last], feature, threshold, leaf, baseline, hopeless)
+            first_odds[last] = out[last]
+            probability[last] = 1 / (1 + np.exp(-first_odds[last]))
+            last += 1
+        for i in range(first, last):
+            if out[i] < _SECOND_LOOK:
                 continue
-        total = np.float32(0)
-        for tree in range(trees):
-            features_of, thresholds, leaves = feature[tree], threshold[tree], leaf[tree]
-            node = np.uint64(0)
-            for _ in range(_DEPTH):
-                right = x[np.uint64(features_of[node])] > thresholds[node]
-                node = two * node + one + np.uint64(right)
-            total += leaves[node - np.uint64(inner)]
-        out[row] = baseline + total
+            own = x[width + 2 :]
+            context_of(
+                i, first, last, tags, first_odds, probability, facets,
+                indptr, partners, share, lift, missing, own,
+            )  # fmt: skip
+            for k in range(width):
+                x[k] = features[i, k]
+            x[width] = first_odds[i]
+            x[width + 1] = first_odds[i] - own[_RIVAL]
+            out[i] = second_baseline + _sum_leaves(x, second_feature, second_threshold, second_leaf)
+        first = last
     return out
