@@ -32,7 +32,7 @@ def test_a_sample_and_hard_negatives_do_as_well_as_all_rows() -> None:
     solution = OneVsRest.solve(rows, labels)
     assert len(solution.entries.rows) < 0.35 * len(rows) * 6  # of all pairs of rows and tags
     ours = solution.index().margins(new_rows)
-    matrix, new_matrix = rows.matrix()[:, :80], new_rows.matrix()[:, :80]
+    matrix, new_matrix = (r.matrix()[:, :80].toarray() for r in (rows, new_rows))
     right = new_labels.values.toarray() > 0
     for tag in range(6):
         target = labels.values[:, [tag]].toarray().ravel() > 0
