@@ -63,6 +63,7 @@ __all__ = ["train"]
 # Fusion and calibration learn from so many products: more change nothing. They are held out in
 # folds, each from a model of all other products; of few products each counts, so folds are many.
 _HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
+_LARGE, _LARGE_FOLDS = 200_000, 2  # where a fold is too few of the products to be missed
 _TREE_FOLDS = 5  # trees learn little from more
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
 _LIKENED = 5_000  # products that tell what the likeness of a tag's text means
@@ -186,6 +187,7 @@ def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
     """The fold in which each product is held out; -1 for those that are not in the sample."""
     order = np.random.default_rng(seed).permutation(size)[:_HELD_OUT]
     folds = min(max(_FOLDED // size, _FEWEST_FOLDS), _MOST_FOLDS, size)
+    folds = _LARGE_FOLDS if size > _LARGE else folds
     fold = np.full(size, -1, np.int8)
     fold[order] = np.arange(len(order)) % folds
     return fold
