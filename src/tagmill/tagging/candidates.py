@@ -19,7 +19,7 @@ from scipy import sparse
 
 from tagmill.kernels import kernel
 from tagmill.tagging.features import Rows
-from tagmill.tagging.linear import DENSE_TAGS, LinearModel, add_highest, add_highest_touched
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel, find_highest
 
 if TYPE_CHECKING:
     from tagmill.tagging.hits import Hits
@@ -191,16 +191,10 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     used = 0
     for row in range(size):
         first = used
-        if sparse:
-            found = add_highest_touched(
-                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
-                sums, seen, touched, best, highest,
-            )  # fmt: skip
-        else:
-            found = add_highest(
-                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
-                sums, best, highest,
-            )  # fmt: skip
+        found = find_highest(
+            row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+            sums, seen, touched, best, highest,
+        )  # fmt: skip
         for i in range(found):
             used = _add(best[i], tags, place, first, used)
         for i in range(hit_indptr[row], hit_indptr[row + 1]):

@@ -14,10 +14,9 @@ from tagmill.tagging.features import FEATURE_BITS, Rows
 __all__ = [
     "DENSE_TAGS",
     "LinearModel",
-    "add_highest",
-    "add_highest_touched",
     "add_postings",
     "best_margins",
+    "find_highest",
 ]
 
 # The low bits of a posting hold the quantised weight.
@@ -258,23 +257,16 @@ def _best_margins(  # type: ignore[no-untyped-def]
     tags = np.empty(len(rows), np.int32)
     margins = np.empty(len(rows), np.float32)
     sums = np.zeros(m, np.float32)
-    sparse = m > DENSE_TAGS
-    seen = np.full(m if sparse else 0, -1, np.int64)
+    seen = np.full(m if m > DENSE_TAGS else 0, -1, np.int64)
     touched = np.empty(len(seen), np.int32)
     best = np.empty(limit, np.int32)
     highest = np.empty(limit, np.float32)
     used = 0
     for row in range(start, end):
-        if sparse:
-            found = add_highest_touched(
-                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
-                sums, seen, touched, best, highest,
-            )  # fmt: skip
-        else:
-            found = add_highest(
-                row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
-                sums, best, highest,
-            )  # fmt: skip
+        found = find_highest(
+            row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+            sums, seen, touched, best, highest,
+        )  # fmt: skip
         rows[used : used + found] = row
         tags[used : used + found] = best[:found]
         margins[used : used + found] = highest[:found]
@@ -283,11 +275,28 @@ def _best_margins(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_highest(  # type: ignore[no-untyped-def]
+def find_highest(  # type: ignore[no-untyped-def]
+    row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+    sums, seen, touched, best, highest,
+):  # fmt: skip
+    """Margins of one row into `sums`; the tags of the highest, descending, into `best`, their
+    margins into `highest`; returns how many. With an array `seen` (m,), only of tags that a
+    feature of the row speaks for: seen[tag] is `row` then."""
+    if len(seen):
+        return _add_highest_touched(
+            row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
+            sums, seen, touched, best, highest,
+        )  # fmt: skip
+    return _add_highest(
+        row, row_indptr, row_indices, row_values, indptr, postings, scale, bias, sums, best, highest
+    )
+
+
+@kernel
+def _add_highest(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, scale, bias, sums, best, highest
 ):
-    """Margins of one row into `sums`; the tags of the highest, descending, into `best`, their
-    margins into `highest`; returns how many."""
+    """Out of all tags."""
     limit, size = len(best), len(sums)
     sums[:] = 0
     add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
@@ -316,14 +325,11 @@ def add_highest(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_highest_touched(  # type: ignore[no-untyped-def]
+def _add_highest_touched(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
     sums, seen, touched, best, highest,
 ):  # fmt: skip
-    """The same out of the tags that have a posting of the row's features: seen[tag] is `row` then.
-
-    The cost of a product does not grow with the number of tags.
-    """
+    """Out of the tags that have a posting: the cost does not grow with the number of tags."""
     count = 0
     for i in range(row_indptr[row], row_indptr[row + 1]):
         feature, value = np.uint64(row_indices[i]), row_values[i]
