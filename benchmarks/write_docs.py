@@ -135,9 +135,9 @@ def _accuracy() -> list[str]:
         f"precision {PROMISE} come from a tenth of train, then they are fitted on all of it. "
         "tagmill's review threshold and lane auto come from its own cross-fitting. A tag unseen in "
         f"training is a miss. An achieved precision under {HELD} counts as coverage 0. ECE and "
-        "Brier are over each product's ten best. What a peer answered is kept under the hash of what "
-        "it was asked, so its times may be those of an earlier run. docs/s are of scoring in memory, fastText and "
-        "the lexicon in one thread.",
+        "Brier are over each product's ten best. What a peer answered is kept under the hash of "
+        "what it was asked, so its times may be those of an earlier run. docs/s are of scoring in "
+        "memory, fastText and the lexicon in one thread.",
         "",
     ]
     if not sets:
