@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score
 from sklearn.svm import LinearSVC
 
+from tagmill.errors import CatalogError
 from tagmill.learning import train
 from tagmill.learning.dataset import LabelMatrix
 from tagmill.learning.one_vs_rest import OneVsRest, train_linear
@@ -94,5 +95,20 @@ def test_a_teacher_is_believed_as_far_as_it_says() -> None:
     assert learned.trained is not None
     assert learned.trained.held_out.sampled == len(learned.trained.held_out.right)
     assert model.trained is not None
+    taught_rows = np.char.startswith(learned.trained.memory.ids, "t")
+    remembered = np.diff(learned.trained.memory.tag_indptr)
+    assert taught_rows.any()
+    assert not remembered[taught_rows].any()
+    assert remembered[~taught_rows].all()
     # Nothing of the teacher's is among what lanes are promised on.
     assert learned.trained.held_out.gold_total == model.trained.held_out.gold_total
+
+
+@pytest.mark.parametrize("said", [1.7, -0.1, float("nan")])
+def test_a_teacher_says_a_probability_or_is_refused(said: float) -> None:
+    products = make_products(20)
+    model = train([products])
+    tag = model.library.resolve("Season:winter").id
+    product = products.column("id")[3].as_py()
+    with pytest.raises(CatalogError, match=rf"{tag} of product {product} is .*in \[0, 1\]"):
+        train([products], model.library, verdicts={product: {tag: said}})

@@ -6,12 +6,13 @@ from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.folder import starter_model
+from tagmill.tagging.model import facet_numbers
 
 
 def _diversity(names: list[str]) -> tuple[Library, Diversity]:
     library = Library.from_written(names)
     none = np.zeros(0, np.int32)
-    facets = np.array([hash(tag.facet) % 1 for tag in library.active()], np.int32)
+    facets = facet_numbers(library, np.array([tag.id for tag in library.active()], object))
     return library, Diversity.of(library, facets, None, np.zeros(1, np.int64), none)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -30,7 +32,7 @@ def test_a_new_tag_is_found_by_its_description(model: Model, tmp_path_factory: o
     curve = fit_similarity(
         np.arange(200), np.linspace(0.05, 1, 200).astype(np.float32), np.arange(200) > 60
     )
-    object.__setattr__(grown.trained, "similarity", curve)
+    grown.trained = replace(grown.trained, similarity=curve)
     soft = grown.tag([{"id": "1", "title": "Soft wool dress"}], lane="all", top_k=20)[0]["tags"]
     (found,) = [tag for tag in soft if tag["name"] == "cosy"]
     assert 0 < found["probability"] < 0.9

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from tagmill.errors import NotTrained
+from tagmill.errors import CatalogError, NotTrained
 from tagmill.library.vocabulary import Library
 
 __all__ = [
@@ -122,12 +122,17 @@ def _lay_over(
     tag_ids: npt.NDArray[np.object_],
     verdicts: Verdicts,
 ) -> sparse.csr_array:
-    """The labels with every verdict in its place, 2p - 1."""
+    """The labels with every verdict in its place, 2p - 1. Raises CatalogError for another p."""
     position = {tag_id: index for index, tag_id in enumerate(tag_ids)}
     labels = sparse.lil_array(values)
     products = (product_id for b in batches for product_id in b.column("id").to_pylist())
     for row, product_id in enumerate(products):
         for tag_id, accepted in verdicts.get(product_id, {}).items():
+            if not 0 <= accepted <= 1:
+                raise CatalogError(
+                    f"The verdict on tag {tag_id} of product {product_id} is {accepted}; give "
+                    "true, false, or a teacher's probability in [0, 1]"
+                )
             if tag_id in position:
                 # A tag held for as likely as not tells nothing, but is no missing entry either.
                 labels[row, position[tag_id]] = 2 * float(accepted) - 1 or 1e-6

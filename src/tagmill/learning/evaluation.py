@@ -241,10 +241,11 @@ def _diversity(
     """Facets and tags per product's published list, and the share of tags that say nothing new."""
     _, numbers = np.unique(facets.astype(str), return_inverse=True)
     pairs = np.unique(np.stack([judged.rows, numbers[judged.tags]])[:, published], axis=1)
+    kept = len(_spread(judged, published, diversity))
     return {
         "tags_per_product": float(published.sum() / max(judged.products, 1)),
         "facets_per_product": pairs.shape[1] / max(judged.products, 1),
-        "redundant_share": 1 - len(_spread(judged, published, diversity)) / max(published.sum(), 1),
+        "redundant_share": 1 - kept / max(int(published.sum()), 1),
     }
 
 

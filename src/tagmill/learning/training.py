@@ -381,14 +381,17 @@ def _remember(counts: Rows, dataset: Dataset, seed: int) -> Memory:
     """A sample of the products, up to `_REMEMBERED`."""
     order = np.random.default_rng(seed + 2).permutation(len(counts))
     rows = np.sort(order[:_REMEMBERED])
-    said = dataset.labels.subset(rows)
+    labels = dataset.labels.subset(rows)
+    said = labels.values
+    said.data[np.abs(said.data) < 1] = 0  # a teacher's opinion is not what people said
+    said.eliminate_zeros()
     ids = pa.chunked_array([batch.column("id") for batch in dataset.batches])
     return Memory(
         counts.take(rows),
-        said.values.indptr.astype(np.int64),
-        said.values.indices.astype(np.int32),
-        said.values.data > 0,
-        said.complete,
+        said.indptr.astype(np.int64),
+        said.indices.astype(np.int32),
+        said.data > 0,
+        labels.complete,
         np.array(ids.take(pa.array(rows)).to_pylist(), np.str_),
     )
 
