@@ -4,8 +4,8 @@
                                [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
-from all that is there (`python benchmarks/write_docs.py` writes them again). `--quick` takes two
-small sets, fewer peers and fewer rows.
+from all that is there (`python benchmarks/write_docs.py` writes them again), the sections of other
+parts left as they stand. `--quick` takes two small sets, fewer peers and fewer rows.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import results
 from measures import COMPARED, HELD, PROMISE
 
 DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "benchmarks.md"
 NAMES = {
     "p_at_1": "P@1", "p_at_5": "P@5", "r_at_5": "R@5", "ndcg_at_5": "nDCG@5", "psp_at_5": "PSP@5",
     "micro_f1": "micro-F1", "macro_f1": "macro-F1", "coverage": "coverage", "achieved": "achieved",
@@ -33,7 +34,7 @@ def write() -> Path:
         "compare what stands side by side. What a quick run measured is marked so.",
     ]
     if machine:
-        lines += ["", f"Machine: {machine['text']}; {machine['load']}."]
+        lines += ["", f"Machine of the last run: {machine['text']}; {machine['load']}."]
     for section in (
         _verdict,
         _accuracy,
@@ -45,11 +46,10 @@ def write() -> Path:
         _learning,
     ):
         lines += ["", *section()]
-    page = DOCS / "benchmarks.md"
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
-    page.write_text(text, "utf-8")
+    PAGE.write_text(text, "utf-8")
     plots.draw(DOCS / "benchmarks")
-    return page
+    return PAGE
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -74,6 +74,11 @@ def _number(value: float | None) -> str:
 
 
 def _absent(title: str, part: str) -> list[str]:
+    """The section of a part that was not run here: what stands on the page, from another run."""
+    sections = re.split(r"^(?=## )", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    for section in sections:
+        if section.startswith(f"## {title}\n"):
+            return section.rstrip().split("\n")
     return [f"## {title}", "", f"Not run: `python benchmarks/bench.py {part}`."]
 
 
@@ -325,7 +330,7 @@ def _growth() -> list[str]:
 def _learning() -> list[str]:
     sets = results.load("learning")
     if not sets:
-        return []
+        return _absent("Learning from verdicts", "learning")
     rows = [
         [
             name, f"{step['verdicts']:,}", _number(step.get("update_seconds")),

@@ -160,6 +160,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "没有可学习的样本：只凭名称判断，概率为先验。",
     ),
     "report_written": ("Report: {path}", "报告：{path}"),
+    "diversity": (
+        "A product gets {tags_per_product:.1f} tags of {facets_per_product:.1f} facets. --diverse "
+        "would leave out {redundant_share:.1%} of them; micro-F1 would be {f1:.3f}.",
+        "每件商品平均 {tags_per_product:.1f} 个标签，分属 {facets_per_product:.1f} 个维度。"
+        "--diverse 会去掉其中的 {redundant_share:.1%}，micro-F1 变为 {f1:.3f}。",
+    ),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "
         "the other fifth.",

@@ -35,7 +35,7 @@ __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior"
 
 _MEMORY = ("tag_indptr", "tags", "accepted", "complete", "ids")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
-_FORMAT = 4  # of the folder; another number is refused
+_FORMAT = 5  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
