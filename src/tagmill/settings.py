@@ -21,6 +21,7 @@ __all__ = [
     "SETTINGS_FILE",
     "CatalogSettings",
     "DatabaseSettings",
+    "LanguageModelSettings",
     "Settings",
     "TaggingSettings",
     "find_workspace",
@@ -50,6 +51,27 @@ class CatalogSettings(_Section):
     map: dict[str, str] = Field(default_factory=dict)
 
 
+class LanguageModelSettings(_Section):
+    """The large language model: a server, or a file for llama.cpp in this process."""
+
+    base_url: str | None = None  # of an OpenAI-compatible server, with its /v1
+    model: str | None = None  # as the server calls it; "scripted" without a server: the stand-in
+    gguf: Path | None = None  # instead of a server; a relative path is relative to the workspace
+    api_key: str | None = Field(default=None, repr=False)  # or TAGMILL_LLM__API_KEY
+    profile: Path | None = None  # folder of prompts; default: those of products
+    channel: str = ""  # where the descriptions will stand, such as "livestream"
+    season: str = ""
+    timeout: float = Field(default=60.0, gt=0)  # seconds for one request
+    max_concurrency: int = Field(default=16, ge=1, le=1024)
+    max_requests_per_minute: float | None = Field(default=None, gt=0)
+    max_tokens_per_minute: float | None = Field(default=None, gt=0)
+    # Money a million tokens, in any currency; cached input costs as input where not said.
+    price_input: float = Field(default=0.0, ge=0)
+    price_cached_input: float | None = Field(default=None, ge=0)
+    price_output: float = Field(default=0.0, ge=0)
+    budget: float | None = Field(default=None, ge=0)  # of one run, in that currency
+
+
 class TaggingSettings(_Section):
     """What is published."""
 
@@ -67,6 +89,7 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+    llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
 
     @property
     def database_url(self) -> str:

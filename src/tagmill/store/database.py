@@ -14,13 +14,14 @@ from tagmill.store.assignments import Assignments
 from tagmill.store.connection import Database, without_password
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
+from tagmill.store.replies import Replies
 from tagmill.store.runs import Runs
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0001"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0002"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -34,6 +35,7 @@ class Store:
         self.runs = Runs(database)
         self.assignments = Assignments(database)
         self.verdicts = Verdicts(database)
+        self.replies = Replies(database)
 
     @property
     def engine(self) -> sa.Engine:
