@@ -3,6 +3,7 @@
     catalog.open_catalog → batches of products
         → Model.tag_batch: features, lexicon, linear, fusion, probability, lane
             → a file (`tag_file`), or the store as a run (`tag_workspace`)
+            → or first a large language model, about all or some (`consult_file`)
 
 Batches are tagged on every core and come out in order; nothing is held but what is in flight.
 """
@@ -15,11 +16,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,14 +35,19 @@ from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.records import LANES
 from tagmill.store import Run, Store
+from tagmill.tagging.cascade import choose_products, consult_batch, expected_errors
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
+from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection, check_precision
+from tagmill.text import normal_form
 
 __all__ = [
+    "ConsultReport",
     "ExportReport",
     "TagSummary",
+    "consult_file",
     "current_model",
     "evaluate_workspace",
     "explain_workspace",
@@ -53,6 +60,9 @@ __all__ = [
     "train_workspace",
     "tune_workspace",
 ]
+
+_CONSULTED_AT_ONCE = 1024  # products in both rounds of questions
+_EXAMPLES = 3  # of products, for each new name
 
 Progress = Callable[[int], None]  # how many more products are done
 Stages = Callable[[str, int, int], None]  # stage, steps done, steps in all
@@ -110,6 +120,81 @@ def tag_file(
         summary.count(tagged)
         progress(products.num_rows)
     return summary
+
+
+@dataclass
+class ConsultReport:
+    """What came of asking a large language model about a catalogue."""
+
+    asked: int = 0  # products
+    failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
+    waiting: int = 0  # products whose requests stand in the batch file
+    new_names: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def count(self, batch: pa.RecordBatch, opinions: Opinions) -> None:
+        """Add the answers about a batch."""
+        ids = batch.column("id").to_pylist()
+        self.asked += len({row for row, _ in opinions.pairs})
+        self.waiting += len(opinions.waiting)
+        for row, reason in opinions.failed.items():
+            self.failed.append({"id": ids[row], "reason": reason})
+        for row, names in opinions.new.items():
+            for new in names:
+                entry = self.new_names.setdefault(
+                    (new.facet, normal_form(new.name)),
+                    {"facet": new.facet, "name": new.name, "products": 0, "examples": []},
+                )
+                entry["products"] += 1
+                if len(entry["examples"]) < _EXAMPLES:
+                    entry["examples"].append({"id": ids[row], **asdict(new.evidence)})
+
+    def proposals(self) -> list[dict[str, Any]]:
+        """The names that are not in the library, the most frequent first."""
+        return sorted(self.new_names.values(), key=lambda entry: -entry["products"])
+
+
+def consult_file(
+    model: Model,
+    catalog: Catalog,
+    consultant: Consultant,
+    writer: TagWriter,
+    selection: Selection,
+    *,
+    share: float | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[TagSummary, ConsultReport]:
+    """`tag_file` with a large language model asked about every product, or about a `share`.
+
+    With a share the catalogue is gone through twice: the engine judges all products first, and
+    those it is most likely wrong about are asked about.
+    """
+    summary, report = TagSummary(), ConsultReport()
+    chosen = None if share is None else _choose(model, catalog, share)
+    done = 0
+    for whole in catalog:
+        for start in range(0, whole.num_rows, _CONSULTED_AT_ONCE):
+            batch = whole.slice(start, _CONSULTED_AT_ONCE)
+            wanted = None if chosen is None else chosen[done : done + batch.num_rows]
+            consulted = consult_batch(model, consultant, batch, selection, wanted)
+            report.count(batch, consulted.opinions)
+            writer.write(consulted.products, consulted.tagged)
+            summary.count(consulted.tagged)
+            progress(batch.num_rows)
+            done += batch.num_rows
+    return summary, report
+
+
+def _choose(model: Model, catalog: Catalog, share: float) -> npt.NDArray[np.bool_]:
+    """Which products of a catalogue are asked about."""
+    errors, costs = [], []
+    for batch in catalog:
+        scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
+        wrong = expected_errors(model, scored)
+        errors.append(np.bincount(scored.rows, wrong, minlength=batch.num_rows))
+        costs.append(np.ones(batch.num_rows))
+    if not errors:
+        return np.zeros(0, np.bool_)
+    return choose_products(np.concatenate(errors), np.concatenate(costs), share=share)
 
 
 def tag_workspace(

@@ -117,24 +117,32 @@ def find_workspace(start: Path) -> Path:
     )
 
 
-def load_settings(root: Path) -> Settings:
-    """Settings of the workspace at `root`; SettingsError names a wrong key and the nearest one."""
-    path = root / SETTINGS_FILE
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{root} is not a tagmill workspace (no {SETTINGS_FILE}). Make one with: tagmill init"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+def load_settings(root: Path | None) -> Settings:
+    """Settings of the workspace at `root`; SettingsError names a wrong key and the nearest one.
+
+    None: the defaults, under what the environment says.
+    """
+    path = (root or Path(".")) / SETTINGS_FILE
+    values: dict[str, Any] = {} if root is None else _read(path)
     if "root" in values:
         raise SettingsError(f"{path}: 'root' cannot be set; it is the folder of the file")
     _overlay_environment(values)
     try:
-        return Settings(root=root, **values)
+        return Settings(root=root or Path("."), **values)
     except ValidationError as error:
         raise SettingsError(f"{path}: {_explain(error)}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path.parent} is not a tagmill workspace (no {SETTINGS_FILE}). Make one with: "
+            "tagmill init"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
 def _overlay_environment(values: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from tagmill.cli import (
     export,
     learn,
     library,
+    llm,
     products,
     review,
     runs,
@@ -59,6 +60,7 @@ app.command("learn")(learn.learn)
 app.command("tag")(tag.tag)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(llm.app, name="llm")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")

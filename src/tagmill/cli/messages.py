@@ -166,6 +166,26 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "每件商品平均 {tags_per_product:.1f} 个标签，分属 {facets_per_product:.1f} 个维度。"
         "--diverse 会去掉其中的 {redundant_share:.1%}，micro-F1 变为 {f1:.3f}。",
     ),
+    "llm_spent": (
+        "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
+        "{tokens:,} tokens, cost {cost:.4g}.",
+        "大模型：调用 {calls:,} 次（失败 {failed:,} 次），复用答复 {reused:,} 条，"
+        "共 {tokens:,} 个 token，费用 {cost:.4g}。",
+    ),
+    "llm_failed": (
+        "{count:,} products failed and were not tagged; each is named, with its reason, in {path}.",
+        "{count:,} 件商品失败，未打标签；原因见 {path}。",
+    ),
+    "llm_proposals": (
+        "{count:,} new names are proposed in {path}.",
+        "{count:,} 个新名称作为建议写入 {path}。",
+    ),
+    "llm_batch": (
+        "{waiting:,} products wait for answers; {requests:,} requests written to {path}; "
+        "{broken:,} lines of the results could not be read.",
+        "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}；"
+        "结果中 {broken:,} 行无法读取。",
+    ),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "
         "the other fifth.",

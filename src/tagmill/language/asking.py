@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError
-from tagmill.language.client import Busy, LanguageModel, Request
+from tagmill.language.client import Busy, LanguageModel, Request, Waiting
 from tagmill.records import ModelCall, Reply
 from tagmill.settings import LanguageModelSettings
 
@@ -226,8 +226,8 @@ class Asker:
             asked.failure = busy
             self._limits.was_busy(busy.wait)
             return busy.wait or 0.0
-        except BadReply as bad:
-            asked.failure, self._dead = bad, 0
+        except (BadReply, Waiting) as none:
+            asked.failure, self._dead = none, 0
             return None
         except LanguageModelError as error:
             asked.failure = asked.stop = error
@@ -246,8 +246,14 @@ class Asker:
 
     def _settle(self, asked: list[_Asked[T, V]]) -> list[Answer[T, V]]:
         """Count and store what came, then give it."""
-        answers, replies, calls = [], [], []
+        answers: list[Answer[T, V]] = []
+        replies, calls = [], []
         for one in asked:
+            everyone = [one.question, *one.same]
+            if isinstance(one.failure, Waiting):
+                self._reserved -= one.reserved
+                answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
+                continue
             paid = (
                 sum(reply.input_tokens for reply in one.replies),
                 sum(reply.cached_tokens for reply in one.replies),
@@ -265,10 +271,10 @@ class Asker:
                     question.request.messages[-1]["content"], str(one.failure or ""), *paid, cost,
                 )
             )  # fmt: skip
-            answers.append(Answer(question.about, one.value, one.failure))
-            for other in one.same:
-                self.spending.reused += one.failure is None
-                answers.append(Answer(other.about, one.value, one.failure, paid=False))
+            self.spending.reused += len(one.same) if one.failure is None else 0
+            answers += [
+                Answer(q.about, one.value, one.failure, paid=q is question) for q in everyone
+            ]
         if self.store is not None:
             self.store.keep(replies, calls)
         return answers

@@ -13,16 +13,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from tagmill.errors import BadReply, LanguageModelError, NeedsKey
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
 
-__all__ = ["Busy", "LanguageModel", "Request", "ServerModel", "read_body", "tokens_of"]
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Busy", "LanguageModel", "Request", "ServerModel", "Waiting", "read_body", "tokens_of"]
 
 _SHOWN = 200  # characters of a server's own words in a message
 
@@ -68,6 +69,10 @@ class Busy(LanguageModelError):
         self.wait = wait
 
 
+class Waiting(LanguageModelError):
+    """There is no answer yet: the request was written into a batch file."""
+
+
 class LanguageModel(Protocol):
     """Answers requests one at a time; many may be under way at once."""
 
@@ -75,8 +80,8 @@ class LanguageModel(Protocol):
     where: str  # the host that what is sent goes to; empty: it stays in this process
 
     async def ask(self, request: Request) -> Reply:
-        """The reply. Raises Busy, BadReply, NeedsKey, or LanguageModelError where no further
-        request has a chance."""
+        """The reply. Raises Busy, BadReply, Waiting, NeedsKey, or LanguageModelError where no
+        further request has a chance."""
         ...
 
     async def close(self) -> None:
@@ -104,6 +109,8 @@ class ServerModel:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Status and JSON of a call; a status that says how things stand becomes its error."""
+        import aiohttp
+
         try:
             async with self._connected().post(self._url + path, json=body) as response:
                 status, kind = response.status, response.content_type
@@ -124,6 +131,15 @@ class ServerModel:
                 f"{self.where} answered {kind} instead of JSON: {_shown(text)}", model=self.name
             ) from error
 
+    async def models(self) -> list[str]:
+        """The names of the server's models; empty where it does not tell."""
+        try:
+            async with self._connected().get(self._url + "/models") as response:
+                listed = (await response.json(content_type=None))["data"]
+                return [str(one["id"]) for one in listed]
+        except Exception:  # whatever it answers, the list is only a help
+            return []
+
     def _check(self, status: int, text: str, wait: float | None) -> None:
         said = f"{self.where} answered {status}: {_shown(_message_of(text))}"
         if status == 429 or status == 408 or status >= 500:
@@ -142,6 +158,8 @@ class ServerModel:
             raise BadReply(said, model=self.name)
 
     def _connected(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         if self._session is None:
             key = self.settings.api_key
             self._session = aiohttp.ClientSession(

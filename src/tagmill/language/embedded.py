@@ -29,17 +29,17 @@ class EmbeddedModel:
         self.name = settings.model or settings.gguf.name
         self._server = start_server(settings)
         url = f"{self._server.listening_address}/v1"
-        self._door = ServerModel(
+        self.door = ServerModel(
             settings.model_copy(update={"base_url": url, "model": self.name, "api_key": None})
         )
 
     async def ask(self, request: Request) -> Reply:
         """See `LanguageModel.ask`."""
-        return await self._door.ask(request)
+        return await self.door.ask(request)
 
     async def close(self) -> None:
         """Give up the connections; the model stays loaded as long as this object."""
-        await self._door.close()
+        await self.door.close()
 
 
 def start_server(settings: LanguageModelSettings) -> Any:  # noqa: ANN401

@@ -14,7 +14,7 @@ from tagmill.store.assignments import Assignments
 from tagmill.store.connection import Database, without_password
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
-from tagmill.store.replies import Replies
+from tagmill.store.replies import Answers, Replies
 from tagmill.store.runs import Runs
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
@@ -36,6 +36,7 @@ class Store:
         self.assignments = Assignments(database)
         self.verdicts = Verdicts(database)
         self.replies = Replies(database)
+        self.answers = Answers(database)
 
     @property
     def engine(self) -> sa.Engine:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import sqlalchemy as sa
 
 from tagmill.records import ModelCall, Reply
 from tagmill.store.connection import Database, now, to_json
-from tagmill.store.tables import calls, replies
+from tagmill.store.tables import answers, calls, replies
 
-__all__ = ["Replies"]
+__all__ = ["Answers", "Replies"]
 
 _CALL_COLUMNS = tuple(field.name for field in fields(ModelCall))
 
@@ -55,3 +56,27 @@ class Replies:
             wanted = wanted.where(calls.c.subject == subject)
         with self._database.read() as connection:
             return [ModelCall(*row) for row in connection.execute(wanted.limit(limit))]
+
+
+class Answers:
+    """What models said of (product, tag) pairs, as JSON by the hash of all that decides it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The answers there are, by key."""
+        wanted = sa.select(answers.c.key, answers.c.answer).where(
+            self._database.among(answers.c.key, keys)
+        )
+        with self._database.read() as connection:
+            return {row.key: row.answer for row in connection.execute(wanted)}
+
+    def keep(self, found: Mapping[str, Any]) -> None:
+        """Store answers by key, in place of those there are."""
+        at = now()
+        rows = [(key, to_json(answer), at) for key, answer in found.items()]
+        with self._database.write() as connection:
+            old = self._database.among(answers.c.key, list(found))
+            connection.execute(answers.delete().where(old))
+            self._database.insert(connection, answers, ("key", "answer", "at"), rows)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 __all__ = [
     "VERSION_TABLE",
+    "answers",
     "assignments",
     "calls",
     "changes",
@@ -120,6 +121,14 @@ replies = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),  # hash of all that decides the reply
     sa.Column("stage", sa.Text, nullable=False),  # propose, verify, describe …
     sa.Column("reply", _Json, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # hash of product, tag, model and prompt
+    sa.Column("answer", _Json, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
 )
 

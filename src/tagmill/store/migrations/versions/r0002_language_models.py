@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.Column("at", sa.Text, nullable=False),
     )
     op.create_table(
+        "answers",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("answer", sa.JSON, nullable=False),
+        sa.Column("at", sa.Text, nullable=False),
+    )
+    op.create_table(
         "calls",
         sa.Column("id", _Number, primary_key=True),
         sa.Column("at", sa.Text, nullable=False),

@@ -1,0 +1,152 @@
+"""`tagmill llm`, and the options by which other commands ask a large language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Workspace, note, print_json, print_table
+from tagmill.errors import SettingsError
+from tagmill.settings import LanguageModelSettings, find_workspace, load_settings
+
+if TYPE_CHECKING:
+    from tagmill.language import Spending
+    from tagmill.language.batches import BatchRequests, BatchResults
+    from tagmill.library import Library
+    from tagmill.tagging.llm import Consultant
+
+__all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "language_settings"]
+
+LlmUrl = Annotated[
+    str | None, typer.Option("--llm-url", help="OpenAI-compatible server, with its /v1.")
+]
+LlmModel = Annotated[
+    str | None,
+    typer.Option("--llm-model", help="Model of the server, a .gguf file, or scripted."),
+]
+
+app = typer.Typer(no_args_is_help=True, help="Large language models.")
+
+
+def language_settings(
+    workspace: Path, url: str | None, model: str | None, budget: float | None = None
+) -> LanguageModelSettings:
+    """`[llm]` of the workspace, or the defaults where there is none, under the options given."""
+    try:
+        settings = load_settings(find_workspace(workspace))
+        root, llm = settings.root, settings.llm
+    except SettingsError:
+        if url is None and model is None:
+            raise
+        root, llm = Path("."), load_settings(None).llm
+    changed: dict[str, Any] = {}
+    if url is not None:
+        changed |= {"base_url": url, "gguf": None}
+    if model is not None and model.endswith(".gguf"):
+        changed |= {"gguf": Path(model), "base_url": None, "model": None}
+    elif model is not None:
+        changed |= {"model": model}
+        if url is None and model == "scripted":
+            changed |= {"base_url": None, "gguf": None}
+    elif llm.gguf is not None and url is None:
+        changed["gguf"] = root / llm.gguf
+    if llm.profile is not None:
+        changed["profile"] = root / llm.profile
+    if budget is not None:
+        changed["budget"] = budget
+    return LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
+
+
+@dataclass
+class LlmOptions:
+    """What a command was told about the large language model."""
+
+    url: str | None
+    model: str | None
+    budget: float | None
+    closed: bool
+    cache: Path
+    batch_in: Sequence[Path] = ()
+    batch_out: Path | None = None
+    workspace: Path = Path(".")
+    spending: Spending = field(init=False)
+    results: BatchResults | None = field(default=None, init=False)
+    requests: BatchRequests | None = field(default=None, init=False)
+
+    @contextmanager
+    def consultant(self, library: Library) -> Iterator[Consultant]:
+        """Who asks about the tags of a library; `spending` counts what that costs."""
+        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
+        from tagmill.language.prompts import PROFILES
+        from tagmill.store import open_store
+        from tagmill.tagging.llm import Consultant
+
+        settings = language_settings(self.workspace, self.url, self.model, self.budget)
+        self.spending = Spending()
+        is_batch = bool(self.batch_in) or self.batch_out is not None
+        if is_batch:
+            if not settings.model:
+                raise SettingsError("A batch needs the model's name: --llm-model")
+            self.results = BatchResults(self.batch_in)
+            self.requests = BatchRequests(self.batch_out) if self.batch_out else None
+        only = None if is_batch else open_model(settings)
+
+        def model(stage: str) -> LanguageModel:
+            if only is not None:
+                return only
+            assert self.results is not None
+            return BatchModel(settings.model or "", stage, self.results, self.requests)
+
+        with ExitStack() as open_files:
+            if self.requests is not None:
+                open_files.callback(self.requests.close)
+            # In a batch the files are the memory.
+            url = f"sqlite:///{self.cache.resolve()}"
+            store = None if is_batch else open_files.enter_context(open_store(url, create=True))
+            replies, answers = (store.replies, store.answers) if store else (None, None)
+            propose, verify = (
+                Asker(model(stage), settings, replies, stage, self.spending)
+                for stage in ("propose", "verify")
+            )
+            profile = settings.profile or PROFILES / "product"
+            yield Consultant(propose, verify, library, answers, profile, self.closed)
+
+    def note_spending(self) -> None:
+        """What was asked and spent, to stderr."""
+        spent = self.spending
+        note(
+            say(
+                "llm_spent", calls=spent.calls, reused=spent.reused, failed=spent.failed,
+                tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost,
+            )
+        )  # fmt: skip
+
+
+@app.command("check")
+def check(
+    url: LlmUrl = None,
+    model: LlmModel = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Try what a large language model honours, how fast it is and what it costs."""
+    from tagmill.language.check import check_model
+
+    found = check_model(language_settings(workspace, url, model))
+    if as_json:
+        print_json(found)
+        return
+    print_table([say("metric"), ""], [[name, _shown(value)] for name, value in found.items()])
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or "–"
+    return value

@@ -1,0 +1,180 @@
+"""Which products a large language model is asked about, and the tags that come of its answers.
+
+The engine judges every product. Where it may be wrong is what its probabilities say: a pair it
+would publish at 0.7 is wrong three times in ten. `expected_errors` adds that up by product; the
+products with the most of it a token are asked about first, and only in facets that are in doubt.
+One in a hundred of the others is asked too, at random: what the engine is wrongly sure of shows
+only there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tagmill.tagging.hits import Hits
+from tagmill.tagging.llm import Consultant, Opinions, weigh
+from tagmill.tagging.model import Model
+from tagmill.tagging.output import ScoredPairs, Selection, tagged_batch
+
+__all__ = ["EXPLORED", "Consulted", "choose_products", "consult_batch", "expected_errors"]
+
+EXPLORED = 0.01  # share of the products that are asked about whatever the engine thinks
+_IN_DOUBT = 0.02  # expected errors from which a facet of a product is asked about
+_SURE_NO = 0.01
+# Tags whose text a product is like are offered beside the candidates; what is assumed of them.
+_RETRIEVED = 8
+_UNKNOWN, _UNLIKELY = 0.1, 0.01  # without a model of the tag, and with one that passed it over
+
+
+@dataclass(frozen=True)
+class Consulted:
+    """The tags of a batch, and what the model was asked for them."""
+
+    products: pa.RecordBatch  # `PRODUCT_SCHEMA`: those the model answered about, or was not asked
+    tagged: pa.RecordBatch  # their tags, `TAGGED_SCHEMA`
+    opinions: Opinions
+
+
+def expected_errors(model: Model, scored: ScoredPairs) -> npt.NDArray[np.float64]:
+    """The chance that each pair (p,) is decided wrongly: published and wrong, or the opposite."""
+    published = scored.probability >= model.review_start
+    return np.where(published, 1 - scored.probability, scored.probability)
+
+
+def choose_products(
+    errors: npt.NDArray[np.floating],
+    costs: npt.NDArray[np.floating],
+    *,
+    share: float | None = None,
+    budget: float | None = None,
+    seed: int = 0,
+) -> npt.NDArray[np.bool_]:
+    """Which of n products to ask about: `errors` (n,) expected, `costs` (n,) of asking.
+
+    At most `share` of the products and `budget` of the costs, the most errors a cost first; a
+    hundredth of what is asked about is picked at random among the rest.
+    """
+    size = len(errors)
+    most = size if share is None else int(np.ceil(share * size))
+    explored = int(np.ceil(EXPLORED * most))
+    order = np.argsort(-errors / np.maximum(costs, 1e-12), kind="stable")
+    order = order[errors[order] > 0]
+    best = order[: max(most - explored, 0)]
+    chance = np.random.default_rng(seed)
+    rest = np.setdiff1d(np.arange(size), best)
+    random = chance.permutation(rest)[: min(explored, most - len(best))]
+    wanted = np.concatenate([random, best])
+    if budget is not None:
+        wanted = wanted[np.cumsum(costs[wanted]) <= budget]
+    chosen = np.zeros(size, np.bool_)
+    chosen[wanted] = True
+    return chosen
+
+
+def consult_batch(
+    model: Model,
+    consultant: Consultant,
+    batch: pa.RecordBatch,
+    selection: Selection,
+    chosen: npt.NDArray[np.bool_] | None = None,
+) -> Consulted:
+    """The tags of a batch, the model asked about the `chosen` rows (n,), or about all.
+
+    Of chosen rows only facets in doubt are asked about; of all, every candidate.
+    """
+    hits = model.lexicon.find(batch)
+    scored = _with_retrieved(model, batch, model.score_pairs(batch, hits, selection.top_k))
+    candidates = _candidates(model, scored, chosen)
+    opinions = consultant.consult(batch, candidates)
+    scored, lanes = _with_opinions(model, scored, opinions, selection)
+    hits = _with_evidence(hits, scored, opinions, model.tag_ids)
+    diversity = model.diversity if selection.diverse else None
+    tagged = tagged_batch(model.names, batch, hits, scored, lanes, selection, diversity)
+    kept = np.ones(batch.num_rows, np.bool_)
+    kept[[*opinions.failed, *opinions.waiting]] = False
+    if not kept.all():
+        batch, tagged = batch.filter(pa.array(kept)), tagged.filter(pa.array(kept))
+    return Consulted(batch, tagged, opinions)
+
+
+def _with_retrieved(model: Model, batch: pa.RecordBatch, scored: ScoredPairs) -> ScoredPairs:
+    """The pairs and those retrieved by likeness of text, ordered by product."""
+    rows, tags = model.retrieve(batch, _RETRIEVED)
+    size = len(model.tag_ids)
+    known = scored.rows.astype(np.int64) * size + scored.tags
+    new = ~np.isin(rows.astype(np.int64) * size + tags, known)
+    rows, tags = rows[new], tags[new]
+    counts = None if model.trained is None else model.trained.statistics.counts[tags]
+    assumed = np.full(len(rows), _UNKNOWN)
+    if counts is not None:
+        assumed[counts > 0] = _UNLIKELY
+    more = ScoredPairs(rows, tags, assumed, assumed - 1, np.zeros(len(rows), np.bool_))
+    both = ScoredPairs.concatenate([scored, more])
+    return both.take(np.argsort(both.rows, kind="stable"))
+
+
+def _candidates(
+    model: Model, scored: ScoredPairs, chosen: npt.NDArray[np.bool_] | None
+) -> dict[int, list[tuple[str, float]]]:
+    """By row the candidates to ask about, (tag id, probability), the most probable first."""
+    wanted = np.ones(len(scored.rows), np.bool_)
+    if chosen is not None:
+        wanted = chosen[scored.rows] & _in_doubt(model, scored)
+    order = np.lexsort((-scored.score, -scored.probability, scored.rows))
+    found: dict[int, list[tuple[str, float]]] = {}
+    for i in order[wanted[order]].tolist():
+        pair = str(model.tag_ids[scored.tags[i]]), float(scored.probability[i])
+        found.setdefault(int(scored.rows[i]), []).append(pair)
+    return found
+
+
+def _in_doubt(model: Model, scored: ScoredPairs) -> npt.NDArray[np.bool_]:
+    """Whether each pair (p,) belongs to a facet of its product that may well be wrong."""
+    facets = model.facets[scored.tags]
+    cells = scored.rows.astype(np.int64) * (int(model.facets.max(initial=0)) + 1) + facets
+    _, cell = np.unique(cells, return_inverse=True)
+    doubt: npt.NDArray[np.bool_] = (
+        np.bincount(cell, expected_errors(model, scored))[cell] >= _IN_DOUBT
+    )
+    return doubt
+
+
+def _with_opinions(
+    model: Model, scored: ScoredPairs, opinions: Opinions, selection: Selection
+) -> tuple[ScoredPairs, npt.NDArray[np.int8]]:
+    """Probabilities with what the model said, and lanes.
+
+    What it says is a prior as long as nothing was fitted with it, and a prior is never auto; where
+    it agrees with an engine that is sure, the engine's own probability stands.
+    """
+    ids = model.tag_ids[scored.tags].tolist()
+    features, asked = opinions.features(scored.rows, ids, scored.probability)
+    said = 1 / (1 + np.exp(-weigh(features)))
+    starts = model.auto_starts(selection.precision, selection.per_facet)[scored.tags]
+    chosen = (features[:, 1] + features[:, 2]) > 0
+    agreed = np.where(chosen, scored.probability >= starts, scored.probability < _SURE_NO)
+    changed = asked & ~(scored.fitted & agreed)
+    probability = np.where(changed, said, scored.probability)
+    result = replace(scored, probability=probability, fitted=scored.fitted & ~changed)
+    return result, model.lanes(result, selection.precision, selection.per_facet)
+
+
+def _with_evidence(
+    hits: Hits, scored: ScoredPairs, opinions: Opinions, tag_ids: npt.NDArray[np.object_]
+) -> Hits:
+    """The hits and, of pairs without one, the words that the model quoted."""
+    place = {tag_id: i for i, tag_id in enumerate(tag_ids.tolist())}
+    known = set(zip(hits.rows.tolist(), hits.tags.tolist(), strict=True))
+    names = {name: number for number, name in enumerate(hits.field_names)}
+    more: list[tuple[int, int, int, int, int]] = []
+    for (row, tag_id), answer in opinions.pairs.items():
+        span, tag = answer.evidence, place[tag_id]
+        if span is None or (row, tag) in known:
+            continue
+        number = names.setdefault(span.field, len(names))
+        more.append((row, tag, number, span.start, span.end))
+    return hits.plus(more, list(names)) if more else hits

@@ -1,0 +1,278 @@
+"""What a large language model says of (product, tag) pairs, weighed beside the engine's own word.
+
+`Consultant.consult` asks about a batch in two rounds. *Propose*: of each product its most probable
+candidates are offered, in an order that no score decides; the model picks numbers, each with a
+quote. *Verify*: P(yes) of each picked or probable pair, many questions over one shared prefix. What
+was said of a pair is kept under all that decides it (product text, tag and definition, model,
+prompt), so a retrain that moves scores or candidates asks only about pairs nobody asked about.
+
+`weigh` turns the answers into log-odds: a linear rule over the engine's log-odds and what the
+model said. As shipped it is a prior, and its probabilities are marked so; a model that was trained
+with `llm_sample` has weights and a curve of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tagmill.errors import LanguageModelError
+from tagmill.language.asking import Asker, Question
+from tagmill.language.client import Request, Waiting
+from tagmill.language.prompts import (
+    PROFILES,
+    load_prompt,
+    offered_tags,
+    prompt_language,
+    tag_line,
+    write_product,
+)
+from tagmill.language.replies import (
+    CHOICES_SCHEMA,
+    Choices,
+    NewName,
+    Span,
+    Verification,
+    read_choices,
+    read_verification,
+)
+from tagmill.library.vocabulary import Library
+from tagmill.records import Reply, Tag
+
+__all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "Opinions", "weigh"]
+
+_OFFERED = 24  # candidates of a product in one prompt, whatever the size of the library
+_PROPOSE_TOKENS, _VERIFY_TOKENS, _ALTERNATIVES = 800, 1, 10
+_DOUBTFUL = 0.05  # pairs at least so probable are verified also where they were not picked
+
+# What `weigh` adds up, each with the weight it has where nothing was fitted: in log-odds.
+FEATURES: tuple[str, ...] = (
+    "engine",  # log-odds of the probability without the model
+    "chosen_grounded",  # 1: picked, with words that stand in the text
+    "chosen_ungrounded",  # 1: picked, without
+    "passed_over",  # 1: offered and not picked
+    "yes",  # log-odds of P(yes), within ±6; 0 where it is not known
+    "yes_unmeasured",  # 1 or −1: said yes or no, and the server gives no probability
+)
+PRIOR_WEIGHTS = np.array([0.8, 2.0, 0.5, -1.5, 0.5, 1.0])
+_SUREST = 6.0
+
+
+@dataclass(frozen=True)
+class PairAnswer:
+    """What the model said of one pair; None: it was not asked that."""
+
+    chosen: bool | None = None
+    evidence: Span | None = None
+    yes: float | None = None
+    measured: bool = False
+
+
+class AnswerStore(Protocol):
+    """Where answers about pairs are kept, as JSON by key; `tagmill.store` has one."""
+
+    def find(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The answers there are."""
+        ...
+
+    def keep(self, answers: Mapping[str, Any]) -> None:
+        """Store answers, in place of those there are."""
+        ...
+
+
+@dataclass
+class Opinions:
+    """The answers to a batch: of pairs (row, tag id), of rows, and what failed."""
+
+    pairs: dict[tuple[int, str], PairAnswer] = field(default_factory=dict)
+    new: dict[int, list[NewName]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)  # row → reason
+    waiting: set[int] = field(default_factory=set)  # rows with a request in a batch file
+
+    def fail(self, row: int, failure: LanguageModelError | None) -> None:
+        """Note that a row has no answer, or none yet."""
+        if isinstance(failure, Waiting):
+            self.waiting.add(row)
+        else:
+            self.failed[row] = str(failure)
+
+    def features(
+        self,
+        rows: npt.NDArray[np.integer],
+        tag_ids: Sequence[str],
+        probability: npt.NDArray[np.floating],
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """`FEATURES` of pairs (p, 6), and which of them (p,) the model was asked about."""
+        found = np.zeros((len(rows), len(FEATURES)))
+        found[:, 0] = _log_odds(probability)
+        asked = np.zeros(len(rows), np.bool_)
+        for i, (row, tag_id) in enumerate(zip(rows.tolist(), tag_ids, strict=True)):
+            answer = self.pairs.get((row, tag_id))
+            if answer is None:
+                continue
+            asked[i] = True
+            if answer.chosen is not None:
+                place = 3 if not answer.chosen else 1 if answer.evidence else 2
+                found[i, place] = 1
+            if answer.yes is not None and answer.measured:
+                found[i, 4] = np.clip(_log_odds(np.array(answer.yes)), -_SUREST, _SUREST)
+            elif answer.yes is not None:
+                found[i, 5] = 1 if answer.yes > 0.5 else -1
+        return found, asked
+
+
+def weigh(
+    features: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] = PRIOR_WEIGHTS
+) -> npt.NDArray[np.float64]:
+    """Log-odds (p,) of feature rows (p, 6)."""
+    total: npt.NDArray[np.float64] = features @ weights
+    return total
+
+
+def _log_odds(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    clipped = np.clip(np.asarray(probability, np.float64), 1e-4, 1 - 1e-4)
+    odds: npt.NDArray[np.float64] = np.log(clipped / (1 - clipped))
+    return odds
+
+
+@dataclass
+class Consultant:
+    """Asks one model about a library's tags. `closed`: new names are not even read."""
+
+    propose: Asker
+    verify: Asker
+    library: Library
+    answers: AnswerStore | None = None
+    profile: Path = PROFILES / "product"
+    closed: bool = False
+
+    def consult(
+        self, batch: pa.RecordBatch, candidates: Mapping[int, Sequence[tuple[str, float]]]
+    ) -> Opinions:
+        """Answers about the candidates of some rows: (tag id, probability), the best first.
+
+        Raises LanguageModelError where asking on is in vain, BudgetExceeded.
+        """
+        products = {row: _product(batch, row) for row in candidates}
+        opinions = Opinions()
+        asked = {
+            row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
+        }
+        self._propose(products, asked, opinions)
+        wanted = {
+            (row, tag_id): (products[row], tag_id)
+            for row, found in candidates.items()
+            if row not in opinions.failed and row not in opinions.waiting
+            for tag_id, probability in found[:_OFFERED]
+            if opinions.pairs[row, tag_id].chosen or probability >= _DOUBTFUL
+        }
+        self._verify(wanted, opinions)
+        return opinions
+
+    def _propose(
+        self,
+        products: Mapping[int, dict[str, Any]],
+        asked: Mapping[int, Sequence[str]],
+        opinions: Opinions,
+    ) -> None:
+        """Fill in what was chosen; pairs with a stored answer are not asked again."""
+        keys = {
+            (row, tag_id): self._key("propose", products[row], self._tag(tag_id))
+            for row, tag_ids in asked.items()
+            for tag_id in tag_ids
+        }
+        known = self.answers.find(list(keys.values())) if self.answers else {}
+        open_pairs: dict[int, list[Tag]] = {}
+        for (row, tag_id), key in keys.items():
+            if key in known:
+                opinions.pairs[row, tag_id] = _from_json(known[key])
+            else:
+                open_pairs.setdefault(row, []).append(self._tag(tag_id))
+
+        def questions() -> Iterator[Question[int, Choices]]:
+            for row, tags in open_pairs.items():
+                yield self._proposal(row, products[row], tags)
+
+        for answer in self.propose.ask_all(questions()):
+            row = answer.about
+            if answer.value is None:
+                opinions.fail(row, answer.failure)
+                continue
+            found = {
+                tag.id: PairAnswer(tag.id in answer.value.chosen, answer.value.chosen.get(tag.id))
+                for tag in open_pairs[row]
+            }
+            opinions.pairs |= {(row, tag_id): pair for tag_id, pair in found.items()}
+            opinions.new[row] = list(answer.value.new)
+            if self.answers:
+                self.answers.keep(
+                    {keys[row, tag_id]: asdict(pair) for tag_id, pair in found.items()}
+                )
+
+    def _proposal(
+        self, row: int, product: dict[str, Any], tags: Sequence[Tag]
+    ) -> Question[int, Choices]:
+        language = prompt_language(product["language"])
+        ordered, lines = offered_tags(tags, language)
+        prompt = load_prompt(self.profile, "propose", language)
+        messages = prompt.messages(product=write_product(product, language), candidates=lines)
+        request = Request(messages, _PROPOSE_TOKENS, CHOICES_SCHEMA)
+
+        def read(reply: Reply) -> Choices:
+            return read_choices(reply, ordered, product, closed=self.closed)
+
+        return Question(row, product["id"], request, read)
+
+    def _verify(
+        self, wanted: Mapping[tuple[int, str], tuple[dict[str, Any], str]], opinions: Opinions
+    ) -> None:
+        """Fill in P(yes) of pairs; one that cannot be told stays without."""
+
+        def questions() -> Iterator[Question[tuple[int, str], Verification]]:
+            for pair, (product, tag_id) in wanted.items():
+                language = prompt_language(product["language"])
+                prompt = load_prompt(self.profile, "verify", language)
+                line = tag_line(self._tag(tag_id), language)
+                messages = prompt.messages(product=write_product(product, language), tag=line)
+                request = Request(messages, _VERIFY_TOKENS, top_logprobs=_ALTERNATIVES)
+                yield Question(pair, product["id"], request, read_verification)
+
+        for answer in self.verify.ask_all(questions()):
+            if answer.value is None:  # missing is missing: the pair keeps what it has
+                if isinstance(answer.failure, Waiting):
+                    opinions.waiting.add(answer.about[0])
+                continue
+            before = opinions.pairs[answer.about]
+            opinions.pairs[answer.about] = PairAnswer(
+                before.chosen, before.evidence, answer.value.probability, answer.value.measured
+            )
+
+    def _tag(self, tag_id: str) -> Tag:
+        return self.library.tags[tag_id]
+
+    def _key(self, stage: str, product: Mapping[str, Any], tag: Tag) -> str:
+        """32 hex digits of all that decides what is said of a pair."""
+        language = prompt_language(product["language"])
+        parts = [
+            self.propose.model.name, load_prompt(self.profile, stage, language).version,
+            write_product(product, language), tag.id, tag_line(tag, language),
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def _product(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
+    product: dict[str, Any] = batch.slice(row, 1).drop_columns(["tags"]).to_pylist()[0]
+    return product
+
+
+def _from_json(answer: Mapping[str, Any]) -> PairAnswer:
+    evidence = answer["evidence"]
+    return PairAnswer(answer["chosen"], Span(**evidence) if evidence else None)
