@@ -3,6 +3,8 @@
 TagmillError
 ├── SettingsError            tagmill.toml or a TAGMILL_* variable is wrong
 ├── CatalogError             a source of products cannot be read (file, row)
+├── LanguageModelError       a large language model cannot be asked (model)
+│   └── Offline              the settings forbid what would leave the machine
 ├── LibraryError             the tag library refuses
 │   ├── UnknownTag           no tag of that name or id
 │   └── TagConflict          two things claim the same name, or later changes depend on this one
@@ -19,9 +21,11 @@ from __future__ import annotations
 
 __all__ = [
     "CatalogError",
+    "LanguageModelError",
     "LibraryError",
     "MissingExtra",
     "NotTrained",
+    "Offline",
     "SettingsError",
     "StoreError",
     "TagConflict",
@@ -47,6 +51,18 @@ class CatalogError(TagmillError):
         super().__init__(message)
         self.file = file
         self.row = row
+
+
+class LanguageModelError(TagmillError):
+    """A large language model cannot be asked, or answers wrongly; `model` is its name."""
+
+    def __init__(self, message: str, *, model: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+
+
+class Offline(LanguageModelError):
+    """A call would leave the machine, and `privacy.offline` forbids it."""
 
 
 class LibraryError(TagmillError):
