@@ -6,7 +6,8 @@ TagmillError
 ├── LanguageModelError       a large language model cannot be asked, or its reply not be used
 │   ├── NeedsKey             the server wants a key, or refuses the one it was given
 │   ├── BadReply             an answer that cannot be used: broken, cut off, refused, empty
-│   └── BudgetExceeded       the run has spent what it may; what was answered is stored
+│   ├── BudgetExceeded       the run has spent what it may; what was answered is stored
+│   └── Offline              the settings forbid what would leave the machine
 ├── LibraryError             the tag library refuses
 │   ├── UnknownTag           no tag of that name or id
 │   └── TagConflict          two things claim the same name, or later changes depend on this one
@@ -30,6 +31,7 @@ __all__ = [
     "MissingExtra",
     "NeedsKey",
     "NotTrained",
+    "Offline",
     "SettingsError",
     "StoreError",
     "TagConflict",
@@ -85,6 +87,10 @@ class BudgetExceeded(LanguageModelError):
         )
         self.spent = spent
         self.budget = budget
+
+
+class Offline(LanguageModelError):
+    """A call would leave the machine, and `privacy.offline` forbids it."""
 
 
 class LibraryError(TagmillError):

@@ -13,15 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tagmill.errors import SettingsError
 
 __all__ = [
+    "PRODUCT_FIELDS",
     "SETTINGS_FILE",
     "CatalogSettings",
     "DatabaseSettings",
     "LanguageModelSettings",
+    "PrivacySettings",
     "Settings",
     "TaggingSettings",
     "find_workspace",
@@ -82,6 +84,49 @@ class TaggingSettings(_Section):
     language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
 
 
+# Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
+PRODUCT_FIELDS = (
+    "id", "title", "description", "category", "attributes", "image", "language", "tags",
+)  # fmt: skip
+
+
+class PrivacySettings(_Section):
+    """What may leave the machine for a language model.
+
+    An entry is a field of a product, or `attributes.供应商` for one attribute. Raises SettingsError
+    for one that is neither.
+    """
+
+    send: tuple[str, ...] = ("title", "description", "category", "attributes")
+    never: tuple[str, ...] = ()  # wins over `send`
+    redact: bool = True  # personal data is replaced by placeholders
+    offline: bool = False  # only models on this machine may be asked
+
+    @field_validator("send", "never", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """A variable writes a list as `title,description`."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("send", "never")
+    @classmethod
+    def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for entry in value:
+            field, dot, attribute = entry.partition(".")
+            if entry in PRODUCT_FIELDS or (field == "attributes" and attribute.strip()):
+                continue
+            nearest = difflib.get_close_matches(field, PRODUCT_FIELDS, n=1)
+            hint = f"Did you mean '{nearest[0]}'? " if nearest and not dot else ""
+            raise SettingsError(
+                f"setting 'privacy.{info.field_name}' names '{entry}', which is no field of a "
+                f"product. {hint}Write one of {', '.join(PRODUCT_FIELDS)}, or one attribute as "
+                f"attributes.{attribute or entry}"
+            )
+        return value
+
+
 class Settings(_Section):
     """Everything that can be set, with its default."""
 
@@ -90,6 +135,7 @@ class Settings(_Section):
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
     llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 
     @property
     def database_url(self) -> str:
@@ -131,6 +177,8 @@ def load_settings(root: Path | None) -> Settings:
         return Settings(root=root or Path("."), **values)
     except ValidationError as error:
         raise SettingsError(f"{path}: {_explain(error)}") from error
+    except SettingsError as error:  # a section's own check does not know the file
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -283,3 +283,52 @@ def test_check_says_what_a_server_honours(shop: Path) -> None:
     with ChatServer(error(401, "who are you")).running() as url:
         assert "TAGMILL_LLM__API_KEY" in refusal("llm", "check", "--llm-url", url,
                                                  "--llm-model", "m")  # fmt: skip
+
+
+def test_personal_data_stays_and_comes_back_as_evidence(shop: Path) -> None:
+    contact = {
+        "id": "c", "title": "红色连衣裙 联系人：张伟 13812345678",
+        "attributes": {"供应商": "义乌某厂"},
+    }  # fmt: skip
+    (shop / "products.jsonl").write_text(json.dumps(contact, ensure_ascii=False), encoding="utf-8")
+    (shop / "tagmill.toml").write_text(
+        '[privacy]\nnever = ["attributes.供应商"]\n', encoding="utf-8"
+    )
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    sent = (shop / "requests.jsonl").read_text(encoding="utf-8")
+    assert "红色连衣裙" in sent
+    for secret in ("张伟", "13812345678", "义乌某厂"):
+        assert secret not in sent
+    # A model that quotes a placeholder means the words behind it.
+    entry = json.loads(sent.splitlines()[0])
+    answer = {"tags": [], "new": [{"facet": "x", "name": "y", "quote": "[NAME_1]"}]}
+    result = {"custom_id": entry["custom_id"],
+              "response": {"status_code": 200,
+                           "body": json.loads(chat(json.dumps(answer)).body)}}  # fmt: skip
+    (shop / "results.jsonl").write_text(json.dumps(result), encoding="utf-8")
+    tagmill(*common, "--batch-in", "results.jsonl", cwd=shop)
+    proposed = (shop / "out.jsonl.proposals.jsonl").read_text(encoding="utf-8")
+    assert json.loads(proposed)["examples"][0]["text"] == "张伟"
+
+
+def test_offline_is_kept_before_a_byte_leaves(shop: Path) -> None:
+    (shop / "tagmill.toml").write_text("[privacy]\noffline = true\n", encoding="utf-8")
+    asked = ("tag", "products.jsonl", "--llm", "all", "--llm-model", "m", "--llm-url")
+    assert "privacy.offline is true" in refusal(*asked, "https://api.example.com/v1", cwd=shop)
+    run(shop, scripted)  # a server of this machine may be asked
+
+
+def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
+    done = tagmill("privacy", "preview", "连衣裙 联系人：张伟 13812345678", cwd=shop)
+    assert "张伟" not in done.out
+    assert "[NAME_1]" in done.out
+    assert "[PHONE_1]" in done.out
+    _, _, server = run(shop, scripted)
+    calls = tagmill("privacy", "audit", "--json", cwd=shop).json()
+    assert len(calls) == len(server.requests)
+    assert {call["subject"] for call in calls} == {"tv", "shirt", "bag"}
+    assert {call["stage"] for call in calls} == {"propose", "verify"}
+    sent = {body["messages"][1]["content"] for body in server.requests}
+    assert {call["sent"] for call in calls} == sent
+    assert "真皮手提包" in tagmill("privacy", "audit", "bag", cwd=shop).out

@@ -15,6 +15,7 @@ from tagmill.cli import (
     learn,
     library,
     llm,
+    privacy,
     products,
     review,
     runs,
@@ -61,6 +62,7 @@ app.command("tag")(tag.tag)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(llm.app, name="llm")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")

@@ -13,7 +13,7 @@ import typer
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, print_json, print_table
 from tagmill.errors import SettingsError
-from tagmill.settings import LanguageModelSettings, find_workspace, load_settings
+from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
     from tagmill.language import Spending
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tagmill.library import Library
     from tagmill.tagging.llm import Consultant
 
-__all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "language_settings"]
+__all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "settings_with", "stays_here"]
 
 LlmUrl = Annotated[
     str | None, typer.Option("--llm-url", help="OpenAI-compatible server, with its /v1.")
@@ -34,17 +34,17 @@ LlmModel = Annotated[
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
 
 
-def language_settings(
+def settings_with(
     workspace: Path, url: str | None, model: str | None, budget: float | None = None
-) -> LanguageModelSettings:
-    """`[llm]` of the workspace, or the defaults where there is none, under the options given."""
+) -> Settings:
+    """The settings of the workspace, or the defaults where there is none, under the options."""
     try:
         settings = load_settings(find_workspace(workspace))
-        root, llm = settings.root, settings.llm
     except SettingsError:
         if url is None and model is None:
             raise
-        root, llm = Path("."), load_settings(None).llm
+        settings = load_settings(None)
+    root, llm = settings.root, settings.llm
     changed: dict[str, Any] = {}
     if url is not None:
         changed |= {"base_url": url, "gguf": None}
@@ -60,7 +60,15 @@ def language_settings(
         changed["profile"] = root / llm.profile
     if budget is not None:
         changed["budget"] = budget
-    return LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
+    llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
+    return settings.model_copy(update={"llm": llm})
+
+
+def stays_here(llm: LanguageModelSettings) -> bool:
+    """Whether what is asked never leaves this machine."""
+    from tagmill.language.privacy import is_on_this_machine
+
+    return llm.base_url is None or is_on_this_machine(llm.base_url)
 
 
 @dataclass
@@ -88,7 +96,8 @@ class LlmOptions:
         from tagmill.store import open_store
         from tagmill.tagging.llm import Consultant
 
-        settings = language_settings(self.workspace, self.url, self.model, self.budget)
+        everything = settings_with(self.workspace, self.url, self.model, self.budget)
+        settings = everything.llm
         self.spending = Spending()
         is_batch = bool(self.batch_in) or self.batch_out is not None
         if is_batch:
@@ -96,7 +105,7 @@ class LlmOptions:
                 raise SettingsError("A batch needs the model's name: --llm-model")
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
-        only = None if is_batch else open_model(settings)
+        only = None if is_batch else open_model(settings, everything.privacy)
 
         def model(stage: str) -> LanguageModel:
             if only is not None:
@@ -116,7 +125,9 @@ class LlmOptions:
                 for stage in ("propose", "verify")
             )
             profile = settings.profile or PROFILES / "product"
-            yield Consultant(propose, verify, library, answers, profile, self.closed)
+            leaves = is_batch or not stays_here(settings)
+            privacy = everything.privacy if leaves else None
+            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
 
     def note_spending(self) -> None:
         """What was asked and spent, to stderr."""
@@ -139,7 +150,8 @@ def check(
     """Try what a large language model honours, how fast it is and what it costs."""
     from tagmill.language.check import check_model
 
-    found = check_model(language_settings(workspace, url, model))
+    settings = settings_with(workspace, url, model)
+    found = check_model(settings.llm, settings.privacy)
     if as_json:
         print_json(found)
         return

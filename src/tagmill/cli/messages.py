@@ -166,6 +166,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "每件商品平均 {tags_per_product:.1f} 个标签，分属 {facets_per_product:.1f} 个维度。"
         "--diverse 会去掉其中的 {redundant_share:.1%}，micro-F1 变为 {f1:.3f}。",
     ),
+    "host": ("Host", "发往"),
+    "stage": ("Stage", "步骤"),
+    "sent": ("Sent", "发送内容"),
+    "this_process": ("this process", "本进程"),
+    "privacy_replaced": ("Replaced: {kinds}.", "已替换：{kinds}。"),
+    "privacy_stays": (
+        "The model that is set runs on this machine: it is sent everything, unchanged.",
+        "所设模型在本机运行：发送全部内容，不作替换。",
+    ),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",

@@ -15,7 +15,7 @@ from tagmill.language import open_model
 from tagmill.language.client import LanguageModel, Request, ServerModel
 from tagmill.language.embedded import EmbeddedModel
 from tagmill.records import Reply
-from tagmill.settings import LanguageModelSettings
+from tagmill.settings import LanguageModelSettings, PrivacySettings
 
 __all__ = ["check_model"]
 
@@ -29,13 +29,15 @@ _AT_ONCE = 8
 _LONG = "The product is a red cotton dress for summer. " * 40
 
 
-def check_model(settings: LanguageModelSettings) -> dict[str, Any]:
+def check_model(
+    settings: LanguageModelSettings, privacy: PrivacySettings | None = None
+) -> dict[str, Any]:
     """What was tried and what came of it, by name, in the order it is shown.
 
-    Raises LanguageModelError where not even a plain question is answered.
+    Raises LanguageModelError where not even a plain question is answered, Offline.
     """
     with asyncio.Runner() as runner:
-        model = open_model(settings)
+        model = open_model(settings, privacy)
         try:
             return runner.run(_check(model, settings))
         finally:

@@ -112,7 +112,10 @@ class ServerModel:
         import aiohttp
 
         try:
-            async with self._connected().post(self._url + path, json=body) as response:
+            # A redirect would carry what was sent to where nobody said it may go.
+            async with self._connected().post(
+                self._url + path, json=body, allow_redirects=False
+            ) as response:
                 status, kind = response.status, response.content_type
                 wait = _retry_after(response.headers.get("Retry-After"))
                 text = await response.text(errors="replace")
@@ -134,7 +137,8 @@ class ServerModel:
     async def models(self) -> list[str]:
         """The names of the server's models; empty where it does not tell."""
         try:
-            async with self._connected().get(self._url + "/models") as response:
+            url = self._url + "/models"
+            async with self._connected().get(url, allow_redirects=False) as response:
                 listed = (await response.json(content_type=None))["data"]
                 return [str(one["id"]) for one in listed]
         except Exception:  # whatever it answers, the list is only a help
@@ -164,6 +168,7 @@ class ServerModel:
             key = self.settings.api_key
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
+                trust_env=False,  # a proxy of the environment would see everything
                 timeout=aiohttp.ClientTimeout(total=self.settings.timeout),
                 headers={"Authorization": f"Bearer {key}"} if key else {},
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,11 +106,17 @@ class Sentence:
 
 
 def read_choices(
-    reply: Reply, offered: Sequence[Tag], product: Mapping[str, Any], *, closed: bool = False
+    reply: Reply,
+    offered: Sequence[Tag],
+    product: Mapping[str, Any],
+    *,
+    closed: bool = False,
+    restore: Callable[[str], str] = str,
 ) -> Choices:
     """The choices among `offered`, numbered from 1, and new names where not `closed`.
 
-    Raises BadReply where the reply is no JSON of this shape at all.
+    `restore` puts back what was redacted before it was sent. Raises BadReply where the reply is no
+    JSON of this shape at all.
     """
     answer = _json_of(reply)
     chosen: dict[str, Span | None] = {}
@@ -118,7 +124,7 @@ def read_choices(
         number = _number(entry.get("number"))
         if number is None or not 1 <= number <= len(offered):
             continue
-        span = ground(entry.get("quote"), product)
+        span = ground(_restored(entry.get("quote"), restore), product)
         tag_id = offered[number - 1].id
         chosen[tag_id] = chosen.get(tag_id) or span
     if closed:
@@ -126,7 +132,7 @@ def read_choices(
     new: dict[tuple[str, str], NewName] = {}
     for entry in _entries(answer, "new"):
         name, facet = _plain(entry.get("name")), _plain(entry.get("facet")).replace(":", " ")
-        span = ground(entry.get("quote"), product)
+        span = ground(_restored(entry.get("quote"), restore), product)
         short = len(name) <= _NAME_CHARACTERS and len(facet) <= _NAME_CHARACTERS
         if name and short and span is not None and len(new) < _NEW_NAMES:
             new.setdefault((facet, normal_form(name)), NewName(facet, name, span))
@@ -154,10 +160,12 @@ def read_verification(reply: Reply) -> Verification:
     raise BadReply(f"The answer says neither yes nor no: {reply.text[:80]!r}")
 
 
-def read_sentences(reply: Reply, product: Mapping[str, Any]) -> list[Sentence]:
+def read_sentences(
+    reply: Reply, product: Mapping[str, Any], *, restore: Callable[[str], str] = str
+) -> list[Sentence]:
     """The sentences of a description, each with the place its quote stands. Raises BadReply."""
     sentences = [
-        Sentence(text, ground(entry.get("quote"), product))
+        Sentence(restore(text), ground(_restored(entry.get("quote"), restore), product))
         for entry in _entries(_json_of(reply), "sentences")[:_SENTENCES]
         if (text := _plain(entry.get("text")))
     ]
@@ -228,6 +236,10 @@ def _entries(answer: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     if not isinstance(listed, list):
         raise BadReply(f"The answer has no list '{name}': {str(answer)[:80]}")
     return [entry for entry in listed if isinstance(entry, Mapping)]
+
+
+def _restored(value: object, restore: Callable[[str], str]) -> object:
+    return restore(value) if isinstance(value, str) else value
 
 
 def _number(value: object) -> int | None:

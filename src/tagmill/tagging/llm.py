@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ import pyarrow as pa
 from tagmill.errors import LanguageModelError
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import Request, Waiting
+from tagmill.language.privacy import what_may_leave
 from tagmill.language.prompts import (
     PROFILES,
     load_prompt,
@@ -46,6 +47,7 @@ from tagmill.language.replies import (
 )
 from tagmill.library.vocabulary import Library
 from tagmill.records import Reply, Tag
+from tagmill.settings import PrivacySettings
 
 __all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "Opinions", "weigh"]
 
@@ -153,6 +155,7 @@ class Consultant:
     answers: AnswerStore | None = None
     profile: Path = PROFILES / "product"
     closed: bool = False
+    privacy: PrivacySettings | None = None  # None: it stays on this machine, nothing is held back
 
     def consult(
         self, batch: pa.RecordBatch, candidates: Mapping[int, Sequence[tuple[str, float]]]
@@ -161,7 +164,7 @@ class Consultant:
 
         Raises LanguageModelError where asking on is in vain, BudgetExceeded.
         """
-        products = {row: _product(batch, row) for row in candidates}
+        products = {row: self._subject(batch, row) for row in candidates}
         opinions = Opinions()
         asked = {
             row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
@@ -179,7 +182,7 @@ class Consultant:
 
     def _propose(
         self,
-        products: Mapping[int, dict[str, Any]],
+        products: Mapping[int, _Subject],
         asked: Mapping[int, Sequence[str]],
         opinions: Opinions,
     ) -> None:
@@ -217,33 +220,31 @@ class Consultant:
                     {keys[row, tag_id]: asdict(pair) for tag_id, pair in found.items()}
                 )
 
-    def _proposal(
-        self, row: int, product: dict[str, Any], tags: Sequence[Tag]
-    ) -> Question[int, Choices]:
-        language = prompt_language(product["language"])
-        ordered, lines = offered_tags(tags, language)
-        prompt = load_prompt(self.profile, "propose", language)
-        messages = prompt.messages(product=write_product(product, language), candidates=lines)
+    def _proposal(self, row: int, subject: _Subject, tags: Sequence[Tag]) -> Question[int, Choices]:
+        ordered, lines = offered_tags(tags, subject.language)
+        prompt = load_prompt(self.profile, "propose", subject.language)
+        messages = prompt.messages(product=subject.written, candidates=lines)
         request = Request(messages, _PROPOSE_TOKENS, CHOICES_SCHEMA)
 
         def read(reply: Reply) -> Choices:
-            return read_choices(reply, ordered, product, closed=self.closed)
+            return read_choices(
+                reply, ordered, subject.product, closed=self.closed, restore=subject.restore
+            )
 
-        return Question(row, product["id"], request, read)
+        return Question(row, subject.product["id"], request, read)
 
     def _verify(
-        self, wanted: Mapping[tuple[int, str], tuple[dict[str, Any], str]], opinions: Opinions
+        self, wanted: Mapping[tuple[int, str], tuple[_Subject, str]], opinions: Opinions
     ) -> None:
         """Fill in P(yes) of pairs; one that cannot be told stays without."""
 
         def questions() -> Iterator[Question[tuple[int, str], Verification]]:
-            for pair, (product, tag_id) in wanted.items():
-                language = prompt_language(product["language"])
-                prompt = load_prompt(self.profile, "verify", language)
-                line = tag_line(self._tag(tag_id), language)
-                messages = prompt.messages(product=write_product(product, language), tag=line)
+            for pair, (subject, tag_id) in wanted.items():
+                prompt = load_prompt(self.profile, "verify", subject.language)
+                line = tag_line(self._tag(tag_id), subject.language)
+                messages = prompt.messages(product=subject.written, tag=line)
                 request = Request(messages, _VERIFY_TOKENS, top_logprobs=_ALTERNATIVES)
-                yield Question(pair, product["id"], request, read_verification)
+                yield Question(pair, subject.product["id"], request, read_verification)
 
         for answer in self.verify.ask_all(questions()):
             if answer.value is None:  # missing is missing: the pair keeps what it has
@@ -258,19 +259,33 @@ class Consultant:
     def _tag(self, tag_id: str) -> Tag:
         return self.library.tags[tag_id]
 
-    def _key(self, stage: str, product: Mapping[str, Any], tag: Tag) -> str:
-        """32 hex digits of all that decides what is said of a pair."""
+    def _subject(self, batch: pa.RecordBatch, row: int) -> _Subject:
+        """A product as it is sent."""
+        product: dict[str, Any] = batch.slice(row, 1).drop_columns(["tags"]).to_pylist()[0]
         language = prompt_language(product["language"])
+        if self.privacy is None:
+            return _Subject(product, language, write_product(product, language), str)
+        leaving, vault = what_may_leave(product, self.privacy)
+        return _Subject(product, language, write_product(leaving, language), vault.restore)
+
+    def _key(self, stage: str, subject: _Subject, tag: Tag) -> str:
+        """32 hex digits of all that decides what is said of a pair."""
+        language = subject.language
         parts = [
             self.propose.model.name, load_prompt(self.profile, stage, language).version,
-            write_product(product, language), tag.id, tag_line(tag, language),
+            subject.written, tag.id, tag_line(tag, language),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
-def _product(batch: pa.RecordBatch, row: int) -> dict[str, Any]:
-    product: dict[str, Any] = batch.slice(row, 1).drop_columns(["tags"]).to_pylist()[0]
-    return product
+@dataclass(frozen=True)
+class _Subject:
+    """A product, and how it stands in prompts: without what may not leave."""
+
+    product: dict[str, Any]
+    language: str  # of the prompts
+    written: str
+    restore: Callable[[str], str]  # puts back what was redacted
 
 
 def _from_json(answer: Mapping[str, Any]) -> PairAnswer:
