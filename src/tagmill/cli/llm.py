@@ -16,10 +16,14 @@ from tagmill.errors import SettingsError
 from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
-    from tagmill.language import Spending
+    from tagmill.describe import Describer
+    from tagmill.language import Asker, Spending
     from tagmill.language.batches import BatchRequests, BatchResults
     from tagmill.library import Library
+    from tagmill.settings import PrivacySettings
+    from tagmill.store.replies import Answers
     from tagmill.tagging.llm import Consultant
+    from tagmill.tagging.model import Model
 
 __all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "settings_with", "stays_here"]
 
@@ -30,6 +34,13 @@ LlmModel = Annotated[
     str | None,
     typer.Option("--llm-model", help="Model of the server, a .gguf file, or scripted."),
 ]
+
+
+def _product_profile() -> Path:
+    from tagmill.language.prompts import PROFILES
+
+    return PROFILES / "product"
+
 
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
 
@@ -90,28 +101,53 @@ class LlmOptions:
     @contextmanager
     def consultant(self, library: Library) -> Iterator[Consultant]:
         """Who asks about the tags of a library; `spending` counts what that costs."""
-        from tagmill.language import Asker, LanguageModel, Spending, open_model
-        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
-        from tagmill.language.prompts import PROFILES
-        from tagmill.store import open_store
         from tagmill.tagging.llm import Consultant
 
-        everything = settings_with(self.workspace, self.url, self.model, self.budget)
-        settings = everything.llm
+        with self._open("propose", "verify") as (settings, askers, answers, privacy):
+            profile = settings.llm.profile or _product_profile()
+            propose, verify = askers
+            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
+
+    @contextmanager
+    def describer(
+        self, model: Model, channel: str | None, season: str | None, language: str | None
+    ) -> Iterator[Describer]:
+        """Who writes descriptions."""
+        from tagmill.describe import Describer
+
+        with self._open("describe") as (settings, askers, _, privacy):
+            llm = settings.llm
+            yield Describer(
+                askers[0], model, llm.channel if channel is None else channel,
+                llm.season if season is None else season, language,
+                llm.profile or _product_profile(), privacy,
+            )  # fmt: skip
+
+    @contextmanager
+    def _open(
+        self, *stages: str
+    ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
+        """The settings, who asks in each stage, stored answers, and what may not leave."""
+        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
+        from tagmill.store import open_store
+
+        settings = settings_with(self.workspace, self.url, self.model, self.budget)
+        llm = settings.llm
         self.spending = Spending()
         is_batch = bool(self.batch_in) or self.batch_out is not None
         if is_batch:
-            if not settings.model:
+            if not llm.model:
                 raise SettingsError("A batch needs the model's name: --llm-model")
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
-        only = None if is_batch else open_model(settings, everything.privacy)
+        only = None if is_batch else open_model(llm, settings.privacy)
 
         def model(stage: str) -> LanguageModel:
             if only is not None:
                 return only
             assert self.results is not None
-            return BatchModel(settings.model or "", stage, self.results, self.requests)
+            return BatchModel(llm.model or "", stage, self.results, self.requests)
 
         with ExitStack() as open_files:
             if self.requests is not None:
@@ -120,14 +156,16 @@ class LlmOptions:
             url = f"sqlite:///{self.cache.resolve()}"
             store = None if is_batch else open_files.enter_context(open_store(url, create=True))
             replies, answers = (store.replies, store.answers) if store else (None, None)
-            propose, verify = (
-                Asker(model(stage), settings, replies, stage, self.spending)
-                for stage in ("propose", "verify")
-            )
-            profile = settings.profile or PROFILES / "product"
-            leaves = is_batch or not stays_here(settings)
-            privacy = everything.privacy if leaves else None
-            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
+            askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
+            leaves = is_batch or not stays_here(llm)
+            yield settings, askers, answers, settings.privacy if leaves else None
+
+    def note_batch(self, waiting: int) -> None:
+        """How many products wait, and for what, to stderr."""
+        if self.results is not None:
+            written = len(self.requests.written) if self.requests else 0
+            note(say("llm_batch", waiting=waiting, requests=written, path=self.batch_out,
+                     broken=self.results.broken))  # fmt: skip
 
     def note_spending(self) -> None:
         """What was asked and spent, to stderr."""

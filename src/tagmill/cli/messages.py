@@ -175,6 +175,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The model that is set runs on this machine: it is sent everything, unchanged.",
         "所设模型在本机运行：发送全部内容，不作替换。",
     ),
+    "no_source": ("no words of the product", "商品资料中没有依据"),
+    "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",
