@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Workspace, note, print_json, print_table
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    counting,
+    note,
+    print_json,
+    print_table,
+)
 from tagmill.errors import SettingsError
 from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
 
@@ -194,6 +203,48 @@ def check(
         print_json(found)
         return
     print_table([say("metric"), ""], [[name, _shown(value)] for name, value in found.items()])
+
+
+@app.command("fit")
+def fit(
+    source: Annotated[str, typer.Argument(help="Tagged products the model was not trained on.")],
+    model: Annotated[Path, typer.Option(help="Model folder; what is learned is put into it.")],
+    sample: Annotated[int, typer.Option(min=10, help="Ask about so many of them.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
+    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
+        "tagmill-llm.db"
+    ),
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Learn what a large language model's answers are worth, so that its tags can be auto.
+
+    It is asked about a sample of products whose tags are known; then `tag --llm` gives its answers
+    a calibrated probability, and the lane auto holds what it promises.
+    """
+    from tagmill.learning.llm_fit import fit_llm
+    from tagmill.tagging.folder import load_model, save_model
+
+    used = load_model(model)
+    catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
+    options = LlmOptions(llm_url, llm_model, budget, True, llm_cache, workspace=workspace)
+    with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
+        fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+    used.card["llm"] = fitted.as_card()
+    save_model(used, model)
+    report: dict[str, Any] = {
+        "pairs": len(fitted.right), "right": int(fitted.right.sum()),
+        "auto_from": fitted.auto_start(0.95),
+    }  # fmt: skip
+    if as_json:
+        print_json({**report, "llm": vars(options.spending)})
+    else:
+        typer.echo(say("llm_fitted", **report))
+    options.note_spending()
 
 
 def _shown(value: object) -> object:

@@ -177,6 +177,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "no_source": ("no words of the product", "商品资料中没有依据"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
+    "llm_fitted": (
+        "Fitted on {pairs:,} pairs, {right:,} right. Lane auto at 0.95 begins at {auto_from:.3f}.",
+        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
+        "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
+    ),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",
