@@ -27,8 +27,13 @@ from tagmill.tagging.output import Selection
 COLOURS = ["red", "blue", "green", "black"]
 
 
+def colour_of(number: int) -> str:
+    """Nothing of the number tells it."""
+    return COLOURS[hashlib.sha256(str(number).encode()).digest()[1] % 4]
+
+
 class Teacher:
-    """Knows what colour a product is, from its number; is wrong about one in ten."""
+    """Knows what colour a product is by its number; is wrong about one in ten."""
 
     name = "teacher"
     where = ""
@@ -53,7 +58,7 @@ class Teacher:
 
     def says(self, number: int, colour: str) -> bool:
         noise = hashlib.sha256(f"{number}{colour}".encode()).digest()[0] < 26
-        return (COLOURS[number % 4] == colour) != noise
+        return (colour_of(number) == colour) != noise
 
     async def close(self) -> None:
         pass
@@ -64,8 +69,8 @@ def products(first: int, last: int) -> list[dict[str, object]]:
     return [
         {
             "id": str(i),
-            "title": f"item {i} {COLOURS[i % 4] if i % 3 else 'plain'} shirt",
-            "tags": [f"colour:{COLOURS[i % 4]}"],
+            "title": f"item {i} {colour_of(i) if i % 3 else 'plain'} shirt",
+            "tags": [f"colour:{colour_of(i)}"],
         }
         for i in range(first, last)
     ]
@@ -102,7 +107,7 @@ def outcome(model: Model, lane: str) -> tuple[int, int]:
         for tag in line["tags"]
         if lane != "auto" or tag["lane"] == "auto"
     ]
-    return len(said), sum(COLOURS[number % 4] == name for number, name in said)
+    return len(said), sum(colour_of(number) == name for number, name in said)
 
 
 def test_a_fit_makes_probabilities_that_hold(model: Model, fitted: LlmFusion) -> None:

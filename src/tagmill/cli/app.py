@@ -10,6 +10,7 @@ from tagmill import __version__
 from tagmill.cli import (
     catalog,
     describe,
+    distil,
     evaluate,
     explain,
     export,
@@ -59,6 +60,7 @@ app.add_typer(library.app, name="library")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("learn")(learn.learn)
+app.command("distil")(distil.distil)
 app.command("tag")(tag.tag)
 app.command("describe")(describe.describe)
 app.command("explain")(explain.explain)

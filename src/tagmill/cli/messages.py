@@ -182,6 +182,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
         "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
     ),
+    "asking": ("Asking", "询问大模型"),
+    "distilled": (
+        "Asked about {asked:,} products ({failed:,} failed): {labels:,} labels. Model: {model}",
+        "询问了 {asked:,} 件商品（失败 {failed:,} 件），得到 {labels:,} 个标注。模型：{model}",
+    ),
+    "distilled_f1": (
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，花费 {cost:.4g}。",
+    ),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",
