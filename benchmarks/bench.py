@@ -1,7 +1,7 @@
 """All benchmarks, or some, and the page of their results.
 
-    python benchmarks/bench.py [accuracy lanes diversity speed training growth learning]
-                               [--quick] [--sets en_ae110k …]
+    python benchmarks/bench.py [accuracy lanes diversity routing speed training growth
+                                learning] [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
 from all that is there (`python benchmarks/write_docs.py` writes them again), the sections of other
@@ -23,16 +23,18 @@ import growth
 import lanes
 import learning
 import results
+import routing
 import speed
 import training
 import write_docs
-from data import SMALL_SETS, TEXT_SETS
+from data import ROUTED_SETS, SMALL_SETS, TEXT_SETS
 
 Part = Callable[..., None]
 PARTS: dict[str, Part] = {
     "accuracy": accuracy.run,
     "lanes": lanes.run,
     "diversity": diversity.run,
+    "routing": routing.run,
     "speed": speed.run,
     "training": training.run,
     "growth": growth.run,
@@ -40,12 +42,14 @@ PARTS: dict[str, Part] = {
 }
 # Sets each part takes where none are named; the other parts have theirs.
 SETS = {
-    "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS, "learning": SMALL_SETS,
+    "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS,
+    "routing": ROUTED_SETS, "learning": SMALL_SETS,
 }  # fmt: skip
 QUICK_SETS = {
     "accuracy": ("en_ae110k", "en_fashion_styles"),
     "lanes": ("en_ae110k",),
     "diversity": ("en_ae110k",),
+    "routing": ("en_ae110k",),
     "learning": ("en_ae110k",),
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 import plots
 import results
 from measures import COMPARED, HELD, PROMISE
+from routing import FALSE_ALARMS, JUDGED, NEAR, OFFERED, RECALL, SHARES
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "benchmarks.md"
@@ -40,6 +41,7 @@ def write() -> Path:
         _accuracy,
         _lanes,
         _diversity,
+        _routing,
         _speed,
         _training,
         _growth,
@@ -229,6 +231,62 @@ def _diversity() -> list[str]:
             rows,
         ),
     ]
+
+
+def _routing() -> list[str]:
+    sets = results.load("routing")
+    if not sets:
+        return _absent("Routing", "routing")
+    place = SHARES.index(JUDGED)
+    gained, spared = [], []
+    for name, entry in sets.items():
+        for case, found in entry["cases"].items():
+            at = {routing: curve[place] for routing, curve in found["curves"].items()}
+            own, low, high = (
+                found[key] for key in ("of_oracle", "of_oracle_low", "of_oracle_high")
+            )
+            gained.append(
+                [
+                    name, case, f"{found['calls']:,}",
+                    *(_number(value) for value in (
+                        found["engine"], at["random"], at["errors"], at["routing"], at["oracle"],
+                        found["llm"],
+                    )),
+                    f"{own:.0%} ({low:.0%} to {high:.0%})", f"{found['of_oracle_errors']:.0%}",
+                    "–" if found["exact"] is None else f"{found['exact']:.0%}", _when(entry),
+                ]
+            )  # fmt: skip
+            avoided = found["avoided"]
+            spared.append(
+                [name, case, *(f"{avoided[key]:.0%}" for key in ("routing", "random", "oracle"))]
+            )
+    return [
+        "## Routing",
+        "",
+        "Whom to ask a large model about. **Its answers are simulated**, gold with noise: of each "
+        f"gold tag it says yes with chance {RECALL}, of each wrong candidate with chance "
+        f"{FALSE_ALARMS}, independent of what is hard for the engine. *Shown*: it judges the "
+        f"{OFFERED} most probable candidates, as `tag --llm` can publish. *All gold*: it also "
+        "names the gold tags nobody suggested. A call is a product, or a cell: a product's "
+        "candidates in one facet, of which most are empty. What is asked about gets its tags.",
+        "",
+        f"Micro-F1 at {JUDGED:.0%} of the calls. *Of the oracle's gain*: (ours − random) / (oracle "
+        "− random), with the 95% interval of a bootstrap of the products; the oracle knows gold "
+        "and the model's slips. *By errors*: the same for routing by expected errors, not by "
+        "expected gain of F1. *If exact*: what ours gains where gold is drawn from the engine's "
+        "probabilities, which then are all there is to know: what chance leaves to a routing.",
+        "",
+        *table(
+            ["set", "calls", "number", "engine", "random", "errors", "ours", "oracle", "all calls",
+             "of the oracle's gain", "by errors", "if exact", "when"], gained,
+        ),
+        "",
+        f"Calls avoided where {NEAR:.0%} of the micro-F1 with all calls is enough:",
+        "",
+        *table(["set", "calls", "ours", "random", "oracle"], spared),
+        "",
+        *image("routing", "micro-F1 by share of calls"),
+    ]  # fmt: skip
 
 
 def _speed() -> list[str]:

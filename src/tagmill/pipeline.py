@@ -35,7 +35,7 @@ from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.records import LANES
 from tagmill.store import Run, Store
-from tagmill.tagging.cascade import choose_products, consult_batch, expected_errors
+from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.llm import Consultant, Opinions
@@ -166,7 +166,7 @@ def consult_file(
     """`tag_file` with a large language model asked about every product, or about a `share`.
 
     With a share the catalogue is gone through twice: the engine judges all products first, and
-    those it is most likely wrong about are asked about.
+    those where asking should gain most are asked about.
     """
     summary, report = TagSummary(), ConsultReport()
     chosen = None if share is None else _choose(model, catalog, share)
@@ -186,15 +186,15 @@ def consult_file(
 
 def _choose(model: Model, catalog: Catalog, share: float) -> npt.NDArray[np.bool_]:
     """Which products of a catalogue are asked about."""
-    errors, costs = [], []
+    gains, costs = [], []
     for batch in catalog:
         scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
-        wrong = expected_errors(model, scored)
-        errors.append(np.bincount(scored.rows, wrong, minlength=batch.num_rows))
+        gain = expected_gains(model, scored)
+        gains.append(np.bincount(scored.rows, gain, minlength=batch.num_rows))
         costs.append(np.ones(batch.num_rows))
-    if not errors:
+    if not gains:
         return np.zeros(0, np.bool_)
-    return choose_products(np.concatenate(errors), np.concatenate(costs), share=share)
+    return choose_products(np.concatenate(gains), np.concatenate(costs), share=share)
 
 
 def tag_workspace(

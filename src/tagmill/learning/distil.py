@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tagmill.errors import BudgetExceeded, NotTrained
 from tagmill.learning.training import train
-from tagmill.tagging.cascade import ask_about, expected_errors
+from tagmill.tagging.cascade import ask_about, expected_gains
 from tagmill.tagging.llm import Consultant, LlmFusion
 from tagmill.tagging.model import Model
 
@@ -45,7 +45,7 @@ def choose_to_label(
 ) -> list[npt.NDArray[np.bool_]]:
     """Of each batch, which products (n,) to ask about: `count` in all, or all there are.
 
-    A product's worth is the number of wrong decisions expected of it, those on rare tags counting
+    A product's worth is the gain expected of knowing it, those on rare tags counting
     more, and of tags that it lacks beside what products have on average. It falls with the root of
     how many worthier ones have the same most probable tag: so no kind crowds out another.
     """
@@ -57,7 +57,7 @@ def choose_to_label(
     rare = 1 + (1 + counts) ** -_RARE
     for batch in products:
         scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
-        doubt = expected_errors(model, scored) * rare[scored.tags]
+        doubt = expected_gains(model, scored) * rare[scored.tags]
         expected = np.bincount(scored.rows, scored.probability, minlength=batch.num_rows)
         doubts = np.bincount(scored.rows, doubt, minlength=batch.num_rows)
         worths.append(doubts + np.maximum(usual - expected, 0))

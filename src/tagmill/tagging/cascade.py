@@ -1,10 +1,12 @@
 """Which products a large language model is asked about, and the tags that come of its answers.
 
-The engine judges every product. Where it may be wrong is what its probabilities say: a pair it
-would publish at 0.7 is wrong three times in ten. `expected_errors` adds that up by product; the
-products with the most of it a token are asked about first, and only in facets that are in doubt.
-One in a hundred of the others is asked too, at random: what the engine is wrongly sure of shows
-only there.
+The engine judges every product. What an answer is worth is what it should add to micro-F1, which
+is 2 · right / (published + gold): a right tag more is worth 2 − F1, a wrong one less F1. The engine
+publishes from the probability t that is best for F1, and there F1 is 2t (publishing a pair pays
+from 2p > F1 on). So a pair at probability p that is published is worth t · (1 − p), one that is not
+(1 − t) · p: `expected_gains`. The products with the most of it a unit of cost are asked about
+first, and only in facets that are in doubt. One in a hundred of the asked is any other product, at
+random: what the engine is wrongly sure of shows only there.
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ __all__ = [
     "ask_about",
     "choose_products",
     "consult_batch",
-    "expected_errors",
+    "expected_gains",
 ]
 
-EXPLORED = 0.01  # share of the products that are asked about whatever the engine thinks
-_IN_DOUBT = 0.02  # expected errors from which a facet of a product is asked about
+EXPLORED = 0.01  # share of the asked products that are picked whatever the engine thinks
+_IN_DOUBT = 0.01  # expected gain from which a facet of a product is asked about
 _SURE_NO = 0.01
 # Tags whose text a product is like are offered beside the candidates; what is assumed of them.
 _RETRIEVED = 8
@@ -46,38 +48,44 @@ class Consulted:
     opinions: Opinions
 
 
-def expected_errors(model: Model, scored: ScoredPairs) -> npt.NDArray[np.float64]:
-    """The chance that each pair (p,) is decided wrongly: published and wrong, or the opposite."""
-    published = scored.probability >= model.review_start
-    return np.where(published, 1 - scored.probability, scored.probability)
+def expected_gains(model: Model, scored: ScoredPairs) -> npt.NDArray[np.float64]:
+    """What the truth about each pair (p,) should add to micro-F1, in units all pairs share.
+
+    A wrong tag taken away is worth `review_start`, a right one found 1 − `review_start`.
+    """
+    start, probability = model.review_start, scored.probability
+    published = probability >= start
+    return np.where(published, start * (1 - probability), (1 - start) * probability)
 
 
 def choose_products(
-    errors: npt.NDArray[np.floating],
+    gains: npt.NDArray[np.floating],
     costs: npt.NDArray[np.floating],
     *,
     share: float | None = None,
     budget: float | None = None,
     seed: int = 0,
 ) -> npt.NDArray[np.bool_]:
-    """Which of n products to ask about: `errors` (n,) expected, `costs` (n,) of asking.
+    """Which of n products to ask about: `gains` (n,) expected, `costs` (n,) of asking.
 
-    At most `share` of the products and `budget` of the costs, the most errors a cost first; a
-    hundredth of what is asked about is picked at random among the rest.
+    At most `share` of the products and `budget` of the costs, the most gain a cost first; a
+    hundredth of what can be asked about is picked at random among the rest.
     """
-    size = len(errors)
+    size = len(gains)
+    chosen = np.zeros(size, np.bool_)
     most = size if share is None else int(np.ceil(share * size))
-    explored = int(np.ceil(EXPLORED * most))
-    order = np.argsort(-errors / np.maximum(costs, 1e-12), kind="stable")
-    order = order[errors[order] > 0]
-    best = order[: max(most - explored, 0)]
+    asked = float(most)
+    if budget is not None and costs.sum() > 0:
+        asked = min(asked, budget / float(costs.mean()))
     chance = np.random.default_rng(seed)
+    explored = int(EXPLORED * asked + chance.random())  # so that few products also explore a little
+    order = np.argsort(-gains / np.maximum(costs, 1e-12), kind="stable")
+    order = order[gains[order] > 0]
+    best = order[: most - min(explored, most)]
     rest = np.setdiff1d(np.arange(size), best)
-    random = chance.permutation(rest)[: min(explored, most - len(best))]
-    wanted = np.concatenate([random, best])
+    wanted = np.concatenate([chance.permutation(rest)[:explored], best])
     if budget is not None:
         wanted = wanted[np.cumsum(costs[wanted]) <= budget]
-    chosen = np.zeros(size, np.bool_)
     chosen[wanted] = True
     return chosen
 
@@ -91,7 +99,7 @@ def consult_batch(
 ) -> Consulted:
     """The tags of a batch, the model asked about the `chosen` rows (n,), or about all.
 
-    Of chosen rows only facets in doubt are asked about; of all, every candidate.
+    Of chosen rows only facets in doubt are asked about, of one where none is, all of them.
     """
     hits = model.lexicon.find(batch)
     scored, opinions = ask_about(model, consultant, batch, hits, selection.top_k, chosen)
@@ -142,7 +150,9 @@ def _candidates(
     """By row the candidates to ask about, (tag id, probability), the most probable first."""
     wanted = np.ones(len(scored.rows), np.bool_)
     if chosen is not None:
-        wanted = chosen[scored.rows] & _in_doubt(model, scored)
+        doubt = _in_doubt(model, scored)
+        sure = np.bincount(scored.rows, doubt, minlength=len(chosen)) == 0  # explored, all of it
+        wanted = chosen[scored.rows] & (doubt | sure[scored.rows])
     order = np.lexsort((-scored.score, -scored.probability, scored.rows))
     found: dict[int, list[tuple[str, float]]] = {}
     for i in order[wanted[order]].tolist():
@@ -152,12 +162,12 @@ def _candidates(
 
 
 def _in_doubt(model: Model, scored: ScoredPairs) -> npt.NDArray[np.bool_]:
-    """Whether each pair (p,) belongs to a facet of its product that may well be wrong."""
+    """Whether each pair (p,) belongs to a facet of its product where asking should pay."""
     facets = model.facets[scored.tags]
     cells = scored.rows.astype(np.int64) * (int(model.facets.max(initial=0)) + 1) + facets
     _, cell = np.unique(cells, return_inverse=True)
     doubt: npt.NDArray[np.bool_] = (
-        np.bincount(cell, expected_errors(model, scored))[cell] >= _IN_DOUBT
+        np.bincount(cell, expected_gains(model, scored))[cell] >= _IN_DOUBT
     )
     return doubt
 
