@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 from tagmill.errors import LibraryError
-from tagmill.library.exchange import parse_csv
+from tagmill.library.exchange import parse_csv, read_csv
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag
 
@@ -15,11 +16,14 @@ __all__ = ["starter_library"]
 _FOLDER = "data/starter"
 
 
-def starter_library() -> Library:
+def starter_library(file: Path | None = None) -> Library:
     """A fresh copy of the starter library, read from the package's `data/starter/*.csv`.
 
-    Canonical names and facet keys are Chinese; both have names for `zh` and `en`.
+    Canonical names and facet keys are Chinese; both have names for `zh` and `en`. With a `file`,
+    such as `Profile.library`, the library of that file as it is.
     """
+    if file is not None:
+        return Library(*read_csv(file))
     folder = files("tagmill").joinpath(_FOLDER)
     parts = sorted(part.name for part in folder.iterdir() if part.name.endswith(".csv"))
     if not parts:

@@ -47,9 +47,9 @@ def shipped_prior() -> Curve:
     return Curve(np.array(knots["score"]), np.array(knots["probability"]))
 
 
-def starter_model() -> Model:
-    """The starter library with no training: the lexicon and its prior calibration."""
-    return Model(starter_library(), shipped_prior())
+def starter_model(library: Path | None = None) -> Model:
+    """The starter library, or that of a CSV file, with no training: lexicon and prior curve."""
+    return Model(starter_library(library), shipped_prior())
 
 
 def check_goal(folder: Path) -> None:
