@@ -18,10 +18,14 @@ from tagmill.settings import LanguageModelSettings, Settings, find_workspace, lo
 if TYPE_CHECKING:
     from tagmill.language import Spending
     from tagmill.language.batches import BatchRequests, BatchResults
+    from tagmill.language.profiles import Profile
     from tagmill.library import Library
     from tagmill.tagging.llm import Consultant
 
-__all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "settings_with", "stays_here"]
+__all__ = [
+    "LlmModel", "LlmOptions", "LlmUrl", "ProfileOption", "app", "profile_of", "settings_with",
+    "stays_here",
+]  # fmt: skip
 
 LlmUrl = Annotated[
     str | None, typer.Option("--llm-url", help="OpenAI-compatible server, with its /v1.")
@@ -30,20 +34,31 @@ LlmModel = Annotated[
     str | None,
     typer.Option("--llm-model", help="Model of the server, a .gguf file, or scripted."),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="What a row is: product, article, reply, or a folder of your own."
+    ),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
 
 
 def settings_with(
-    workspace: Path, url: str | None, model: str | None, budget: float | None = None
+    workspace: Path,
+    url: str | None = None,
+    model: str | None = None,
+    budget: float | None = None,
+    profile: str | None = None,
 ) -> Settings:
     """The settings of the workspace, or the defaults where there is none, under the options."""
+    from tagmill.language.profiles import profile_folder
+
     try:
-        settings = load_settings(find_workspace(workspace))
+        folder = find_workspace(workspace)
     except SettingsError:
-        if url is None and model is None:
-            raise
-        settings = load_settings(None)
+        folder = None
+    settings = load_settings(folder)
     root, llm = settings.root, settings.llm
     changed: dict[str, Any] = {}
     if url is not None:
@@ -56,12 +71,18 @@ def settings_with(
             changed |= {"base_url": None, "gguf": None}
     elif llm.gguf is not None and url is None:
         changed["gguf"] = root / llm.gguf
-    if llm.profile is not None:
-        changed["profile"] = root / llm.profile
+    changed["profile"] = profile or str(profile_folder(llm.profile, root))
     if budget is not None:
         changed["budget"] = budget
     llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
     return settings.model_copy(update={"llm": llm})
+
+
+def profile_of(workspace: Path, profile: str | None) -> Profile:
+    """The profile that was named, or that of the workspace, or of products."""
+    from tagmill.language.profiles import open_profile
+
+    return open_profile(profile or settings_with(workspace).llm.profile)
 
 
 def stays_here(llm: LanguageModelSettings) -> bool:
@@ -83,6 +104,7 @@ class LlmOptions:
     batch_in: Sequence[Path] = ()
     batch_out: Path | None = None
     workspace: Path = Path(".")
+    profile: str | None = None
     spending: Spending = field(init=False)
     results: BatchResults | None = field(default=None, init=False)
     requests: BatchRequests | None = field(default=None, init=False)
@@ -92,12 +114,15 @@ class LlmOptions:
         """Who asks about the tags of a library; `spending` counts what that costs."""
         from tagmill.language import Asker, LanguageModel, Spending, open_model
         from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
-        from tagmill.language.prompts import PROFILES
+        from tagmill.language.profiles import open_profile
+        from tagmill.language.prompts import check_prompts
         from tagmill.store import open_store
         from tagmill.tagging.llm import Consultant
 
-        everything = settings_with(self.workspace, self.url, self.model, self.budget)
+        everything = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
         settings = everything.llm
+        profile = open_profile(settings.profile)
+        check_prompts(profile)  # before anything is paid
         self.spending = Spending()
         is_batch = bool(self.batch_in) or self.batch_out is not None
         if is_batch:
@@ -124,7 +149,6 @@ class LlmOptions:
                 Asker(model(stage), settings, replies, stage, self.spending)
                 for stage in ("propose", "verify")
             )
-            profile = settings.profile or PROFILES / "product"
             leaves = is_batch or not stays_here(settings)
             privacy = everything.privacy if leaves else None
             yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
