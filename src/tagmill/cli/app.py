@@ -17,6 +17,8 @@ from tagmill.cli import (
     llm,
     privacy,
     products,
+    profiles,
+    prompt,
     review,
     runs,
     tag,
@@ -62,6 +64,8 @@ app.command("tag")(tag.tag)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(llm.app, name="llm")
+app.add_typer(prompt.app, name="prompt")
+app.add_typer(profiles.app, name="profiles")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
