@@ -135,7 +135,7 @@ def test_tagging_by_a_profile_without_a_model(tmp_path: Path) -> None:
         for line in read_lines(tmp_path / "out.jsonl")
     }
     assert tags["bank"] == {"主题:金融", "主题:股市", "语气:客观报道"}
-    assert tags["court"] == {"Topic:Law & Courts", "Topic:Internet", "Tone:Opinion"}
+    assert tags["court"] == {"Topic:Law & Courts", "Topic:Internet", "Tone:Opinion Piece"}
     options = ("--text", "Turn off the living room light", "--json")
     (line,) = tagmill("tag", *options, "--profile", "reply", cwd=tmp_path).json()
     assert {tag["name"] for tag in line["tags"]} == {"Smart Home", "Turn Off"}
