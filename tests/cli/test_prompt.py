@@ -38,7 +38,7 @@ SETTINGS = '[privacy]\nnever = ["attributes.供应商"]\n'
 
 
 @pytest.fixture(params=sorted(ROWS))
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     """A workspace of a profile, its products imported and in a file."""
     folder = tmp_path / "shop"
     tagmill("init", folder, "--profile", request.param)
@@ -47,8 +47,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     return request.param, folder
 
 
-def test_what_is_shown_is_what_a_server_gets(shop: tuple[str, Path]) -> None:
-    profile, folder = shop
+def test_what_is_shown_is_what_a_server_gets(kind: tuple[str, Path]) -> None:
+    profile, folder = kind
     server = ChatServer(in_thread(scripted))
     with server.running() as url:
         tagmill("tag", "rows.jsonl", "--llm", "all", "--llm-url", url, "--llm-model", "m",
@@ -80,6 +80,18 @@ def test_what_is_shown_is_what_a_server_gets(shop: tuple[str, Path]) -> None:
         assert json.dumps(found["messages"], ensure_ascii=False) in verified
     assert named
     assert tagmill("privacy", "audit", "--json", cwd=folder).json()
+
+
+def test_the_candidates_are_those_of_a_trained_model(model: Path, tmp_path: Path) -> None:
+    title = "酒红色丝绒连衣裙 高腰"
+    write_lines(tmp_path / "rows.jsonl", [{"id": "1", "title": title}])
+    options = ("--llm", "all", "--llm-model", "m", "--model", model)
+    tagmill("tag", "rows.jsonl", *options, "--batch-out", "b.jsonl", cwd=tmp_path)
+    (request,) = read_lines(tmp_path / "b.jsonl")
+    found = tagmill("prompt", "show", title, "--model", model, "--json", cwd=tmp_path).json()
+    assert found["messages"] == request["body"]["messages"]
+    starter = tagmill("prompt", "show", title, "--json", cwd=tmp_path).json()
+    assert starter["messages"] != found["messages"]
 
 
 def test_a_remote_model_is_shown_what_may_leave(tmp_path: Path) -> None:

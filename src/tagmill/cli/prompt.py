@@ -94,7 +94,7 @@ def _messages(
     privacy = None if stays_here(settings.llm) else settings.privacy
     if stage == "describe":
         return description_messages(batch, profile, privacy, settings.llm)
-    used = load_model(folder) if folder is not None else starter_model(profile.library)
+    used = load_model(folder) if folder is not None else starter_model(profile)
     if tag is None:
         return proposal_messages(used, batch, profile, privacy)
     return verification_messages(used, batch, profile, privacy, used.library.resolve(tag))

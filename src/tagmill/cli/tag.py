@@ -188,7 +188,7 @@ def _model(folder: Path | None, workspace: Path, profile: str | None) -> Model:
 
     if folder is not None:
         return load_model(folder)
-    return starter_model(profile_of(workspace, profile).library)
+    return starter_model(profile_of(workspace, profile))
 
 
 def _consult(

@@ -52,7 +52,7 @@ def init(
     from tagmill.store import open_store
 
     rows = open_profile(profile or "product")
-    library = starter_library(rows.library)
+    library = starter_library(rows)
 
     path = folder / SETTINGS_FILE
     if path.exists():
