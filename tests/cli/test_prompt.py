@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tagmill.language.profiles import open_profile
-from tests.language.server import ChatServer
+from tests.language.server import ChatServer, chat
 
 from .command import refusal, tagmill
 from .samples import read_lines, write_lines
@@ -79,7 +79,11 @@ def test_what_is_shown_is_what_a_server_gets(kind: tuple[str, Path]) -> None:
                         cwd=folder).json()  # fmt: skip
         assert json.dumps(found["messages"], ensure_ascii=False) in verified
     assert named
-    assert tagmill("privacy", "audit", "--json", cwd=folder).json()
+    server = ChatServer(chat('{"sentences": []}'))
+    with server.running() as url:
+        tagmill("describe", row["id"], "--llm-url", url, "--llm-model", "m", cwd=folder, code=1)
+    found = tagmill("prompt", "show", row["id"], "--stage", "describe", "--json", cwd=folder).json()
+    assert found["messages"] == server.requests[0]["messages"]
 
 
 def test_the_candidates_are_those_of_a_trained_model(model: Path, tmp_path: Path) -> None:
@@ -125,7 +129,7 @@ def test_a_remote_model_is_shown_what_may_leave(tmp_path: Path) -> None:
 def test_a_description_stands_in_its_channel(tmp_path: Path) -> None:
     (tmp_path / "tagmill.toml").write_text('[llm]\nchannel = "直播"\nprofile = "article"\n')
     text = tagmill("prompt", "show", "今日股市", "--stage", "describe", cwd=tmp_path).out
-    assert "渠道：直播。时节：未指定。" in text
+    assert "渠道：直播。时节：不限。" in text
     assert "用简体中文写" in text
     assert "标题：今日股市" in text
 
@@ -160,8 +164,6 @@ def test_new_names_come_under_the_key_of_their_facet(tmp_path: Path) -> None:
     write_lines(tmp_path / "rows.jsonl", ROWS["article"])
 
     def proposes(body: dict[str, Any]) -> Any:  # noqa: ANN401
-        from tests.language.server import chat
-
         if body["max_tokens"] == 1:
             return scripted(body)
         facet, name = ("实体", "央行") if "央行" in str(body) else ("Entity", "Supreme Court")

@@ -11,7 +11,6 @@ from tagmill.language.profiles import Profile, open_profile
 from tagmill.language.prompts import (
     STAGES,
     check_prompts,
-    description_values,
     load_prompt,
     offered_tags,
     prompt_language,
@@ -117,14 +116,6 @@ def test_a_tag_is_named_in_the_language_facet_and_all() -> None:
     facets = {"颜色": Facet("颜色", {"en": "Color"})}
     assert tag_line(red, "en", facets) == "Color:Red"
     assert tag_line(red, "zh", facets) == "颜色:红色"
-
-
-def test_a_description_says_what_is_not_given() -> None:
-    values = description_values("zh-Hant", "直播", "", ["红色", "棉"])
-    assert values == {
-        "language": "繁体中文", "channel": "直播", "season": "未指定", "neighbours": "红色、棉",
-    }  # fmt: skip
-    assert description_values("other", "", "")["language"] == "the language of the text"
 
 
 def test_a_changed_file_is_another_version(tmp_path: Path) -> None:

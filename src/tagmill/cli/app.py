@@ -9,6 +9,7 @@ import typer
 from tagmill import __version__
 from tagmill.cli import (
     catalog,
+    describe,
     evaluate,
     explain,
     export,
@@ -61,6 +62,7 @@ app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("learn")(learn.learn)
 app.command("tag")(tag.tag)
+app.command("describe")(describe.describe)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(llm.app, name="llm")

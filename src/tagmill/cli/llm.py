@@ -11,16 +11,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Workspace, note, print_json, print_table
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    counting,
+    note,
+    print_json,
+    print_table,
+)
 from tagmill.errors import SettingsError
 from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
-    from tagmill.language import Spending
+    from tagmill.describe import Describer
+    from tagmill.language import Asker, Spending
     from tagmill.language.batches import BatchRequests, BatchResults
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
+    from tagmill.settings import PrivacySettings
+    from tagmill.store.replies import Answers
     from tagmill.tagging.llm import Consultant
+    from tagmill.tagging.model import Model
 
 __all__ = [
     "LlmModel", "LlmOptions", "LlmUrl", "ProfileOption", "app", "profile_of", "settings_with",
@@ -40,6 +53,7 @@ ProfileOption = Annotated[
         "--profile", help="What a row is: product, article, reply, or a folder of your own."
     ),
 ]
+
 
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
 
@@ -85,6 +99,16 @@ def profile_of(workspace: Path, profile: str | None) -> Profile:
     return open_profile(profile or settings_with(workspace).llm.profile)
 
 
+def _checked_profile(settings: Settings) -> Profile:
+    """The profile that the settings name, its prompts checked before anything is paid."""
+    from tagmill.language.profiles import open_profile
+    from tagmill.language.prompts import check_prompts
+
+    profile = open_profile(settings.llm.profile)
+    check_prompts(profile)
+    return profile
+
+
 def stays_here(llm: LanguageModelSettings) -> bool:
     """Whether what is asked never leaves this machine."""
     from tagmill.language.privacy import is_on_this_machine
@@ -112,31 +136,53 @@ class LlmOptions:
     @contextmanager
     def consultant(self, library: Library) -> Iterator[Consultant]:
         """Who asks about the tags of a library; `spending` counts what that costs."""
-        from tagmill.language import Asker, LanguageModel, Spending, open_model
-        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
-        from tagmill.language.profiles import open_profile
-        from tagmill.language.prompts import check_prompts
-        from tagmill.store import open_store
         from tagmill.tagging.llm import Consultant
 
-        everything = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
-        settings = everything.llm
-        profile = open_profile(settings.profile)
-        check_prompts(profile)  # before anything is paid
+        with self._open("propose", "verify") as (settings, askers, answers, privacy):
+            propose, verify = askers
+            profile = _checked_profile(settings)
+            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
+
+    @contextmanager
+    def describer(
+        self, model: Model, channel: str | None, season: str | None, language: str | None
+    ) -> Iterator[Describer]:
+        """Who writes descriptions."""
+        from tagmill.describe import Describer
+
+        with self._open("describe") as (settings, askers, _, privacy):
+            llm = settings.llm
+            yield Describer(
+                askers[0], model, llm.channel if channel is None else channel,
+                llm.season if season is None else season, language,
+                _checked_profile(settings), privacy,
+            )  # fmt: skip
+
+    @contextmanager
+    def _open(
+        self, *stages: str
+    ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
+        """The settings, who asks in each stage, stored answers, and what may not leave."""
+        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
+        from tagmill.store import open_store
+
+        settings = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
+        llm = settings.llm
         self.spending = Spending()
         is_batch = bool(self.batch_in) or self.batch_out is not None
         if is_batch:
-            if not settings.model:
+            if not llm.model:
                 raise SettingsError("A batch needs the model's name: --llm-model")
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
-        only = None if is_batch else open_model(settings, everything.privacy)
+        only = None if is_batch else open_model(llm, settings.privacy)
 
         def model(stage: str) -> LanguageModel:
             if only is not None:
                 return only
             assert self.results is not None
-            return BatchModel(settings.model or "", stage, self.results, self.requests)
+            return BatchModel(llm.model or "", stage, self.results, self.requests)
 
         with ExitStack() as open_files:
             if self.requests is not None:
@@ -145,13 +191,16 @@ class LlmOptions:
             url = f"sqlite:///{self.cache.resolve()}"
             store = None if is_batch else open_files.enter_context(open_store(url, create=True))
             replies, answers = (store.replies, store.answers) if store else (None, None)
-            propose, verify = (
-                Asker(model(stage), settings, replies, stage, self.spending)
-                for stage in ("propose", "verify")
-            )
-            leaves = is_batch or not stays_here(settings)
-            privacy = everything.privacy if leaves else None
-            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
+            askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
+            leaves = is_batch or not stays_here(llm)
+            yield settings, askers, answers, settings.privacy if leaves else None
+
+    def note_batch(self, waiting: int) -> None:
+        """How many products wait, and for what, to stderr."""
+        if self.results is not None:
+            written = len(self.requests.written) if self.requests else 0
+            note(say("llm_batch", waiting=waiting, requests=written, path=self.batch_out,
+                     broken=self.results.broken))  # fmt: skip
 
     def note_spending(self) -> None:
         """What was asked and spent, to stderr."""
@@ -180,6 +229,51 @@ def check(
         print_json(found)
         return
     print_table([say("metric"), ""], [[name, _shown(value)] for name, value in found.items()])
+
+
+@app.command("fit")
+def fit(
+    source: Annotated[str, typer.Argument(help="Tagged products the model was not trained on.")],
+    model: Annotated[Path, typer.Option(help="Model folder; what is learned is put into it.")],
+    sample: Annotated[int, typer.Option(min=10, help="Ask about so many of them.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    profile: ProfileOption = None,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
+    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
+        "tagmill-llm.db"
+    ),
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Learn what a large language model's answers are worth, so that its tags can be auto.
+
+    It is asked about a sample of products whose tags are known; then `tag --llm` gives its answers
+    a calibrated probability, and the lane auto holds what it promises.
+    """
+    from tagmill.learning.llm_fit import fit_llm
+    from tagmill.tagging.folder import load_model, save_model
+
+    used = load_model(model)
+    catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
+    options = LlmOptions(
+        llm_url, llm_model, budget, True, llm_cache, workspace=workspace, profile=profile
+    )
+    with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
+        fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+    used.card["llm"] = fitted.as_card()
+    save_model(used, model)
+    report: dict[str, Any] = {
+        "pairs": len(fitted.right), "right": int(fitted.right.sum()),
+        "auto_from": fitted.auto_start(0.95),
+    }  # fmt: skip
+    if as_json:
+        print_json({**report, "llm": vars(options.spending)})
+    else:
+        typer.echo(say("llm_fitted", **report))
+    options.note_spending()
 
 
 def _shown(value: object) -> object:

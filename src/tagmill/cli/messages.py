@@ -190,6 +190,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The model that is set runs on this machine: it is sent everything, unchanged.",
         "所设模型在本机运行：发送全部内容，不作替换。",
     ),
+    "no_source": ("no words of the product", "商品资料中没有依据"),
+    "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
+    "llm_fitted": (
+        "Fitted on {pairs:,} pairs, {right:,} right. Lane auto at 0.95 begins at {auto_from:.3f}.",
+        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
+        "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
+    ),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",

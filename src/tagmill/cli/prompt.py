@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tagmill.language.client import Request
     from tagmill.language.profiles import Profile
+    from tagmill.records import Reply
     from tagmill.settings import Settings
 
 __all__ = ["app"]
@@ -42,7 +45,7 @@ def show(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Print exactly what `tag --llm all` would send of a product, and send nothing.
+    """Print exactly what `tag --llm all` or `describe` would send of a product; send nothing.
 
     First the fixed part of the prompt, then a line ===, then the part with the product. What may
     not leave is left out where the model that is set runs on another machine.
@@ -84,17 +87,52 @@ def _messages(
     folder: Path | None,
     tag: str | None,
 ) -> Sequence[dict[str, str]]:
+    """The messages of a stage, out of the code that asks: a stand-in takes notes instead."""
+    from tagmill.describe import Describer
+    from tagmill.language import Asker
+    from tagmill.settings import LanguageModelSettings
+    from tagmill.tagging.cascade import consult_batch
     from tagmill.tagging.folder import load_model, starter_model
-    from tagmill.tagging.preview import (
-        description_messages,
-        proposal_messages,
-        verification_messages,
-    )
+    from tagmill.tagging.llm import Consultant
+    from tagmill.tagging.output import Selection
 
-    privacy = None if stays_here(settings.llm) else settings.privacy
-    if stage == "describe":
-        return description_messages(batch, profile, privacy, settings.llm)
+    llm = settings.llm
+    privacy = None if stays_here(llm) else settings.privacy
     used = load_model(folder) if folder is not None else starter_model(profile)
-    if tag is None:
-        return proposal_messages(used, batch, profile, privacy)
-    return verification_messages(used, batch, profile, privacy, used.library.resolve(tag))
+    noted = _Recorder()
+    asker = Asker(noted, LanguageModelSettings())
+    if stage == "describe":
+        describer = Describer(
+            asker, used, llm.channel, llm.season, profile=profile, privacy=privacy
+        )
+        list(describer.describe(batch))
+    elif tag is None:
+        consultant = Consultant(asker, asker, used.library, profile=profile, privacy=privacy)
+        consult_batch(used, consultant, batch, Selection())
+    else:
+        passing = Asker(_Recorder('{"tags": [], "new": []}'), LanguageModelSettings())
+        consultant = Consultant(passing, asker, used.library, profile=profile, privacy=privacy)
+        consultant.consult(batch, {0: [(used.library.resolve(tag).id, 1.0)]})
+    return noted.messages
+
+
+@dataclass
+class _Recorder:
+    """A `LanguageModel` that notes the last question; without an `answer` it gives none."""
+
+    answer: str | None = None
+    name: str = "recorder"
+    where: str = ""
+    messages: Sequence[dict[str, str]] = ()
+
+    async def ask(self, request: Request) -> Reply:
+        from tagmill.language.client import Waiting
+        from tagmill.records import Reply
+
+        self.messages = [dict(message) for message in request.messages]
+        if self.answer is None:
+            raise Waiting("Nothing is asked", model=self.name)
+        return Reply(self.answer)
+
+    async def close(self) -> None:
+        pass

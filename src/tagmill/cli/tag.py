@@ -224,10 +224,7 @@ def _consult(
     asked.note_spending()
     _write_beside(base, "proposals", report.proposals(), "llm_proposals")
     _write_beside(base, "failed", report.failed, "llm_failed")
-    if asked.results is not None:
-        written = len(asked.requests.written) if asked.requests else 0
-        note(say("llm_batch", waiting=report.waiting, requests=written, path=asked.batch_out,
-                 broken=asked.results.broken))  # fmt: skip
+    asked.note_batch(report.waiting)
     if output is not None:
         note(say("written", path=output))
     note_catalog(catalog)

@@ -26,6 +26,7 @@ __all__ = ["Answer", "Asker", "Question", "ReplyStore", "Spending"]
 
 T = TypeVar("T")
 V = TypeVar("V")
+R = TypeVar("R")
 
 _TRIES = 6  # of one request at a busy server
 _READINGS = 2  # of one that is answered with what cannot be used
@@ -122,7 +123,7 @@ class Asker:
         self, runner: asyncio.Runner, questions: Iterator[Question[T, V]]
     ) -> Iterator[Answer[T, V]]:
         waiting: list[_Asked[T, V]] = []
-        pending: set[asyncio.Task[_Asked[T, V]]] = set()
+        under_way = _UnderWay[_Asked[T, V]](runner.get_loop())
         by_key: dict[str, _Asked[T, V]] = {}  # those waiting and pending
         stop: LanguageModelError | None = None
         exhausted = False
@@ -131,14 +132,14 @@ class Asker:
                 waiting, found, exhausted = self._read(questions, by_key)
                 yield from found
             is_spent = False
-            while waiting and stop is None and len(pending) < self.settings.max_concurrency:
+            while waiting and stop is None and len(under_way) < self.settings.max_concurrency:
                 if is_spent := self._would_exceed_budget(waiting[-1].question.request):
                     break
                 asked = waiting.pop()
                 asked.reserved = self._most_for(asked.question.request)
                 self._reserved += asked.reserved
-                pending.add(_start(runner, self._ask(asked)))
-            if not pending:
+                under_way.start(self._ask(asked))
+            if not len(under_way):
                 if stop is not None:
                     raise stop
                 if is_spent:
@@ -147,8 +148,7 @@ class Asker:
                 if exhausted and not waiting:
                     return
                 continue
-            done, pending = runner.run(_first_of(pending))
-            finished = [task.result() for task in done]
+            finished = under_way.wait()
             for one in finished:
                 del by_key[one.key]
             yield from self._settle(finished)
@@ -294,6 +294,38 @@ class _Asked(Generic[T, V]):
     reserved: float = 0.0  # money kept for it until what it cost is known
 
 
+class _UnderWay(Generic[R]):
+    """Tasks of a loop that runs only while one waits for the next to be done."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tasks: set[asyncio.Task[R]] = set()
+        self._done: list[asyncio.Task[R]] = []
+        self._woken = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._tasks) + len(self._done)
+
+    def start(self, work: Coroutine[Any, Any, R]) -> None:
+        """Begin one more."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[R]) -> None:
+        self._tasks.discard(task)
+        self._done.append(task)
+        self._woken.set()
+
+    def wait(self) -> list[R]:
+        """The results of those that are done; at least one."""
+        if not self._done:
+            self._woken.clear()
+            self._loop.run_until_complete(self._woken.wait())
+        done, self._done = self._done, []
+        return [task.result() for task in done]
+
+
 class _Limits:
     """How much may be under way: what the settings allow, and less while the server is busy.
 
@@ -366,18 +398,6 @@ class _Rate:
         start = self._next
         self._next += count * self._seconds
         return start
-
-
-def _start(
-    runner: asyncio.Runner, coroutine: Coroutine[Any, Any, _Asked[T, V]]
-) -> asyncio.Task[_Asked[T, V]]:
-    return runner.get_loop().create_task(coroutine)
-
-
-async def _first_of(
-    tasks: set[asyncio.Task[_Asked[T, V]]],
-) -> tuple[set[asyncio.Task[_Asked[T, V]]], set[asyncio.Task[_Asked[T, V]]]]:
-    return await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _pause(attempt: int, wait: float) -> float:

@@ -26,7 +26,6 @@ __all__ = [
     "STAGES",
     "Prompt",
     "check_prompts",
-    "description_values",
     "load_prompt",
     "offered_tags",
     "prompt_language",
@@ -49,7 +48,6 @@ _SEPARATOR = re.compile(r"^===[ \t]*$", re.MULTILINE)
 _MARKS = re.compile(r"<(?=\s*/?\s*product\s*>)", re.IGNORECASE)
 _COLON = {"zh": "：", "en": ": "}
 _BETWEEN = {"zh": "；", "en": "; "}
-_NOT_GIVEN = {"zh": "未指定", "en": "not given"}
 _DESCRIPTION_CHARACTERS = 4000
 
 
@@ -158,25 +156,6 @@ def write_product(product: Mapping[str, Any], language: str, profile: Profile) -
         if values.get(field)
     ]
     return "\n".join(["<product>", *lines, "</product>"])
-
-
-def description_values(
-    product_language: str | None, channel: str, season: str, neighbours: Sequence[str] = ()
-) -> dict[str, str]:
-    """What `describe` fills in beside the product: language, channel, season, tags of others."""
-    language = prompt_language(product_language)
-    if language == "zh":
-        written = "繁体中文" if product_language == "zh-Hant" else "简体中文"
-    else:
-        written = "English" if product_language == "en" else "the language of the text"
-    missing = _NOT_GIVEN[language]
-    between = "、" if language == "zh" else ", "
-    return {
-        "language": written,
-        "channel": channel or missing,
-        "season": season or missing,
-        "neighbours": between.join(neighbours) or missing,
-    }
 
 
 def tag_line(tag: Tag, language: str, facets: Mapping[str, Facet]) -> str:

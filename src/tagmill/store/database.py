@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tagmill.errors import StoreError
 from tagmill.store.assignments import Assignments
 from tagmill.store.connection import Database, without_password
+from tagmill.store.descriptions import Descriptions
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
 from tagmill.store.replies import Answers, Replies
@@ -37,6 +38,7 @@ class Store:
         self.verdicts = Verdicts(database)
         self.replies = Replies(database)
         self.answers = Answers(database)
+        self.descriptions = Descriptions(database)
 
     @property
     def engine(self) -> sa.Engine:

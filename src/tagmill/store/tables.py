@@ -17,6 +17,7 @@ __all__ = [
     "calls",
     "changes",
     "counters",
+    "descriptions",
     "facets",
     "library_changes",
     "meta",
@@ -121,6 +122,18 @@ replies = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),  # hash of all that decides the reply
     sa.Column("stage", sa.Text, nullable=False),  # propose, verify, describe …
     sa.Column("reply", _Json, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+descriptions = sa.Table(
+    "descriptions",
+    metadata,
+    sa.Column("product_id", _Id, primary_key=True),
+    sa.Column("language", sa.Text, primary_key=True),  # zh or en
+    sa.Column("text", sa.Text, nullable=False),  # the sentences that the source supports
+    sa.Column("sentences", _Json, nullable=False),  # all, with evidence and flags
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("prompt", sa.Text, nullable=False),  # version of the prompt file
     sa.Column("at", sa.Text, nullable=False),
 )
 

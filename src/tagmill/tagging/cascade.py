@@ -16,11 +16,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.llm import Consultant, Opinions, weigh
+from tagmill.tagging.llm import Consultant, LlmFusion, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import ScoredPairs, Selection, tagged_batch
 
-__all__ = ["EXPLORED", "Consulted", "choose_products", "consult_batch", "expected_errors"]
+__all__ = [
+    "EXPLORED",
+    "Consulted",
+    "ask_about",
+    "choose_products",
+    "consult_batch",
+    "expected_errors",
+]
 
 EXPLORED = 0.01  # share of the products that are asked about whatever the engine thinks
 _IN_DOUBT = 0.02  # expected errors from which a facet of a product is asked about
@@ -87,10 +94,9 @@ def consult_batch(
     Of chosen rows only facets in doubt are asked about; of all, every candidate.
     """
     hits = model.lexicon.find(batch)
-    scored = _with_retrieved(model, batch, model.score_pairs(batch, hits, selection.top_k))
-    candidates = _candidates(model, scored, chosen)
-    opinions = consultant.consult(batch, candidates)
-    scored, lanes = _with_opinions(model, scored, opinions, selection)
+    scored, opinions = ask_about(model, consultant, batch, hits, selection.top_k, chosen)
+    fusion = LlmFusion.for_consultant(model.card, consultant)
+    scored, lanes = _with_opinions(model, scored, opinions, selection, fusion)
     hits = _with_evidence(hits, scored, opinions, model.tag_ids)
     diversity = model.diversity if selection.diverse else None
     tagged = tagged_batch(model.names, batch, hits, scored, lanes, selection, diversity)
@@ -99,6 +105,19 @@ def consult_batch(
     if not kept.all():
         batch, tagged = batch.filter(pa.array(kept)), tagged.filter(pa.array(kept))
     return Consulted(batch, tagged, opinions)
+
+
+def ask_about(
+    model: Model,
+    consultant: Consultant,
+    batch: pa.RecordBatch,
+    hits: Hits,
+    top_k: int,
+    chosen: npt.NDArray[np.bool_] | None = None,
+) -> tuple[ScoredPairs, Opinions]:
+    """All pairs of a batch as the engine judges them, and what the language model says of them."""
+    scored = _with_retrieved(model, batch, model.score_pairs(batch, hits, top_k))
+    return scored, consultant.consult(batch, _candidates(model, scored, chosen))
 
 
 def _with_retrieved(model: Model, batch: pa.RecordBatch, scored: ScoredPairs) -> ScoredPairs:
@@ -144,16 +163,31 @@ def _in_doubt(model: Model, scored: ScoredPairs) -> npt.NDArray[np.bool_]:
 
 
 def _with_opinions(
-    model: Model, scored: ScoredPairs, opinions: Opinions, selection: Selection
+    model: Model,
+    scored: ScoredPairs,
+    opinions: Opinions,
+    selection: Selection,
+    fusion: LlmFusion,
 ) -> tuple[ScoredPairs, npt.NDArray[np.int8]]:
     """Probabilities with what the model said, and lanes.
 
-    What it says is a prior as long as nothing was fitted with it, and a prior is never auto; where
-    it agrees with an engine that is sure, the engine's own probability stands.
+    Where nothing was fitted with this language model they are a prior, and a prior is never auto;
+    where it then agrees with an engine that is sure, the engine's own probability stands.
     """
     ids = model.tag_ids[scored.tags].tolist()
     features, asked = opinions.features(scored.rows, ids, scored.probability)
-    said = 1 / (1 + np.exp(-weigh(features)))
+    said = fusion(features)
+    if fusion.model:
+        result = replace(
+            scored,
+            probability=np.where(asked, said, scored.probability),
+            fitted=scored.fitted | asked,
+        )
+        lanes = model.lanes(result, selection.precision, selection.per_facet)
+        own = np.where(result.probability >= fusion.review_start, 1, 2)
+        own[result.probability >= fusion.auto_start(selection.precision)] = 0
+        lanes[asked] = own[asked]
+        return result, lanes
     starts = model.auto_starts(selection.precision, selection.per_facet)[scored.tags]
     chosen = (features[:, 1] + features[:, 2]) > 0
     agreed = np.where(chosen, scored.probability >= starts, scored.probability < _SURE_NO)

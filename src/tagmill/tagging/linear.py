@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from tagmill.kernels import kernel
 from tagmill.tagging.features import FEATURE_BITS, Rows
@@ -111,16 +112,13 @@ class LinearModel:
     ) -> LinearModel:
         """The same with weights (w,) added, a pair any number of times, and other biases."""
         own_features, own_tags, levels = self.unpack()
-        size = np.int64(len(self.bias))
-        keys = np.concatenate(
-            [own_features * size + own_tags, np.asarray(features, np.int64) * size + tags]
-        )
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        values = np.concatenate([levels * self.scale[own_tags], weights])[order]
-        sums = np.add.reduceat(values, first).astype(np.float32) if len(first) else values
-        return LinearModel.quantised(keys[first] // size, keys[first] % size, sums, bias)
+        values = np.concatenate([levels * self.scale[own_tags], weights]).astype(np.float32)
+        places = np.concatenate([own_features, features]), np.concatenate([own_tags, tags])
+        shape = (1 << FEATURE_BITS, len(self.bias))
+        # By way of both sparse forms everything is counted into place: sorting takes longer.
+        sums = sparse.coo_array((values, places), shape=shape).tocsr().tocsc()
+        owners = np.repeat(np.arange(len(self.bias)), np.diff(sums.indptr))
+        return LinearModel.quantised(sums.indices, owners, sums.data, bias)
 
     def moved(self, places: npt.NDArray[np.int64], size: int) -> LinearModel:
         """The same with tag i at places[i] (-1: dropped) of `size` tags."""

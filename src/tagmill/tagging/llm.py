@@ -6,9 +6,9 @@ quote. *Verify*: P(yes) of each picked or probable pair, many questions over one
 was said of a pair is kept under all that decides it (product text, tag and definition, model,
 prompt), so a retrain that moves scores or candidates asks only about pairs nobody asked about.
 
-`weigh` turns the answers into log-odds: a linear rule over the engine's log-odds and what the
-model said. As shipped it is a prior, and its probabilities are marked so; a model that was trained
-with `llm_sample` has weights and a curve of its own.
+`LlmFusion` turns the engine's log-odds and the answers into probabilities. As shipped it is a
+linear rule, a prior, and its probabilities are marked so; trees and a curve that `learning.llm_fit`
+fitted on products whose tags are known are in the card of the engine's folder.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,26 +45,33 @@ from tagmill.language.replies import (
     read_verification,
 )
 from tagmill.library.vocabulary import Library
+from tagmill.probability import Curve, lane_threshold
 from tagmill.records import Reply, Tag
 from tagmill.settings import PrivacySettings
+from tagmill.tagging.fusion import Trees
 
-__all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "Opinions", "weigh"]
+__all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "LlmFusion", "Opinions"]
 
 _OFFERED = 24  # candidates of a product in one prompt, whatever the size of the library
 _PROPOSE_TOKENS, _VERIFY_TOKENS, _ALTERNATIVES = 800, 1, 10
 _DOUBTFUL = 0.05  # pairs at least so probable are verified also where they were not picked
 
-# What `weigh` adds up, each with the weight it has where nothing was fitted: in log-odds.
+# What `LlmFusion` adds up, each with the weight it has where nothing was fitted: in log-odds.
 FEATURES: tuple[str, ...] = (
     "engine",  # log-odds of the probability without the model
     "chosen_grounded",  # 1: picked, with words that stand in the text
     "chosen_ungrounded",  # 1: picked, without
     "passed_over",  # 1: offered and not picked
-    "yes",  # log-odds of P(yes), within ±6; 0 where it is not known
+    "verified",  # 1: P(yes) is known
+    "yes",  # its log-odds, within ±6; 0 where it is not known
     "yes_unmeasured",  # 1 or −1: said yes or no, and the server gives no probability
 )
-PRIOR_WEIGHTS = np.array([0.8, 2.0, 0.5, -1.5, 0.5, 1.0])
+PRIOR_WEIGHTS = np.array([0.8, 2.0, 0.5, -1.5, 0.0, 0.5, 1.0])
 _SUREST = 6.0
+_TREES = {  # arrays of `Trees` and their types
+    "feature": np.int32, "threshold": np.float32, "leaf": np.float32, "baseline": np.float64,
+    "hopeless": np.float64,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class Opinions:
         tag_ids: Sequence[str],
         probability: npt.NDArray[np.floating],
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """`FEATURES` of pairs (p, 6), and which of them (p,) the model was asked about."""
+        """`FEATURES` of pairs (p, 7), and which of them (p,) the model was asked about."""
         found = np.zeros((len(rows), len(FEATURES)))
         found[:, 0] = _log_odds(probability)
         asked = np.zeros(len(rows), np.bool_)
@@ -124,18 +131,69 @@ class Opinions:
                 place = 3 if not answer.chosen else 1 if answer.evidence else 2
                 found[i, place] = 1
             if answer.yes is not None and answer.measured:
-                found[i, 4] = np.clip(_log_odds(np.array(answer.yes)), -_SUREST, _SUREST)
+                found[i, 4] = 1
+                found[i, 5] = np.clip(_log_odds(np.array(answer.yes)), -_SUREST, _SUREST)
             elif answer.yes is not None:
-                found[i, 5] = 1 if answer.yes > 0.5 else -1
+                found[i, 6] = 1 if answer.yes > 0.5 else -1
         return found, asked
 
 
-def weigh(
-    features: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] = PRIOR_WEIGHTS
-) -> npt.NDArray[np.float64]:
-    """Log-odds (p,) of feature rows (p, 6)."""
-    total: npt.NDArray[np.float64] = features @ weights
-    return total
+@dataclass(frozen=True)
+class LlmFusion:
+    """Probabilities with what a language model said: trees, a curve, and held-out pairs."""
+
+    trees: Trees | None = None  # None: nothing was fitted, `PRIOR_WEIGHTS` apply
+    curve: Curve | None = None  # log-odds → probability; None: their sigmoid
+    model: str = ""  # what the language model is called; empty: nothing was fitted
+    prompts: str = ""  # versions of the prompts
+    probability: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # held out
+    right: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    review_start: float = 0.5  # probability of the best micro-F1 on held-out pairs
+
+    def log_odds(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Of feature rows (p, 7)."""
+        if self.trees is not None:
+            return self.trees.log_odds(features.astype(np.float32))
+        total: npt.NDArray[np.float64] = features @ PRIOR_WEIGHTS
+        return total
+
+    def __call__(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities (p,) of feature rows (p, 7)."""
+        log_odds = self.log_odds(features)
+        if self.curve is not None:
+            return self.curve(log_odds)
+        sigmoid: npt.NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
+        return sigmoid
+
+    def auto_start(self, precision: float) -> float:
+        """The probability from which the lane auto holds `precision`; inf where none is shown."""
+        return lane_threshold(self.probability, self.right, precision)
+
+    def as_card(self) -> dict[str, Any]:
+        """What the card of a model folder keeps."""
+        assert self.trees is not None
+        assert self.curve is not None
+        trees = {f.name: getattr(self.trees, f.name).tolist() for f in fields(Trees)}
+        return {
+            "model": self.model, "prompts": self.prompts, "trees": trees,
+            "x": self.curve.x.tolist(), "y": self.curve.y.tolist(),
+            "probability": self.probability.round(6).tolist(),
+            "right": self.right.astype(int).tolist(), "review_start": self.review_start,
+        }  # fmt: skip
+
+    @staticmethod
+    def for_consultant(card: Mapping[str, Any], consultant: Consultant) -> LlmFusion:
+        """The fit that a card has of this language model and these prompts, or else the prior."""
+        kept = card.get("llm")
+        wanted = consultant.propose.model.name, consultant.prompts
+        if not kept or (kept["model"], kept["prompts"]) != wanted:
+            return LlmFusion()
+        trees = {name: np.array(kept["trees"][name], kind) for name, kind in _TREES.items()}
+        return LlmFusion(
+            Trees(**trees), Curve(np.array(kept["x"]), np.array(kept["y"])), *wanted,
+            np.array(kept["probability"]), np.array(kept["right"], np.bool_),
+            float(kept["review_start"]),
+        )  # fmt: skip
 
 
 def _log_odds(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -155,6 +213,12 @@ class Consultant:
     profile: Profile = field(default_factory=lambda: open_profile("product"))
     closed: bool = False
     privacy: PrivacySettings | None = None  # None: it stays on this machine, nothing is held back
+
+    @property
+    def prompts(self) -> str:
+        """The versions of the prompts it asks with."""
+        stages = [(stage, language) for stage in ("propose", "verify") for language in ("zh", "en")]
+        return "-".join(load_prompt(self.profile, *one).version for one in stages)
 
     def consult(
         self, batch: pa.RecordBatch, candidates: Mapping[int, Sequence[tuple[str, float]]]

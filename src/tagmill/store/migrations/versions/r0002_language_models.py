@@ -23,6 +23,16 @@ def upgrade() -> None:
         sa.Column("at", sa.Text, nullable=False),
     )
     op.create_table(
+        "descriptions",
+        sa.Column("product_id", _Id, primary_key=True),
+        sa.Column("language", sa.Text, primary_key=True),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("sentences", sa.JSON, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("prompt", sa.Text, nullable=False),
+        sa.Column("at", sa.Text, nullable=False),
+    )
+    op.create_table(
         "answers",
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("answer", sa.JSON, nullable=False),
