@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,8 @@ from tagmill.errors import BadReply
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import Request, Waiting
 from tagmill.language.privacy import what_may_leave
-from tagmill.language.prompts import PROFILES, load_prompt, prompt_language, write_product
+from tagmill.language.profiles import Profile, open_profile
+from tagmill.language.prompts import load_prompt, prompt_language, write_product
 from tagmill.language.replies import DESCRIPTION_SCHEMA, Sentence, read_sentences
 from tagmill.records import Reply
 from tagmill.settings import PrivacySettings
@@ -101,7 +101,7 @@ class Describer:
     channel: str = ""
     season: str = ""
     language: str | None = None  # zh or en; None: the product's own
-    profile: Path = PROFILES / "product"
+    profile: Profile = field(default_factory=lambda: open_profile("product"))
     privacy: PrivacySettings | None = None  # None: it stays on this machine
 
     def describe(self, batch: pa.RecordBatch) -> Iterator[Written]:
@@ -136,7 +136,7 @@ class Describer:
             restore = vault.restore  # type: ignore[assignment]
         nothing = _NOTHING[of_prompt]
         messages = prompt.messages(
-            product=write_product(leaving, of_prompt),
+            product=write_product(leaving, of_prompt, self.profile),
             language=_LANGUAGES[of_prompt][language],
             channel=self.channel or nothing,
             season=self.season or nothing,

@@ -60,7 +60,7 @@ class LanguageModelSettings(_Section):
     model: str | None = None  # as the server calls it; "scripted" without a server: the stand-in
     gguf: Path | None = None  # instead of a server; a relative path is relative to the workspace
     api_key: str | None = Field(default=None, repr=False)  # or TAGMILL_LLM__API_KEY
-    profile: Path | None = None  # folder of prompts; default: those of products
+    profile: str = "product"  # article, reply, or a folder, relative to the workspace
     channel: str = ""  # where the descriptions will stand, such as "livestream"
     season: str = ""
     timeout: float = Field(default=60.0, gt=0)  # seconds for one request

@@ -19,6 +19,8 @@ from tagmill.cli import (
     llm,
     privacy,
     products,
+    profiles,
+    prompt,
     review,
     runs,
     tag,
@@ -66,6 +68,8 @@ app.command("describe")(describe.describe)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(llm.app, name="llm")
+app.add_typer(prompt.app, name="prompt")
+app.add_typer(profiles.app, name="profiles")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")

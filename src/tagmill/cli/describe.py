@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -50,6 +50,7 @@ def describe(
     language: Annotated[str, typer.Option(help="product, zh or en.")] = "product",
     channel: Annotated[str | None, typer.Option(help="Where it will stand: livestream …")] = None,
     season: Annotated[str | None, typer.Option(help="Such as winter.")] = None,
+    profile: ProfileOption = None,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
     budget: Annotated[float | None, typer.Option(help="Money a run may cost.")] = None,
@@ -77,7 +78,7 @@ def describe(
     from tagmill.tagging.folder import load_model, starter_model
 
     options = LlmOptions(
-        llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace
+        llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace, profile
     )
     wanted = None if language == "product" else language
     done = _Described(output, as_json)
@@ -88,7 +89,7 @@ def describe(
             batches = store.products.batches() if every else _by_ids(store, ids or [])
         else:
             store = None
-            used = load_model(model) if model else starter_model()
+            used = load_model(model) if model else starter_model(profile_of(workspace, profile))
             batches = (
                 iter(catalog_of(file, mapping, rejects=Path(f"{Path(file).name}.rejects.jsonl")))
                 if file is not None

@@ -28,13 +28,17 @@ if TYPE_CHECKING:
     from tagmill.describe import Describer
     from tagmill.language import Asker, Spending
     from tagmill.language.batches import BatchRequests, BatchResults
+    from tagmill.language.profiles import Profile
     from tagmill.library import Library
     from tagmill.settings import PrivacySettings
     from tagmill.store.replies import Answers
     from tagmill.tagging.llm import Consultant
     from tagmill.tagging.model import Model
 
-__all__ = ["LlmModel", "LlmOptions", "LlmUrl", "app", "settings_with", "stays_here"]
+__all__ = [
+    "LlmModel", "LlmOptions", "LlmUrl", "ProfileOption", "app", "profile_of", "settings_with",
+    "stays_here",
+]  # fmt: skip
 
 LlmUrl = Annotated[
     str | None, typer.Option("--llm-url", help="OpenAI-compatible server, with its /v1.")
@@ -43,27 +47,32 @@ LlmModel = Annotated[
     str | None,
     typer.Option("--llm-model", help="Model of the server, a .gguf file, or scripted."),
 ]
-
-
-def _product_profile() -> Path:
-    from tagmill.language.prompts import PROFILES
-
-    return PROFILES / "product"
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="What a row is: product, article, reply, or a folder of your own."
+    ),
+]
 
 
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
 
 
 def settings_with(
-    workspace: Path, url: str | None, model: str | None, budget: float | None = None
+    workspace: Path,
+    url: str | None = None,
+    model: str | None = None,
+    budget: float | None = None,
+    profile: str | None = None,
 ) -> Settings:
     """The settings of the workspace, or the defaults where there is none, under the options."""
+    from tagmill.language.profiles import profile_folder
+
     try:
-        settings = load_settings(find_workspace(workspace))
+        folder = find_workspace(workspace)
     except SettingsError:
-        if url is None and model is None:
-            raise
-        settings = load_settings(None)
+        folder = None
+    settings = load_settings(folder)
     root, llm = settings.root, settings.llm
     changed: dict[str, Any] = {}
     if url is not None:
@@ -76,12 +85,28 @@ def settings_with(
             changed |= {"base_url": None, "gguf": None}
     elif llm.gguf is not None and url is None:
         changed["gguf"] = root / llm.gguf
-    if llm.profile is not None:
-        changed["profile"] = root / llm.profile
+    changed["profile"] = profile or str(profile_folder(llm.profile, root))
     if budget is not None:
         changed["budget"] = budget
     llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
     return settings.model_copy(update={"llm": llm})
+
+
+def profile_of(workspace: Path, profile: str | None) -> Profile:
+    """The profile that was named, or that of the workspace, or of products."""
+    from tagmill.language.profiles import open_profile
+
+    return open_profile(profile or settings_with(workspace).llm.profile)
+
+
+def _checked_profile(settings: Settings) -> Profile:
+    """The profile that the settings name, its prompts checked before anything is paid."""
+    from tagmill.language.profiles import open_profile
+    from tagmill.language.prompts import check_prompts
+
+    profile = open_profile(settings.llm.profile)
+    check_prompts(profile)
+    return profile
 
 
 def stays_here(llm: LanguageModelSettings) -> bool:
@@ -103,6 +128,7 @@ class LlmOptions:
     batch_in: Sequence[Path] = ()
     batch_out: Path | None = None
     workspace: Path = Path(".")
+    profile: str | None = None
     spending: Spending = field(init=False)
     results: BatchResults | None = field(default=None, init=False)
     requests: BatchRequests | None = field(default=None, init=False)
@@ -113,8 +139,8 @@ class LlmOptions:
         from tagmill.tagging.llm import Consultant
 
         with self._open("propose", "verify") as (settings, askers, answers, privacy):
-            profile = settings.llm.profile or _product_profile()
             propose, verify = askers
+            profile = _checked_profile(settings)
             yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
 
     @contextmanager
@@ -129,7 +155,7 @@ class LlmOptions:
             yield Describer(
                 askers[0], model, llm.channel if channel is None else channel,
                 llm.season if season is None else season, language,
-                llm.profile or _product_profile(), privacy,
+                _checked_profile(settings), privacy,
             )  # fmt: skip
 
     @contextmanager
@@ -141,7 +167,7 @@ class LlmOptions:
         from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
         from tagmill.store import open_store
 
-        settings = settings_with(self.workspace, self.url, self.model, self.budget)
+        settings = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
         llm = settings.llm
         self.spending = Spending()
         is_batch = bool(self.batch_in) or self.batch_out is not None
@@ -211,6 +237,7 @@ def fit(
     model: Annotated[Path, typer.Option(help="Model folder; what is learned is put into it.")],
     sample: Annotated[int, typer.Option(min=10, help="Ask about so many of them.")] = 500,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    profile: ProfileOption = None,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
     budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
@@ -231,7 +258,9 @@ def fit(
 
     used = load_model(model)
     catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
-    options = LlmOptions(llm_url, llm_model, budget, True, llm_cache, workspace=workspace)
+    options = LlmOptions(
+        llm_url, llm_model, budget, True, llm_cache, workspace=workspace, profile=profile
+    )
     with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
         fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
     used.card["llm"] = fitted.as_card()

@@ -170,6 +170,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stage": ("Stage", "步骤"),
     "sent": ("Sent", "发送内容"),
     "this_process": ("this process", "本进程"),
+    "row": ("A row is", "一行是"),
+    "folder": ("Folder", "文件夹"),
+    "taken_as_text": (
+        "The workspace has no product with this id: '{product}' is taken as a text.",
+        "工作区没有此编号的商品：把“{product}”当作文本。",
+    ),
+    "prompt_shown": (
+        "Prompt {stage}.{language} of the profile {profile}, version {version}. It would go to "
+        "{host}; nothing was sent.",
+        "方案 {profile} 的提示词 {stage}.{language}，版本 {version}。将发往{host}；现在没有发送。",
+    ),
+    "prompt_none": (
+        "No tag of the library is a candidate: nothing would be sent.",
+        "标签库中没有候选标签：不会发送任何内容。",
+    ),
     "privacy_replaced": ("Replaced: {kinds}.", "已替换：{kinds}。"),
     "privacy_stays": (
         "The model that is set runs on this machine: it is sent everything, unchanged.",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmUrl, settings_with, stays_here
+from tagmill.cli.llm import LlmModel, LlmUrl, ProfileOption, settings_with, stays_here
 from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
-from tagmill.errors import SettingsError, StoreError
+from tagmill.cli.terminal import (
+    AsJson,
+    Workspace,
+    note,
+    print_json,
+    print_table,
+    product_or_text,
+)
 
 __all__ = ["app"]
 
@@ -23,17 +28,21 @@ def preview(
     product: Annotated[str, typer.Argument(help="Id of a product of the workspace, or a text.")],
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
+    profile: ProfileOption = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
     """Show what would be sent of a product: fields that may leave, personal data replaced."""
     from tagmill.language.privacy import what_may_leave
+    from tagmill.language.profiles import open_profile
     from tagmill.language.prompts import prompt_language, write_product
 
-    settings = settings_with(workspace, llm_url, llm_model or "scripted")
-    found = _product(workspace, product)
+    settings = settings_with(workspace, llm_url, llm_model, profile=profile)
+    rows = open_profile(settings.llm.profile)
+    batch = product_or_text(workspace, product).drop_columns(["tags"])
+    found = batch.to_pylist()[0]
     leaving, vault = what_may_leave(found, settings.privacy)
-    text = write_product(leaving, prompt_language(str(found["language"])))
+    text = write_product(leaving, prompt_language(found["language"]), rows)
     if as_json:
         print_json({"sent": leaving, "replaced": dict(vault.counts), "text": text})
         return
@@ -42,19 +51,6 @@ def preview(
     note(say("privacy_replaced", kinds=replaced or "–"))
     if stays_here(settings.llm):
         note(say("privacy_stays"))
-
-
-def _product(workspace: Path, product: str) -> dict[str, object]:
-    """The product of an id, or one that has a text as its title."""
-    from tagmill.catalog import products_to_batch
-
-    batch = None
-    with suppress(SettingsError, StoreError), open_workspace(workspace) as (_, store):
-        batch = store.products.batch(product)
-    if batch is None or not batch.num_rows:
-        batch = products_to_batch([{"id": "text", "title": product}])
-    found: dict[str, object] = batch.drop_columns(["tags"]).to_pylist()[0]
-    return found
 
 
 @app.command("audit")

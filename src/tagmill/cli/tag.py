@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -68,6 +68,7 @@ def tag(
     include_tagged: Annotated[
         bool, typer.Option("--all", help="In a workspace: also products a person has tagged.")
     ] = False,
+    profile: ProfileOption = None,
     llm: Annotated[
         str,
         typer.Option(help="Ask a large language model about: off, all, or cascade (the doubtful)."),
@@ -104,6 +105,7 @@ def tag(
     are tagged, and the tags are stored as a run that can be undone.
     """
     _check_llm(llm, source, batch_in, batch_out)
+    _check_profile(profile, llm, model, in_workspace=source is None and text is None)
     chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
@@ -120,10 +122,8 @@ def tag(
             )
         _tag_workspace(workspace, chosen, include_tagged, as_json)
         return
-    from tagmill.tagging.folder import load_model, starter_model
-
     selection = chosen.selection()
-    used = load_model(model) if model is not None else starter_model()
+    used = _model(model, workspace, profile)
     if text is not None:
         lines = used.tag(
             [{"id": "text", "title": text}],
@@ -138,8 +138,9 @@ def tag(
     catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
     if llm != "off":
         asked = LlmOptions(
-            llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace
-        )
+            llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace,
+            profile,
+        )  # fmt: skip
         share = llm_share if llm == "cascade" else None
         _consult(used, catalog, base, output, selection, asked, share, as_json)
         return
@@ -161,6 +162,33 @@ def _check_llm(
         raise SettingsError(f"--llm {llm} needs a file: tagmill tag products.csv --llm {llm}")
     if llm == "off" and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
+
+
+def _check_profile(
+    profile: str | None, llm: str, model: Path | None, *, in_workspace: bool
+) -> None:
+    """A profile that would change nothing is an error."""
+    if profile is None:
+        return
+    if in_workspace:
+        raise SettingsError(
+            f"--profile needs a file or a text: tagmill tag FILE --profile {profile}. A workspace "
+            "has its own library"
+        )
+    if model is not None and llm == "off":
+        raise SettingsError(
+            f"--profile {profile} chooses a starter library and prompts: --model without --llm "
+            "needs neither. Leave one out"
+        )
+
+
+def _model(folder: Path | None, workspace: Path, profile: str | None) -> Model:
+    """The model of a folder, or the starter library of the profile."""
+    from tagmill.tagging.folder import load_model, starter_model
+
+    if folder is not None:
+        return load_model(folder)
+    return starter_model(profile_of(workspace, profile))
 
 
 def _consult(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import cache
 
 from tagmill.language.client import Request
+from tagmill.language.profiles import open_profile, shipped_profiles
 from tagmill.records import Reply
 from tagmill.text import fold
 
@@ -19,7 +21,6 @@ __all__ = ["ScriptedModel"]
 _PRODUCT = re.compile(r"<product>\n?(.*?)\n?</product>", re.DOTALL)
 _OFFER = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 _TAG = re.compile(r"^(?:Tag: |标签：)(.+)$", re.MULTILINE)
-_LABEL = re.compile(r"^(?:标题|类目|属性|描述|Title|Category|Attributes|Description)(?:：|: )")
 _SURE, _UNSURE = 0.95, 0.05
 
 
@@ -33,7 +34,7 @@ class ScriptedModel:
         """The answer, at once; tokens are counted as characters."""
         asked = request.messages[-1]["content"]
         found = _PRODUCT.search(asked)
-        product = found.group(1) if found else ""
+        product = _labels().sub("", found.group(1)) if found else ""
         rest = asked[found.end() :] if found else asked
         logprobs: tuple[dict[str, float], ...] = ()
         if offered := _OFFER.findall(rest):
@@ -47,6 +48,15 @@ class ScriptedModel:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+@cache
+def _labels() -> re.Pattern[str]:
+    """The labels of fields at the beginning of lines, of all shipped profiles."""
+    profiles = [open_profile(name) for name in shipped_profiles()]
+    labels = {label for p in profiles for names in p.fields.values() for label in names.values()}
+    written = "|".join(re.escape(label) for label in sorted(labels))
+    return re.compile(rf"^(?:{written})(?:：|: )", re.MULTILINE)
 
 
 def _choose(product: str, offered: list[tuple[str, str]]) -> str:
@@ -65,7 +75,7 @@ def _judge(product: str, line: str, has_logprobs: bool) -> tuple[str, tuple[dict
 
 
 def _describe(product: str) -> str:
-    lines = [_LABEL.sub("", line).strip() for line in product.splitlines()]
+    lines = [line.strip() for line in product.splitlines()]
     sentences = [{"text": line, "quote": line} for line in lines if line]
     return json.dumps({"sentences": sentences}, ensure_ascii=False)
 

@@ -16,8 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,8 +27,8 @@ from tagmill.errors import LanguageModelError
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import Request, Waiting
 from tagmill.language.privacy import what_may_leave
+from tagmill.language.profiles import Profile, open_profile
 from tagmill.language.prompts import (
-    PROFILES,
     load_prompt,
     offered_tags,
     prompt_language,
@@ -211,7 +210,7 @@ class Consultant:
     verify: Asker
     library: Library
     answers: AnswerStore | None = None
-    profile: Path = PROFILES / "product"
+    profile: Profile = field(default_factory=lambda: open_profile("product"))
     closed: bool = False
     privacy: PrivacySettings | None = None  # None: it stays on this machine, nothing is held back
 
@@ -278,14 +277,14 @@ class Consultant:
                 for tag in open_pairs[row]
             }
             opinions.pairs |= {(row, tag_id): pair for tag_id, pair in found.items()}
-            opinions.new[row] = list(answer.value.new)
+            opinions.new[row] = [self._in_library(new) for new in answer.value.new]
             if self.answers:
                 self.answers.keep(
                     {keys[row, tag_id]: asdict(pair) for tag_id, pair in found.items()}
                 )
 
     def _proposal(self, row: int, subject: _Subject, tags: Sequence[Tag]) -> Question[int, Choices]:
-        ordered, lines = offered_tags(tags, subject.language)
+        ordered, lines = offered_tags(tags, subject.language, self.library.facets)
         prompt = load_prompt(self.profile, "propose", subject.language)
         messages = prompt.messages(product=subject.written, candidates=lines)
         request = Request(messages, _PROPOSE_TOKENS, CHOICES_SCHEMA)
@@ -305,7 +304,7 @@ class Consultant:
         def questions() -> Iterator[Question[tuple[int, str], Verification]]:
             for pair, (subject, tag_id) in wanted.items():
                 prompt = load_prompt(self.profile, "verify", subject.language)
-                line = tag_line(self._tag(tag_id), subject.language)
+                line = tag_line(self._tag(tag_id), subject.language, self.library.facets)
                 messages = prompt.messages(product=subject.written, tag=line)
                 request = Request(messages, _VERIFY_TOKENS, top_logprobs=_ALTERNATIVES)
                 yield Question(pair, subject.product["id"], request, read_verification)
@@ -320,6 +319,11 @@ class Consultant:
                 before.chosen, before.evidence, answer.value.probability, answer.value.measured
             )
 
+    def _in_library(self, new: NewName) -> NewName:
+        """A new name with the key of its facet, whatever language the model named that in."""
+        facet = self.library.facet_named(new.facet)
+        return new if facet is None else replace(new, facet=facet.key)
+
     def _tag(self, tag_id: str) -> Tag:
         return self.library.tags[tag_id]
 
@@ -328,16 +332,18 @@ class Consultant:
         product: dict[str, Any] = batch.slice(row, 1).drop_columns(["tags"]).to_pylist()[0]
         language = prompt_language(product["language"])
         if self.privacy is None:
-            return _Subject(product, language, write_product(product, language), str)
+            written = write_product(product, language, self.profile)
+            return _Subject(product, language, written, str)
         leaving, vault = what_may_leave(product, self.privacy)
-        return _Subject(product, language, write_product(leaving, language), vault.restore)
+        written = write_product(leaving, language, self.profile)
+        return _Subject(product, language, written, vault.restore)
 
     def _key(self, stage: str, subject: _Subject, tag: Tag) -> str:
         """32 hex digits of all that decides what is said of a pair."""
         language = subject.language
         parts = [
             self.propose.model.name, load_prompt(self.profile, stage, language).version,
-            subject.written, tag.id, tag_line(tag, language),
+            subject.written, tag.id, tag_line(tag, language, self.library.facets),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
 
