@@ -14,10 +14,11 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ __all__ = [
     "ConsultReport",
     "ExportReport",
     "TagSummary",
+    "choose_to_ask",
     "consult_file",
+    "consult_workspace",
     "current_model",
     "evaluate_workspace",
     "explain_workspace",
@@ -169,7 +172,7 @@ def consult_file(
     those where asking should gain most are asked about.
     """
     summary, report = TagSummary(), ConsultReport()
-    chosen = None if share is None else _choose(model, catalog, share)
+    chosen = None if share is None else choose_to_ask(model, catalog, share)
     done = 0
     for whole in catalog:
         for start in range(0, whole.num_rows, _CONSULTED_AT_ONCE):
@@ -184,10 +187,12 @@ def consult_file(
     return summary, report
 
 
-def _choose(model: Model, catalog: Catalog, share: float) -> npt.NDArray[np.bool_]:
-    """Which products of a catalogue are asked about."""
+def choose_to_ask(
+    model: Model, batches: Iterable[pa.RecordBatch], share: float
+) -> npt.NDArray[np.bool_]:
+    """Which products (n,) of a catalogue are asked about."""
     gains, costs = [], []
-    for batch in catalog:
+    for batch in batches:
         scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
         gain = expected_gains(model, scored)
         gains.append(np.bincount(scored.rows, gain, minlength=batch.num_rows))
@@ -212,15 +217,77 @@ def tag_workspace(
     where its last stored chunk ended. Without anything to do there is no run.
     """
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    signature = run_signature(model, selection)
-    which = None if labelled else False
+    run = _start_run(store, model, selection, labelled, {})
     summary = TagSummary()
-    if not store.products.pending_count(signature, labelled=which):
+    if run is None:
         return None, summary
+    origin = "lexicon" if model.trained is None else "model"
+    pending = store.products.pending(run.signature, 2048, labelled=None if labelled else False)
+    for products, tagged in tag_batches(model, pending, selection):
+        store.assignments.write(run, products, tagged, origin)
+        summary.count(tagged)
+        progress(products.num_rows)
+    return store.runs.finish(run), summary
+
+
+def consult_workspace(
+    store: Store,
+    model: Model,
+    consultant: Consultant,
+    selection: Selection,
+    *,
+    labelled: bool = False,
+    share: float | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[Run | None, TagSummary, ConsultReport]:
+    """`tag_workspace` with a large language model asked about every product, or about a `share`.
+
+    Products that failed stay without tags of this run, and the next one asks about them again.
+    Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
+    """
+    selection = replace(selection, lane="review")
+    asked_with = {"llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    if share is not None:
+        asked_with["share"] = f"{share:g}"
+    summary, report = TagSummary(), ConsultReport()
+    run = _start_run(store, model, selection, labelled, asked_with)
+    if run is None:
+        return None, summary, report
+    which = None if labelled else False
+    wanted: set[str] | None = None
+    if share is not None:
+        ids: list[str] = []
+
+        def noted() -> Iterator[pa.RecordBatch]:
+            for batch in store.products.pending(run.signature, 2048, labelled=which):
+                ids.extend(batch.column("id").to_pylist())
+                yield batch
+
+        mask = choose_to_ask(model, noted(), share)
+        wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
+    for batch in store.products.pending(run.signature, _CONSULTED_AT_ONCE, labelled=which):
+        chosen = None
+        if wanted is not None:
+            chosen = np.array([i in wanted for i in batch.column("id").to_pylist()], np.bool_)
+        consulted = consult_batch(model, consultant, batch, selection, chosen)
+        store.assignments.write(run, consulted.products, consulted.tagged, "llm")
+        report.count(batch, consulted.opinions)
+        summary.count(consulted.tagged)
+        progress(batch.num_rows)
+    return store.runs.finish(run), summary, report
+
+
+def _start_run(
+    store: Store, model: Model, selection: Selection, labelled: bool, more: Mapping[str, str]
+) -> Run | None:
+    """The run that tags what needs it, perhaps one that was cut off; None: nothing needs it."""
+    signature = run_signature(model, selection, more)
+    if not store.products.pending_count(signature, labelled=None if labelled else False):
+        return None
     for unfinished in store.runs.list("tag"):
         if unfinished.status == "running" and unfinished.signature != signature:
             store.runs.fail(unfinished)  # cut off, and nothing will take it up again
-    run = store.runs.start(
+    return store.runs.start(
         "tag",
         signature,
         model=str(model.card.get("name", "starter")),
@@ -230,18 +297,14 @@ def tag_workspace(
             "precision": selection.precision,
             "per_facet": selection.per_facet,
             "diverse": selection.diverse,
+            **more,
         },
     )
-    origin = "lexicon" if model.trained is None else "model"
-    pending = store.products.pending(signature, 2048, labelled=which)
-    for products, tagged in tag_batches(model, pending, selection):
-        store.assignments.write(run, products, tagged, origin)
-        summary.count(tagged)
-        progress(products.num_rows)
-    return store.runs.finish(run), summary
 
 
-def run_signature(model: Model, selection: Selection) -> str:
+def run_signature(
+    model: Model, selection: Selection, more: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """What a product's tags depend on besides the product: 16 hex digits."""
     parts = {
         "model": model.card.get("model_id", "starter"),
@@ -252,6 +315,7 @@ def run_signature(model: Model, selection: Selection) -> str:
             selection.per_facet,
             selection.diverse,
         ],
+        **more,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

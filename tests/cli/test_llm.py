@@ -255,7 +255,7 @@ def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
 def test_what_cannot_be_asked(shop: Path) -> None:
     file = ("tag", "products.jsonl")
     assert "Unknown --llm 'some'" in refusal(*file, "--llm", "some", cwd=shop)
-    assert "needs a file" in refusal("tag", "--llm", "all", cwd=shop)
+    assert "need a file" in refusal("tag", "--llm", "all", "--batch-out", "x.jsonl", cwd=shop)
     assert "need --llm all" in refusal(*file, "--batch-out", "x.jsonl", cwd=shop)
     assert "No large language model" in refusal(*file, "--llm", "all", "--llm-model", "m", cwd=shop)
     gone = ("--llm", "all", "--llm-model", "m", "--batch-in", "nowhere.jsonl")
@@ -332,3 +332,38 @@ def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
     sent = {body["messages"][1]["content"] for body in server.requests}
     assert {call["sent"] for call in calls} == sent
     assert "真皮手提包" in tagmill("privacy", "audit", "bag", cwd=shop).out
+
+
+def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+
+    def fails(body: dict[str, Any]) -> Response | None:
+        return chat("no") if "手提包" in body["messages"][1]["content"] else None
+
+    def run_it(behaviour: Callable[..., Response], code: int = 0) -> tuple[Done, ChatServer]:
+        server = ChatServer(in_thread(behaviour))
+        with server.running() as url:
+            done = tagmill("tag", "--llm", "all", "--llm-url", url, "--llm-model", "m", "-w", shop,
+                           cwd=shop, code=code)  # fmt: skip
+        return done, server
+
+    done, _ = run_it(answering(fails), code=1)
+    assert "2 products tagged" in done.out
+    (path,) = shop.glob("run-*.failed.jsonl")
+    (failed,) = map(json.loads, path.read_text().splitlines())
+    assert failed["id"] == "bag"
+    assert not (shop / "tagmill-llm.db").exists()  # answers lie in the workspace's database
+    done, server = run_it(scripted)
+    assert "1 products tagged" in done.out
+    assert all("手提包" in body["messages"][1]["content"] for body in server.requests)
+    shown = tagmill("products", "show", "tv", "-w", shop, "--json").json()
+    assert "液晶电视" in {tag["name"] for tag in shown["tags"]}
+    done, server = run_it(scripted)
+    assert server.requests == []
+    tagmill("tag", "--llm", "cascade", "--llm-share", "0.5", "--llm-model", "scripted", "-w", shop,
+            cwd=shop)  # fmt: skip
+    kinds = [
+        run["settings"].get("share") for run in tagmill("runs", "list", "--json", "-w", shop).json()
+    ]
+    assert "0.5" in kinds

@@ -17,6 +17,7 @@ from tagmill.cli import (
     learn,
     library,
     llm,
+    plan,
     privacy,
     products,
     profiles,
@@ -63,6 +64,7 @@ app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("learn")(learn.learn)
 app.command("distil")(distil.distil)
+app.command("plan")(plan.plan)
 app.command("tag")(tag.tag)
 app.command("describe")(describe.describe)
 app.command("explain")(explain.explain)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
     from tagmill.settings import PrivacySettings
+    from tagmill.store import Store
     from tagmill.store.replies import Answers
     from tagmill.tagging.llm import Consultant
     from tagmill.tagging.model import Model
@@ -129,6 +130,7 @@ class LlmOptions:
     batch_out: Path | None = None
     workspace: Path = Path(".")
     profile: str | None = None
+    store: Store | None = None  # of a workspace: answers are kept there, not in `cache`
     spending: Spending = field(init=False)
     results: BatchResults | None = field(default=None, init=False)
     requests: BatchRequests | None = field(default=None, init=False)
@@ -187,9 +189,10 @@ class LlmOptions:
         with ExitStack() as open_files:
             if self.requests is not None:
                 open_files.callback(self.requests.close)
-            # In a batch the files are the memory.
-            url = f"sqlite:///{self.cache.resolve()}"
-            store = None if is_batch else open_files.enter_context(open_store(url, create=True))
+            store = self.store
+            if store is None and not is_batch:  # in a batch the files are the memory
+                url = f"sqlite:///{self.cache.resolve()}"
+                store = open_files.enter_context(open_store(url, create=True))
             replies, answers = (store.replies, store.answers) if store else (None, None)
             askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
             leaves = is_batch or not stays_here(llm)

@@ -206,6 +206,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
         "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，花费 {cost:.4g}。",
     ),
+    "plan_asked": ("Products asked about", "询问的商品"),
+    "plan_calls": ("Calls", "调用次数"),
+    "plan_input": ("Input tokens", "输入 token"),
+    "plan_cached": ("of these cached prefixes", "其中前缀缓存"),
+    "plan_output": ("Output tokens", "输出 token"),
+    "plan_cost": ("Cost", "费用"),
+    "plan_minutes": ("Minutes, at a second a request", "分钟数（按每请求一秒）"),
+    "plan_over": (
+        "{cost:.4g} is more than the budget of {budget:.4g}: the run would end early.",
+        "{cost:.4g} 超过预算 {budget:.4g}：运行会提前停止。",
+    ),
     "llm_spent": (
         "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
         "{tokens:,} tokens, cost {cost:.4g}.",

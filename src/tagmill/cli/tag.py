@@ -120,7 +120,13 @@ def tag(
                 f"--lane {lane} needs a file to tag: a workspace stores the lanes auto and review. "
                 "See: tagmill export --lane"
             )
-        _tag_workspace(workspace, chosen, include_tagged, as_json)
+        asking = None
+        if llm != "off":
+            asking = LlmOptions(
+                llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
+            )
+        share = llm_share if llm == "cascade" else None
+        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
         return
     selection = chosen.selection()
     used = _model(model, workspace, profile)
@@ -158,10 +164,10 @@ def _check_llm(
 ) -> None:
     if llm not in _LLM:
         raise SettingsError(f"Unknown --llm '{llm}'. Known: {', '.join(_LLM)}")
-    if llm != "off" and source is None:
-        raise SettingsError(f"--llm {llm} needs a file: tagmill tag products.csv --llm {llm}")
     if llm == "off" and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
+    if source is None and (batch_in or batch_out):
+        raise SettingsError("--batch-in and --batch-out need a file to tag")
 
 
 def _check_profile(
@@ -271,9 +277,23 @@ class _Options:
         return Selection(lane=self.lane, **{**defaults, **self.asked})
 
 
-def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_json: bool) -> None:
-    from tagmill.pipeline import current_model, run_signature, tag_workspace
+def _tag_workspace(
+    workspace: Path,
+    options: _Options,
+    include_tagged: bool,
+    as_json: bool,
+    llm: LlmOptions | None,
+    share: float | None,
+) -> None:
+    from tagmill.pipeline import (
+        ConsultReport,
+        consult_workspace,
+        current_model,
+        run_signature,
+        tag_workspace,
+    )
 
+    report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
         tagging = settings.tagging
         selection = options.selection(
@@ -284,21 +304,35 @@ def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_
             language=tagging.language,
         )
         model = current_model(store, settings.models_dir)
-        total = store.products.pending_count(
-            run_signature(model, selection), labelled=None if include_tagged else False
-        )
-        with counting("tagging", total) as progress:
-            run, summary = tag_workspace(
-                store, model, selection, labelled=include_tagged, progress=progress
-            )
+        which = None if include_tagged else False
+        if llm is None:
+            total = store.products.pending_count(run_signature(model, selection), labelled=which)
+            with counting("tagging", total) as progress:
+                run, summary = tag_workspace(
+                    store, model, selection, labelled=include_tagged, progress=progress
+                )
+        else:
+            llm.store = store
+            with llm.consultant(model.library) as consultant, counting("tagging") as progress:
+                run, summary, report = consult_workspace(
+                    store, model, consultant, selection, labelled=include_tagged, share=share,
+                    progress=progress,
+                )  # fmt: skip
     if as_json:
-        print_json({"run": run and run.id, **vars(summary)})
-        return
-    if run is None:
+        more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
+        print_json({"run": run and run.id, **vars(summary), **more})
+    elif run is None:
         typer.echo(say("nothing_to_tag"))
-        return
-    typer.echo(say("tagged", **vars(summary)))
-    typer.echo(say("run_stored", run=run.id))
+    else:
+        typer.echo(say("tagged", **vars(summary)))
+        typer.echo(say("run_stored", run=run.id))
+    if llm is not None:
+        llm.note_spending()
+        base = settings.root / (f"run-{run.id}" if run else "run")
+        _write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        _write_beside(base, "failed", report.failed, "llm_failed")
+        if report.failed:
+            raise typer.Exit(1)
 
 
 def _tag_catalog(
