@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from tagmill.language.client import Request
 from tagmill.language.scripted import ScriptedModel
 from tests.language.server import ChatServer, Response, chat, error
 
-from .command import Done, refusal, tagmill
+from .command import Done, refusal, start_process, tagmill
 from .samples import CATALOGUE
 
 PRODUCTS = [
@@ -367,3 +369,29 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
         run["settings"].get("share") for run in tagmill("runs", "list", "--json", "-w", shop).json()
     ]
     assert "0.5" in kinds
+
+
+def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
+    rows = [{"id": f"p{i}", "title": f"red cotton shirt number {i}"} for i in range(60)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (shop / "products.jsonl").write_text(text, encoding="utf-8")
+    slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=0.1)))
+    limits = "[llm]\nmax_concurrency = 4\n"
+    (shop / "tagmill.toml").write_text(limits, encoding="utf-8")
+    with slow.running() as url:
+        command = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-url", url,
+                   "--llm-model", "m")  # fmt: skip
+        process = start_process(*command, cwd=shop)
+        deadline = time.monotonic() + 60
+        while len(slow.requests) < 20 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        time.sleep(0.3)  # what was under way is answered to nobody
+        before = [json.dumps(body, sort_keys=True) for body in slow.requests]
+        assert 20 <= len(before) < 100
+        tagmill(*command, cwd=shop)
+    after = [json.dumps(body, sort_keys=True) for body in slow.requests[len(before) :]]
+    again = set(before) & set(after)
+    assert len(again) <= 4
+    assert len((shop / "out.jsonl").read_text().splitlines()) == 60
