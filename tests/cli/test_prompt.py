@@ -34,6 +34,16 @@ ROWS: dict[str, list[dict[str, Any]]] = {
          "description": "The living room light is now off."},
     ],
 }  # fmt: skip
+
+
+def set_in(folder: Path, lines: str) -> None:
+    """Put lines that begin with their section's name into a workspace's settings."""
+    path = folder / "tagmill.toml"
+    section = lines.partition("\n")[0] + "\n"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(section, lines, 1), encoding="utf-8")
+
+
 SETTINGS = '[privacy]\nnever = ["attributes.供应商"]\n'
 
 
@@ -103,8 +113,7 @@ def test_a_remote_model_is_shown_what_may_leave(tmp_path: Path) -> None:
            "attributes": {"供应商": "义乌某厂", "颜色": "红"}}  # fmt: skip
     tagmill("init", tmp_path / "shop")
     folder = tmp_path / "shop"
-    with (folder / "tagmill.toml").open("a", encoding="utf-8") as file:
-        file.write(SETTINGS)
+    set_in(folder, SETTINGS)
     write_lines(folder / "rows.jsonl", [row])
     tagmill("catalog", "import", "rows.jsonl", cwd=folder)
     tagmill("tag", "rows.jsonl", "--llm", "all", "--llm-model", "m", "--batch-out", "b.jsonl",
@@ -120,8 +129,7 @@ def test_a_remote_model_is_shown_what_may_leave(tmp_path: Path) -> None:
     assert "张伟" not in tagmill("prompt", "show", "c", *remote, "--stage", "describe",
                                  cwd=folder).out  # fmt: skip
     # The same where the settings name the model.
-    with (folder / "tagmill.toml").open("a", encoding="utf-8") as file:
-        file.write('[llm]\nbase_url = "https://api.example.com/v1"\nmodel = "m"\n')
+    set_in(folder, '[llm]\nbase_url = "https://api.example.com/v1"\nmodel = "m"\n')
     assert "张伟" not in tagmill("prompt", "show", "c", cwd=folder).out
     assert "runs on this machine" not in tagmill("privacy", "preview", "c", cwd=folder).err
 

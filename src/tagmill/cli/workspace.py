@@ -31,9 +31,19 @@ precision = 0.95      # promised of the lane auto; the rest goes to review
 top_k = 10            # tags kept per product
 language = "product"  # of tag names: the product's own, or always "zh" or "en"
 """
-_PROFILE = """
+_LLM = """
 [llm]
-profile = {profile}  # what a row is: product, article, reply, or a folder of your own
+# profile = "product" # what a row is: product, article, reply, or a folder of your own
+# base_url = "http://localhost:8000/v1"  # OpenAI-compatible; the key: TAGMILL_LLM__API_KEY
+# model = "qwen3-8b"
+# gguf = "model.gguf" # instead of a server: llama.cpp in this process
+# budget = 5.0        # of one run, in the currency of price_input and price_output
+
+[privacy]
+# send = ["title", "description", "category", "attributes"]  # what may leave the machine
+# never = ["attributes.supplier"]                            # what never does
+# redact = true       # personal data is replaced before it leaves
+# offline = false     # true: only models on this machine may be asked
 """
 
 
@@ -58,10 +68,11 @@ def init(
     if path.exists():
         raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    text = _TEMPLATE.format(url=database_url)
+    text = _TEMPLATE.format(url=database_url) + _LLM
     if profile is not None:
         named = profile if profile in shipped_profiles() else str(rows.folder.resolve())
-        text += _PROFILE.format(profile=json.dumps(named, ensure_ascii=False))
+        written = json.dumps(named, ensure_ascii=False)
+        text = text.replace('# profile = "product" #', f"profile = {written}  #")
     path.write_text(text, encoding="utf-8")
     try:
         with open_store(load_settings(folder).database_url, create=True) as store:
