@@ -1,6 +1,6 @@
 """All benchmarks, or some, and the page of their results.
 
-    python benchmarks/bench.py [accuracy lanes diversity routing speed training growth
+    python benchmarks/bench.py [accuracy lanes diversity routing distil speed training growth
                                 learning] [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 
 import accuracy
+import distilling
 import diversity
 import growth
 import lanes
@@ -35,6 +36,7 @@ PARTS: dict[str, Part] = {
     "lanes": lanes.run,
     "diversity": diversity.run,
     "routing": routing.run,
+    "distil": distilling.run,
     "speed": speed.run,
     "training": training.run,
     "growth": growth.run,
@@ -43,13 +45,14 @@ PARTS: dict[str, Part] = {
 # Sets each part takes where none are named; the other parts have theirs.
 SETS = {
     "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS,
-    "routing": ROUTED_SETS, "learning": SMALL_SETS,
+    "routing": ROUTED_SETS, "distil": ("en_implicit_attributes",), "learning": SMALL_SETS,
 }  # fmt: skip
 QUICK_SETS = {
     "accuracy": ("en_ae110k", "en_fashion_styles"),
     "lanes": ("en_ae110k",),
     "diversity": ("en_ae110k",),
     "routing": ("en_ae110k",),
+    "distil": ("en_ae110k",),
     "learning": ("en_ae110k",),
 }
 

@@ -42,6 +42,7 @@ def write() -> Path:
         _lanes,
         _diversity,
         _routing,
+        _distil,
         _speed,
         _training,
         _growth,
@@ -287,6 +288,28 @@ def _routing() -> list[str]:
         "",
         *image("routing", "micro-F1 by share of calls"),
     ]  # fmt: skip
+
+
+def _distil() -> list[str]:
+    sets = results.load("distil")
+    if not sets:
+        return _absent("Distil", "distil")
+    rows = []
+    for name, entry in sets.items():
+        rows.append([name, "people's alone", "0", _number(entry["start"]), _when(entry)])
+        for arm in entry["arms"]:
+            labels = f"{arm['labels']:,}"
+            rows.append([name, arm["how"], labels, _number(arm["micro_f1"]), _when(entry)])
+        rows.append([name, "gold of all", "all", _number(entry["gold"]), _when(entry)])
+    return [
+        "## Distil",
+        "",
+        "micro-F1 on test of a student of a thousand products tagged by people and of a simulated "
+        "teacher's labels (gold with noise, see Routing) for products that `distil` chose in two "
+        "rounds, random ones, or all others.",
+        "",
+        *table(["set", "products to label", "labelled", "micro-F1", "when"], rows),
+    ]
 
 
 def _speed() -> list[str]:
