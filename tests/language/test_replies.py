@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tagmill.errors import BadReply
+from tagmill.language.client import read_body
 from tagmill.language.replies import (
     Choices,
     ground,
@@ -180,6 +181,13 @@ def test_the_probability_of_yes(logprobs: list[dict[str, float]], expected: floa
     found = read_verification(Reply("?", tuple(logprobs)))
     assert found.measured
     assert found.probability == pytest.approx(expected, abs=1e-3)
+
+
+def test_logprobs_count_also_where_the_token_is_blank() -> None:
+    tokens = [{"token": "\n", "logprob": -0.1, "top_logprobs": [{"token": "是", "logprob": -1.0}]}]
+    choice = {"message": {"content": ""}, "finish_reason": "length"}
+    body = {"choices": [{**choice, "logprobs": {"content": tokens}}]}
+    assert read_verification(read_body(200, body, "m")).probability > 0.9
 
 
 @pytest.mark.parametrize(

@@ -198,12 +198,12 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
     message = message if isinstance(message, Mapping) else {}
     if choice.get("finish_reason") == "content_filter" or message.get("refusal"):
         raise bad(f"refused: {_shown(str(message.get('refusal') or 'content filter'))}")
-    text = message.get("content")
-    if not isinstance(text, str) or not text.strip():
+    text, logprobs = message.get("content") or "", _logprobs(choice.get("logprobs"))
+    if not isinstance(text, str) or not (text.strip() or logprobs):
         raise bad("answered with nothing")
     return Reply(
         text,
-        _logprobs(choice.get("logprobs")),
+        logprobs,
         *tokens_of(body.get("usage")),
         complete=choice.get("finish_reason") != "length",
     )
