@@ -9,6 +9,7 @@ the text, and never become evidence. What is written stands apart from the merch
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -30,7 +31,7 @@ from tagmill.records import Reply
 from tagmill.settings import PrivacySettings
 from tagmill.tagging.model import Model
 from tagmill.tagging.similarity import similarities
-from tagmill.text import detect_language, fold
+from tagmill.text import detect_language
 
 __all__ = ["Checked", "Describer", "Description", "Written"]
 
@@ -213,12 +214,20 @@ class Describer:
 
 
 def _missing(sentence: str, source: str) -> list[str]:
-    """Numbers and Latin words of Chinese sentences that the source does not have."""
-    own = fold(source).text
-    words = [match.group() for match in _NUMBER.finditer(sentence)]
+    """Numbers, and Latin words of Chinese sentences, that the source does not have as such."""
+    patterns = [_NUMBER]
     if prompt_language(detect_language(sentence)) == "zh":
-        words += [match.group() for match in _LATIN.finditer(sentence)]
-    return [word for word in words if fold(word).text.strip() not in own]
+        patterns.append(_LATIN)
+    found = []
+    for pattern in patterns:
+        own = {_plain(match.group()) for match in pattern.finditer(source)}
+        words = (match.group() for match in pattern.finditer(sentence))
+        found += [word for word in words if _plain(word) not in own]
+    return found
+
+
+def _plain(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).casefold()
 
 
 def _check_language(sentences: Sequence[str], language: str) -> None:

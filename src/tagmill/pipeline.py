@@ -265,6 +265,7 @@ def consult_workspace(
 
         mask = choose_to_ask(model, noted(), share)
         wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
+        wanted |= store.replies.failed()  # they were chosen before
     for batch in store.products.pending(run.signature, _CONSULTED_AT_ONCE, labelled=which):
         chosen = None
         if wanted is not None:

@@ -8,7 +8,7 @@ round's questions are known too. What the store has answered already costs nothi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,9 +61,12 @@ def plan(
     settings = real.settings.model_copy(update={"budget": None})
     # Nothing of it is stored: the stand-in's answers are not the model's.
     propose, verify = (
-        replace(asker, model=counter, settings=settings, store=None)
+        replace(
+            asker, model=counter, settings=settings,
+            store=None if asker.store is None else _ReadOnly(asker.store),
+        )
         for asker in (consultant.propose, consultant.verify)
-    )
+    )  # fmt: skip
     known = None if consultant.answers is None else _ReadOnly(consultant.answers)
     counting = replace(consultant, propose=propose, verify=verify, answers=known)
     for batch in sample:
@@ -147,7 +150,7 @@ class _ReadOnly:
         found: dict[str, Any] = self.store.find(keys)
         return found
 
-    def keep(self, answers: Mapping[str, Any]) -> None:
+    def keep(self, *answers: object) -> None:
         """Forget them."""
 
 

@@ -395,3 +395,86 @@ def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     again = set(before) & set(after)
     assert len(again) <= 4
     assert len((shop / "out.jsonl").read_text().splitlines()) == 60
+
+
+def test_like_products_get_their_own_answers_and_evidence(shop: Path) -> None:
+    """Redacted alike, they share requests and stored answers, and nothing of one another."""
+    rows = [
+        {"id": "a", "title": "红色连衣裙 联系王经理 13800138000"},
+        {"id": "b", "title": "红色连衣裙 联系李经理 13911112222"},
+    ]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (shop / "products.jsonl").write_text(text, encoding="utf-8")
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    lines = [json.loads(i) for i in (shop / "requests.jsonl").read_text().splitlines()]
+    new = [{"facet": "x", "name": "y", "quote": "联系[NAME_1] [PHONE_1]"}]
+    body = json.loads(chat(json.dumps({"tags": [], "new": new})).body)
+    results = [
+        {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}}
+        for line in lines
+    ]
+    (shop / "results.jsonl").write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
+    tagmill(*common, "--batch-in", "results.jsonl", cwd=shop)
+    (proposal,) = map(json.loads, (shop / "out.jsonl.proposals.jsonl").read_text().splitlines())
+    texts = {example["id"]: example["text"] for example in proposal["examples"]}
+    assert texts == {"a": "联系王经理 13800138000", "b": "联系李经理 13911112222"}
+    described = ("describe", "--file", "same.jsonl", "-o", "d.jsonl", "--llm-model", "scripted")
+    same = [json.dumps({"id": one, "title": "蓝色衬衫"}) + "\n" for one in ("x", "y")]
+    (shop / "same.jsonl").write_text("".join(same))
+    tagmill(*described, cwd=shop)
+    ids = [json.loads(line)["id"] for line in (shop / "d.jsonl").read_text().splitlines()]
+    assert sorted(ids) == ["x", "y"]
+
+
+def test_proposals_are_there_again_in_a_second_run(shop: Path) -> None:
+    def invents(body: dict[str, Any]) -> Response | None:
+        if body["max_tokens"] == 1 or "4K" not in body["messages"][1]["content"]:
+            return None
+        new = [{"facet": "功能", "name": "高分辨率", "quote": "4K分辨率"}]
+        return chat(json.dumps({"tags": [], "new": new}))
+
+    run(shop, answering(invents), "--closed")
+    assert not (shop / "out.jsonl.proposals.jsonl").exists()
+    _, _, server = run(shop, answering(invents))
+    assert server.requests == []
+    assert "高分辨率" in (shop / "out.jsonl.proposals.jsonl").read_text(encoding="utf-8")
+
+
+def test_broken_characters_lose_no_other_answer(shop: Path) -> None:
+    def breaks(body: dict[str, Any]) -> Response | None:
+        if "手提包" not in body["messages"][1]["content"] or body["max_tokens"] == 1:
+            return None
+        return Response(b'{"choices": [{"message": {"content": "{\\"tags\\": []} \\ud83d"}}]}')
+
+    tagged, _, _ = run(shop, answering(breaks))
+    assert set(tagged) == {"tv", "shirt", "bag"}
+
+
+def test_a_batch_answer_that_cannot_be_used_is_asked_for_again(shop: Path) -> None:
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    entry = json.loads((shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    body = json.loads(chat('{"tags": [').body)
+    result = {"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": body}}
+    (shop / "results.jsonl").write_text(json.dumps(result) + "\n" + '{"custom_id": ["a"]}\n')
+    tagmill(*common, "--batch-in", "results.jsonl", "--batch-out", "again.jsonl", cwd=shop)
+    assert entry["custom_id"] in (shop / "again.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> None:
+    privacy = '[privacy]\nsend = ["category"]\n'
+    (shop / "tagmill.toml").write_text(privacy, encoding="utf-8")
+    tagmill("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m",
+            "--batch-out", "requests.jsonl", cwd=shop)  # fmt: skip
+    lines = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1  # only the television has a category
+    ids = [json.loads(line)["id"] for line in (shop / "out.jsonl").read_text().splitlines()]
+    assert set(ids) == {"shirt", "bag"}  # by the engine's own word
+
+
+def test_a_budget_needs_a_price(shop: Path) -> None:
+    assert "no price is set" in refusal(
+        "tag", "products.jsonl", "--llm", "all", "--llm-model", "scripted", "--budget", "0",
+        cwd=shop,
+    )  # fmt: skip

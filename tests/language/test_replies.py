@@ -190,10 +190,20 @@ def test_logprobs_count_also_where_the_token_is_blank() -> None:
     assert read_verification(read_body(200, body, "m")).probability > 0.9
 
 
+def test_noise_among_the_alternatives_is_no_probability() -> None:
+    found = read_verification(Reply("否", ({"<think>": -1e-9, "Yes": -20.0, "No": -16.0},)))
+    assert not found.measured
+    assert found.probability < 0.5
+    told = read_verification(Reply("是的", ({"是的": -0.02, "否": -5.3},)))
+    assert told.measured
+    assert told.probability > 0.9
+
+
 @pytest.mark.parametrize(
     ("text", "yes"),
     [("是", True), ("是的，适用。", True), ("Yes.", True), ("不适用", False), ("No, it is", False),
-     ("<think>yes?</think>否", False), ("不是", False)],
+     ("<think>yes?</think>否", False), ("不是", False), ("**Yes**", True),
+     ("對", True), ("沒有", False)],
 )  # fmt: skip
 def test_without_logprobs_the_text_counts(text: str, yes: bool) -> None:
     found = read_verification(Reply(text))

@@ -85,6 +85,7 @@ def describe(
     with ExitStack() as opened:
         if file is None and text is None:
             settings, store = opened.enter_context(open_workspace(workspace))
+            options.store = store
             used = _workspace_model(settings, store, model)
             batches = store.products.batches() if every else _by_ids(store, ids or [])
         else:

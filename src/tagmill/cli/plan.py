@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption
 from tagmill.cli.messages import say
+from tagmill.cli.tag import model_of
 from tagmill.cli.terminal import AsJson, Map, Workspace, catalog_of, print_json, print_table
 from tagmill.errors import SettingsError
 
@@ -27,6 +28,7 @@ def plan(
     llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
         "tagmill-llm.db"
     ),
+    profile: ProfileOption = None,
     mapping: Map = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -38,13 +40,14 @@ def plan(
     """
     from tagmill.pipeline import choose_to_ask
     from tagmill.plan import plan as forecast
-    from tagmill.tagging.folder import load_model, starter_model
 
     if llm not in ("all", "cascade"):
         raise SettingsError(f"Unknown --llm '{llm}'. Known: all, cascade")
-    used = load_model(model) if model is not None else starter_model()
+    used = model_of(model, workspace, profile)
     catalog = catalog_of(source, mapping)
-    options = LlmOptions(llm_url, llm_model, None, False, llm_cache, workspace=workspace)
+    options = LlmOptions(
+        llm_url, llm_model, None, False, llm_cache, workspace=workspace, profile=profile
+    )
     with options.consultant(used.library) as consultant:
         chosen = choose_to_ask(used, catalog, llm_share) if llm == "cascade" else None
         found = forecast(used, consultant, catalog, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +14,13 @@ from tagmill.cli.terminal import (
     AsJson,
     Workspace,
     note,
+    open_workspace,
     print_json,
     print_table,
     product_or_text,
 )
+from tagmill.errors import SettingsError
+from tagmill.records import ModelCall
 
 __all__ = ["app"]
 
@@ -60,13 +64,25 @@ def audit(
     llm_cache: Annotated[Path, typer.Option(help="Where the answers are kept.")] = Path(
         "tagmill-llm.db"
     ),
+    workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Show what was sent to large language models, when, and to whom."""
+    """Show what was sent to large language models, when, and to whom.
+
+    Out of the workspace's database, where there is one, and of the file of answers. What went into
+    a batch file stands in that file.
+    """
     from tagmill.store import open_store
 
-    with open_store(f"sqlite:///{llm_cache.resolve()}") as store:
-        calls = store.replies.calls(product, limit=limit)
+    calls: list[ModelCall] = []
+    is_workspace = False
+    with suppress(SettingsError), open_workspace(workspace) as (_, store):
+        is_workspace = True
+        calls += store.replies.calls(product, limit=limit)
+    if llm_cache.exists() or not is_workspace:
+        with open_store(f"sqlite:///{llm_cache.resolve()}") as store:
+            calls += store.replies.calls(product, limit=limit)
+    calls = sorted(calls, key=lambda call: call.at, reverse=True)[:limit]
     if as_json:
         print_json([vars(call) for call in calls])
         return

@@ -129,7 +129,7 @@ def tag(
         _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
         return
     selection = chosen.selection()
-    used = _model(model, workspace, profile)
+    used = model_of(model, workspace, profile)
     if text is not None:
         lines = used.tag(
             [{"id": "text", "title": text}],
@@ -188,7 +188,7 @@ def _check_profile(
         )
 
 
-def _model(folder: Path | None, workspace: Path, profile: str | None) -> Model:
+def model_of(folder: Path | None, workspace: Path, profile: str | None) -> Model:
     """The model of a folder, or the starter library of the profile."""
     from tagmill.tagging.folder import load_model, starter_model
 

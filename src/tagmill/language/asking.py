@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError
+from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError, SettingsError
 from tagmill.language.client import Busy, LanguageModel, Request, Waiting
 from tagmill.records import ModelCall, Reply
 from tagmill.settings import LanguageModelSettings
@@ -32,6 +32,7 @@ _TRIES = 6  # of one request at a busy server
 _READINGS = 2  # of one that is answered with what cannot be used
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between them, doubling, with jitter
 _DEAD = 20  # requests in a row that failed in all their tries: nobody is there
+_SILENT = 8  # answers in a row that did not come in time, before any did: nobody will
 _CHARACTERS_PER_TOKEN = 2.0  # a careful guess: Chinese has 1 to 2, English 4
 _READ_AHEAD = 256  # requests looked up in the cache at once
 
@@ -101,7 +102,14 @@ class Asker:
     spending: Spending = field(default_factory=Spending)
 
     def __post_init__(self) -> None:
-        self._dead = 0
+        prices = self.settings
+        if prices.budget is not None and not (prices.price_input or prices.price_output):
+            raise SettingsError(
+                f"The budget is {prices.budget:g}, but no price is set, so nothing would ever cost "
+                "anything. Set llm.price_input and llm.price_output, or leave the budget out"
+            )
+        self._limits = _Limits(self.settings)
+        self._dead = self._silent = 0
         self._reserved = 0.0  # money that what is under way may cost
         self._factor = 1.0  # tokens that requests really had for each one guessed, at most
 
@@ -112,10 +120,14 @@ class Asker:
         LanguageModelError where asking on is in vain; what is under way is waited for, stored and
         given first.
         """
-        self._limits = _Limits(self.settings)
+        self._limits.begin()
+        before = self._reserved
         with asyncio.Runner() as runner:
             try:
                 yield from self._ask_all(runner, iter(questions))
+            except GeneratorExit:
+                self._reserved = before
+                raise
             finally:
                 runner.run(self.model.close())
 
@@ -225,6 +237,14 @@ class Asker:
         except Busy as busy:
             asked.failure = busy
             self._limits.was_busy(busy.wait)
+            self._silent += busy.silent
+            if self._silent >= _SILENT and not self.spending.calls:
+                asked.stop = LanguageModelError(
+                    f"{busy}, {self._silent} times in a row. See to the server, or raise "
+                    "llm.timeout, and run the same command again",
+                    model=self.model.name,
+                )
+                return None
             return busy.wait or 0.0
         except (BadReply, Waiting) as none:
             asked.failure, self._dead = none, 0
@@ -244,14 +264,24 @@ class Asker:
             return 0.0 if len(asked.replies) < _READINGS else None
         return None
 
+    def _answer_same(self, question: Question[T, V], one: _Asked[T, V]) -> Answer[T, V]:
+        """The answer to another question with the same request: read anew, for what it is about."""
+        if one.failure is not None:
+            return Answer(question.about, None, one.failure, paid=False)
+        try:
+            value = question.read(one.replies[-1])
+        except BadReply as bad:
+            return Answer(question.about, None, bad, paid=False)
+        self.spending.reused += 1
+        return Answer(question.about, value, paid=False)
+
     def _settle(self, asked: list[_Asked[T, V]]) -> list[Answer[T, V]]:
         """Count and store what came, then give it."""
         answers: list[Answer[T, V]] = []
         replies, calls = [], []
         for one in asked:
-            everyone = [one.question, *one.same]
-            if isinstance(one.failure, Waiting):
-                self._reserved -= one.reserved
+            if isinstance(one.failure, Waiting):  # what it may cost stays reserved
+                everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 continue
             paid = (
@@ -260,6 +290,8 @@ class Asker:
                 sum(reply.output_tokens for reply in one.replies),
             )
             cost = self.cost_of(*paid)
+            if one.replies and not any(paid):  # a server that does not say: the most it may be
+                cost = one.reserved
             self._reserved -= one.reserved
             self.spending.add(paid, cost, failed=one.failure is not None)
             if one.failure is None:
@@ -271,10 +303,9 @@ class Asker:
                     question.request.messages[-1]["content"], str(one.failure or ""), *paid, cost,
                 )
             )  # fmt: skip
-            self.spending.reused += len(one.same) if one.failure is None else 0
-            answers += [
-                Answer(q.about, one.value, one.failure, paid=q is question) for q in everyone
-            ]
+            answers.append(Answer(question.about, one.value, one.failure))
+            for other in one.same:
+                answers.append(self._answer_same(other, one))
         if self.store is not None:
             self.store.keep(replies, calls)
         return answers
@@ -342,6 +373,11 @@ class _Limits:
         self._last_halved = 0.0
         self._requests = _Rate(settings.max_requests_per_minute)
         self._tokens = _Rate(settings.max_tokens_per_minute)
+
+    def begin(self) -> None:
+        """Before a loop of its own; what was learned of the server stays."""
+        self._changed = asyncio.Event()
+        self._taken = 0
 
     def turn(self, tokens: int) -> _Turn:
         """A place among those under way, held within `async with`."""

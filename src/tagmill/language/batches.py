@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tagmill.errors import BadReply, SettingsError
-from tagmill.language.client import Request, Waiting, read_body
+from tagmill.language.client import Busy, Request, Waiting, read_body
 from tagmill.records import Reply
 
 __all__ = ["BatchModel", "BatchRequests", "BatchResults"]
@@ -43,7 +43,7 @@ class BatchResults:
     def _take(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
-            custom_id = entry["custom_id"]
+            custom_id = str(entry["custom_id"])
             response = entry.get("response") or {}
             status = int(response.get("status_code") or 0)
             body = response.get("body") if not entry.get("error") else entry["error"]
@@ -98,17 +98,20 @@ class BatchModel:
         self._stage = stage
         self._results = results
         self._requests = requests
+        self._read: set[str] = set()
 
     async def ask(self, request: Request) -> Reply:
         """The reply among the results. Raises Waiting, or BadReply where it cannot be used."""
         custom_id = f"{self._stage}-{request.key(self.name)}"
         failure: BadReply | None = None
-        if custom_id in self._results.bodies:
+        # Who asks again could not use the answer: it is asked for in the next round.
+        if custom_id in self._results.bodies and custom_id not in self._read:
+            self._read.add(custom_id)
             status, body = self._results.bodies[custom_id]
             try:
                 return read_body(status, body, self.name)
-            except BadReply as error:
-                failure = error
+            except (BadReply, Busy) as error:
+                failure = BadReply(str(error), model=self.name)
         if self._requests is not None:
             self._requests.write(custom_id, request.body(self.name))
             raise Waiting(f"waits for the batch: {custom_id}", model=self.name)

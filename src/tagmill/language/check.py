@@ -12,7 +12,7 @@ from typing import Any
 
 from tagmill.errors import LanguageModelError
 from tagmill.language import open_model
-from tagmill.language.client import LanguageModel, Request, ServerModel
+from tagmill.language.client import ALTERNATIVES, LanguageModel, Request, ServerModel
 from tagmill.language.embedded import EmbeddedModel
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings, PrivacySettings
@@ -54,7 +54,7 @@ async def _check(model: LanguageModel, settings: LanguageModelSettings) -> dict[
     found["answers"] = reply.text.strip()[:80]
     found["seconds"] = time.perf_counter() - start
     found["json_schema"] = await _honours_schema(model)
-    asked = Request(_messages("Is water wet? Answer yes or no."), 1, top_logprobs=5)
+    asked = Request(_messages("Is water wet? Answer yes or no."), 1, top_logprobs=ALTERNATIVES)
     found["logprobs"] = await _tried(model, asked, lambda reply: bool(reply.logprobs))
     first = await model.ask(_question(_LONG + "Is it red?", 1))
     again = await model.ask(_question(_LONG + "Is it blue?", 1))

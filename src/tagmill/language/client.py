@@ -23,8 +23,18 @@ from tagmill.settings import LanguageModelSettings
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["Busy", "LanguageModel", "Request", "ServerModel", "Waiting", "read_body", "tokens_of"]
+__all__ = [
+    "ALTERNATIVES",
+    "Busy",
+    "LanguageModel",
+    "Request",
+    "ServerModel",
+    "Waiting",
+    "read_body",
+    "tokens_of",
+]
 
+ALTERNATIVES = 5  # of each token, wanted for P(yes): more is refused by some servers
 _SHOWN = 200  # characters of a server's own words in a message
 
 
@@ -64,9 +74,12 @@ class Request:
 class Busy(LanguageModelError):
     """The server cannot answer now: try again, after `wait` seconds where it says so."""
 
-    def __init__(self, message: str, *, model: str = "", wait: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, model: str = "", wait: float | None = None, silent: bool = False
+    ) -> None:
         super().__init__(message, model=model)
         self.wait = wait
+        self.silent = silent  # no answer came in time
 
 
 class Waiting(LanguageModelError):
@@ -99,7 +112,7 @@ class ServerModel:
     def __post_init__(self) -> None:
         assert self.settings.base_url is not None
         self.name = self.settings.model or ""
-        self.where = urlsplit(self.settings.base_url).netloc
+        self.where = urlsplit(self.settings.base_url).netloc.rpartition("@")[2]  # no password
         self._url = self.settings.base_url.rstrip("/")
 
     async def ask(self, request: Request) -> Reply:
@@ -121,7 +134,9 @@ class ServerModel:
                 text = await response.text(errors="replace")
         except TimeoutError as error:
             raise Busy(
-                f"{self.where} gave no answer in {self.settings.timeout:g} s", model=self.name
+                f"{self.where} gave no answer in {self.settings.timeout:g} s",
+                model=self.name,
+                silent=True,
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             reason = str(error) or type(error).__name__
@@ -148,6 +163,8 @@ class ServerModel:
         said = f"{self.where} answered {status}: {_shown(_message_of(text))}"
         if status == 429 or status == 408 or status >= 500:
             raise Busy(said, model=self.name, wait=wait)
+        if status == 402:
+            raise LanguageModelError(f"{said}. There is no money left there", model=self.name)
         if status in (401, 403):
             raise NeedsKey(
                 f"{said}. Give the key of this server in TAGMILL_LLM__API_KEY", model=self.name
@@ -190,6 +207,8 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
 
     if not isinstance(body, Mapping) or status >= 300:
         raise bad(f"answered {status}: {_shown(_message_of(json.dumps(body)))}")
+    if body.get("error") and not body.get("choices"):  # with a status that says all is well
+        raise Busy(f"{model} answered {_shown(_message_of(json.dumps(body)))}", model=model)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, Mapping):
@@ -202,7 +221,7 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
     if not isinstance(text, str) or not (text.strip() or logprobs):
         raise bad("answered with nothing")
     return Reply(
-        text,
+        text.encode("utf-8", "replace").decode(),  # half a character (a lone surrogate) is none
         logprobs,
         *tokens_of(body.get("usage")),
         complete=choice.get("finish_reason") != "length",

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tagmill.errors import BadReply
@@ -37,6 +37,9 @@ _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _LATIN = re.compile(r"[^\W\d_\u2e80-\U0003ffff]{2}|\d{2}")  # two of one word or number
 _NEW_NAMES, _NAME_CHARACTERS = 10, 60  # of one product
 _SENTENCES = 20
+_WORD = re.compile(r"[a-z]+|[\u4e00-\u9fff]+")
+_MARKS = " \t\r\n*_`'\"“”‘’.。,，:：#"
+_TOLD = 0.05  # of a token's mass that must say yes or no: less is noise
 _LEAST = 1e-6  # a probability that a model calls certain is not
 
 _TEXT = {"type": "string"}
@@ -79,6 +82,7 @@ class NewName:
     facet: str
     name: str
     evidence: Span
+    quote: str = ""  # as the model wrote it: what was redacted is not restored
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Choices:
 
     chosen: Mapping[str, Span | None]  # by tag id
     new: tuple[NewName, ...] = ()
+    quotes: Mapping[str, str] = field(default_factory=dict)  # as the model wrote them, by tag id
 
 
 @dataclass(frozen=True)
@@ -120,23 +125,28 @@ def read_choices(
     """
     answer = _json_of(reply)
     chosen: dict[str, Span | None] = {}
+    quotes: dict[str, str] = {}
     for entry in _entries(answer, "tags"):
         number = _number(entry.get("number"))
         if number is None or not 1 <= number <= len(offered):
             continue
         span = ground(_restored(entry.get("quote"), restore), product)
         tag_id = offered[number - 1].id
-        chosen[tag_id] = chosen.get(tag_id) or span
+        if chosen.setdefault(tag_id, span) is None and span is not None:
+            chosen[tag_id] = span
+        if span is not None:
+            quotes.setdefault(tag_id, _plain(entry.get("quote")))
     if closed:
-        return Choices(chosen)
+        return Choices(chosen, (), quotes)
     new: dict[tuple[str, str], NewName] = {}
     for entry in _entries(answer, "new"):
         name, facet = _plain(entry.get("name")), _plain(entry.get("facet")).replace(":", " ")
         span = ground(_restored(entry.get("quote"), restore), product)
         short = len(name) <= _NAME_CHARACTERS and len(facet) <= _NAME_CHARACTERS
         if name and short and span is not None and len(new) < _NEW_NAMES:
-            new.setdefault((facet, normal_form(name)), NewName(facet, name, span))
-    return Choices(chosen, tuple(new.values()))
+            quote = _plain(entry.get("quote"))
+            new.setdefault((facet, normal_form(name)), NewName(facet, name, span, quote))
+    return Choices(chosen, tuple(new.values()), quotes)
 
 
 def read_verification(reply: Reply) -> Verification:
@@ -144,20 +154,30 @@ def read_verification(reply: Reply) -> Verification:
     for alternatives in reply.logprobs:
         mass = {True: 0.0, False: 0.0}
         for text, logprob in alternatives.items():
-            word = _word(text)
-            if word in _YES or word in _NO:
-                mass[word in _YES] += math.exp(logprob)
+            says = _says(text)
+            if says is not None:
+                mass[says] += math.exp(logprob)
         total = mass[True] + mass[False]
-        if total > 0:
+        if total >= _TOLD:
             return Verification(min(max(mass[True] / total, _LEAST), 1 - _LEAST), measured=True)
-    said = _THOUGHT.sub("", reply.text).strip().casefold()
-    first = re.match(r"[a-z]+|[\u4e00-\u9fff]+", said)
-    word = first.group() if first else ""
-    for words, probability in ((_NO, _LEAST), (_YES, 1 - _LEAST)):
-        chinese = [w for w in words if not w.isascii()]
-        if word in words or any(word.startswith(w) for w in chinese):
-            return Verification(probability, measured=False)
-    raise BadReply(f"The answer says neither yes nor no: {reply.text[:80]!r}")
+    says = _says(_THOUGHT.sub("", reply.text))
+    if says is None:
+        raise BadReply(f"The answer says neither yes nor no: {reply.text[:80]!r}")
+    return Verification(1 - _LEAST if says else _LEAST, measured=False)
+
+
+def _says(text: str) -> bool | None:
+    """Whether a text begins with a word for yes (True) or no (False); None: with neither."""
+    start = _WORD.match(fold(text.strip(_MARKS)).text.strip())
+    if start is None:
+        return None
+    word = start.group()
+    if word.isascii():
+        return True if word in _YES else False if word in _NO else None
+    for words, says in ((_NO, False), (_YES, True)):  # 不是 begins with no word for yes
+        if any(word.startswith(one) for one in words if not one.isascii()):
+            return says
+    return None
 
 
 def read_sentences(
@@ -250,8 +270,7 @@ def _number(value: object) -> int | None:
 
 def _plain(value: object) -> str:
     """Text on one line without null characters; empty for anything else."""
-    return " ".join(value.replace("\0", "").split()) if isinstance(value, str) else ""
-
-
-def _word(token: str) -> str:
-    return token.strip().strip("\"'“”.。,，:：").casefold()
+    if not isinstance(value, str):
+        return ""
+    text = value.encode("utf-8", "replace").decode()  # JSON may escape half a character
+    return " ".join(text.replace("\0", "").split())

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tagmill.errors import BudgetExceeded, NotTrained
+from tagmill.errors import LanguageModelError, NotTrained
 from tagmill.learning.training import train
 from tagmill.tagging.cascade import ask_about, expected_gains
 from tagmill.tagging.llm import Consultant, LlmFusion
@@ -22,7 +22,7 @@ from tagmill.tagging.model import Model
 
 __all__ = ["Distilled", "choose_to_label", "distil"]
 
-_AT_ONCE = 512  # products in one round of questions
+_AT_ONCE = 64  # products in one round of questions: what an unfinished one was told is lost
 # What a teacher's certainty counts beside a person's: 2p − 1 shrinks by it.
 _TEACHER = 0.8
 _RARE = 0.5  # a tag with c examples counts 1 + (1 + c)^-_RARE
@@ -113,15 +113,17 @@ def distil(
             said |= verdicts
             taught.append(batch)
             progress(batch.num_rows)
-    except BudgetExceeded as error:
+    except LanguageModelError as error:
         result.stopped = str(error)
     if result.waiting:
         return result
     people = [batch for batch in labelled() if batch.num_rows]
     if not said and not people:
-        raise NotTrained("The model answered nothing, and no product has tags to learn from")
-    result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
+        why = f": {result.stopped}" if result.stopped else ""
+        raise NotTrained(f"The model answered nothing, and no product has tags to learn from{why}")
     known = {i for batch in people for i in batch.column("id").to_pylist()}
+    result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
+    said = {i: tags for i, tags in said.items() if i not in known}  # people's word stands
     new = [_without(batch, known) for batch in taught]
     result.model = train([*people, *new], model.library, verdicts=said, seed=seed)
     return result

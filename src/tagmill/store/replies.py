@@ -49,6 +49,13 @@ class Replies:
             self._database.insert(connection, replies, ("key", "stage", "reply", "at"), rows)
             self._database.insert(connection, calls, _CALL_COLUMNS, audit)
 
+    def failed(self) -> set[str]:
+        """The products whose newest call was not answered."""
+        newest = sa.select(sa.func.max(calls.c.id)).group_by(calls.c.subject)
+        wanted = sa.select(calls.c.subject).where(calls.c.id.in_(newest), calls.c.outcome != "")
+        with self._database.read() as connection:
+            return set(connection.execute(wanted).scalars())
+
     def calls(self, subject: str | None = None, *, limit: int | None = None) -> list[ModelCall]:
         """The calls made, the newest first, of all products or one."""
         wanted = sa.select(*(calls.c[name] for name in _CALL_COLUMNS)).order_by(calls.c.id.desc())

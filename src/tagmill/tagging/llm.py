@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from tagmill.errors import LanguageModelError
 from tagmill.language.asking import Asker, Question
-from tagmill.language.client import Request, Waiting
+from tagmill.language.client import ALTERNATIVES, Request, Waiting
 from tagmill.language.privacy import what_may_leave
 from tagmill.language.profiles import Profile, open_profile
 from tagmill.language.prompts import (
@@ -41,6 +41,7 @@ from tagmill.language.replies import (
     NewName,
     Span,
     Verification,
+    ground,
     read_choices,
     read_verification,
 )
@@ -53,7 +54,7 @@ from tagmill.tagging.fusion import Trees
 __all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "LlmFusion", "Opinions"]
 
 _OFFERED = 24  # candidates of a product in one prompt, whatever the size of the library
-_PROPOSE_TOKENS, _VERIFY_TOKENS, _ALTERNATIVES = 800, 1, 10
+_PROPOSE_TOKENS, _VERIFY_TOKENS = 800, 1
 _DOUBTFUL = 0.05  # pairs at least so probable are verified also where they were not picked
 
 # What `LlmFusion` adds up, each with the weight it has where nothing was fitted: in log-odds.
@@ -204,7 +205,7 @@ def _log_odds(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 @dataclass
 class Consultant:
-    """Asks one model about a library's tags. `closed`: new names are not even read."""
+    """Asks one model about a library's tags. `closed`: new names are left out."""
 
     propose: Asker
     verify: Asker
@@ -228,6 +229,8 @@ class Consultant:
         Raises LanguageModelError where asking on is in vain, BudgetExceeded.
         """
         products = {row: self._subject(batch, row) for row in candidates}
+        # Of a product of which nothing may leave, the engine's own word stands.
+        candidates = {r: c for r, c in candidates.items() if products[r].written.count("\n") > 1}
         opinions = Opinions()
         asked = {
             row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
@@ -255,33 +258,40 @@ class Consultant:
             for row, tag_ids in asked.items()
             for tag_id in tag_ids
         }
-        known = self.answers.find(list(keys.values())) if self.answers else {}
+        of_rows = {row: self._key("new names", products[row]) for row in asked}
+        known = self.answers.find([*keys.values(), *of_rows.values()]) if self.answers else {}
         open_pairs: dict[int, list[Tag]] = {}
         for (row, tag_id), key in keys.items():
             if key in known:
-                opinions.pairs[row, tag_id] = _from_json(known[key])
+                opinions.pairs[row, tag_id] = _from_json(known[key], products[row])
             else:
                 open_pairs.setdefault(row, []).append(self._tag(tag_id))
+        for row, key in of_rows.items():
+            self._note_new(row, _new_names(known.get(key, ()), products[row]), opinions)
 
         def questions() -> Iterator[Question[int, Choices]]:
             for row, tags in open_pairs.items():
                 yield self._proposal(row, products[row], tags)
 
         for answer in self.propose.ask_all(questions()):
-            row = answer.about
-            if answer.value is None:
+            row, choices = answer.about, answer.value
+            if choices is None:
                 opinions.fail(row, answer.failure)
                 continue
-            found = {
-                tag.id: PairAnswer(tag.id in answer.value.chosen, answer.value.chosen.get(tag.id))
-                for tag in open_pairs[row]
-            }
-            opinions.pairs |= {(row, tag_id): pair for tag_id, pair in found.items()}
-            opinions.new[row] = [self._in_library(new) for new in answer.value.new]
+            for tag in open_pairs[row]:
+                pair = PairAnswer(tag.id in choices.chosen, choices.chosen.get(tag.id))
+                opinions.pairs[row, tag.id] = pair
+            self._note_new(row, choices.new, opinions)
             if self.answers:
-                self.answers.keep(
-                    {keys[row, tag_id]: asdict(pair) for tag_id, pair in found.items()}
-                )
+                pairs = {tag.id: keys[row, tag.id] for tag in open_pairs[row]}
+                self.answers.keep(_as_told(choices, pairs, of_rows[row], known))
+
+    def _note_new(self, row: int, names: Sequence[NewName], opinions: Opinions) -> None:
+        """New names of a row, each once; none where only the library's count."""
+        kept = opinions.new.setdefault(row, [])
+        for new in () if self.closed else map(self._in_library, names):
+            if all((new.facet, new.name) != (one.facet, one.name) for one in kept):
+                kept.append(new)
 
     def _proposal(self, row: int, subject: _Subject, tags: Sequence[Tag]) -> Question[int, Choices]:
         ordered, lines = offered_tags(tags, subject.language, self.library.facets)
@@ -290,9 +300,7 @@ class Consultant:
         request = Request(messages, _PROPOSE_TOKENS, CHOICES_SCHEMA)
 
         def read(reply: Reply) -> Choices:
-            return read_choices(
-                reply, ordered, subject.product, closed=self.closed, restore=subject.restore
-            )
+            return read_choices(reply, ordered, subject.product, restore=subject.restore)
 
         return Question(row, subject.product["id"], request, read)
 
@@ -306,7 +314,7 @@ class Consultant:
                 prompt = load_prompt(self.profile, "verify", subject.language)
                 line = tag_line(self._tag(tag_id), subject.language, self.library.facets)
                 messages = prompt.messages(product=subject.written, tag=line)
-                request = Request(messages, _VERIFY_TOKENS, top_logprobs=_ALTERNATIVES)
+                request = Request(messages, _VERIFY_TOKENS, top_logprobs=ALTERNATIVES)
                 yield Question(pair, subject.product["id"], request, read_verification)
 
         for answer in self.verify.ask_all(questions()):
@@ -338,13 +346,15 @@ class Consultant:
         written = write_product(leaving, language, self.profile)
         return _Subject(product, language, written, vault.restore)
 
-    def _key(self, stage: str, subject: _Subject, tag: Tag) -> str:
-        """32 hex digits of all that decides what is said of a pair."""
+    def _key(self, what: str, subject: _Subject, tag: Tag | None = None) -> str:
+        """32 hex digits of all that decides what is said of a product, or of it and a tag."""
         language = subject.language
         parts = [
-            self.propose.model.name, load_prompt(self.profile, stage, language).version,
-            subject.written, tag.id, tag_line(tag, language, self.library.facets),
+            what, self.propose.model.name, load_prompt(self.profile, "propose", language).version,
+            subject.written,
         ]  # fmt: skip
+        if tag is not None:
+            parts += [tag.id, tag_line(tag, language, self.library.facets)]
         return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
@@ -358,6 +368,33 @@ class _Subject:
     restore: Callable[[str], str]  # puts back what was redacted
 
 
-def _from_json(answer: Mapping[str, Any]) -> PairAnswer:
-    evidence = answer["evidence"]
-    return PairAnswer(answer["chosen"], Span(**evidence) if evidence else None)
+def _as_told(
+    choices: Choices, pairs: Mapping[str, str], of_row: str, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is stored of an answer, by key: as the model wrote it, what was redacted not restored.
+
+    `pairs` are the keys by tag id, `of_row` that of the product's new names.
+    """
+    told: dict[str, Any] = {
+        key: {"chosen": tag_id in choices.chosen, "quote": choices.quotes.get(tag_id, "")}
+        for tag_id, key in pairs.items()
+    }
+    if choices.new:
+        new = [{"facet": n.facet, "name": n.name, "quote": n.quote} for n in choices.new]
+        told[of_row] = [*known.get(of_row, []), *new]
+    return told
+
+
+def _from_json(answer: Mapping[str, Any], subject: _Subject) -> PairAnswer:
+    """A stored answer, about a product that was sent in these words."""
+    return PairAnswer(answer["chosen"], ground(subject.restore(answer["quote"]), subject.product))
+
+
+def _new_names(stored: Sequence[Mapping[str, str]], subject: _Subject) -> list[NewName]:
+    """Stored new names whose words stand in the product."""
+    found = []
+    for new in stored:
+        span = ground(subject.restore(new["quote"]), subject.product)
+        if span is not None:
+            found.append(NewName(new["facet"], new["name"], span, new["quote"]))
+    return found
