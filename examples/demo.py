@@ -6,7 +6,9 @@ out of `catalogue.jsonl`, runs the commands, and says what each is for.
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo"
+SMALL_MODEL = HERE.parent / "tests" / "data" / "small-model.gguf"
 TAGMILL = Path(sys.executable).with_name("tagmill")
 # The worked example first (高清液晶电视，4K分辨率，HDR功能); nobody has tagged any of these.
 SHOWN = ("el-0166", "el-0098", "fa-0020", "fa-0066", "ho-0040", "ho-0097")
@@ -44,11 +47,35 @@ def make_shop(path: Path) -> None:
         shop.executemany("INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
-def run(what: str, *arguments: str) -> None:
-    """Print a command and what it is for, and run it in the workspace."""
+def run(what: str, *arguments: str, check: bool = True) -> None:
+    """Print a command and what it is for, and run it; with `check` it must end well."""
     shown = " ".join(f"'{a}'" if any(c in a for c in " ，*") else a for a in arguments)
     print(f"\n# {what}\n$ tagmill {shown}", flush=True)
-    subprocess.run([str(TAGMILL), *arguments], cwd=DEMO, check=True)
+    subprocess.run([str(TAGMILL), *arguments], cwd=DEMO, check=check)
+
+
+def ask_large_model(*workspace: str) -> None:
+    """The steps with a large language model: a small stand-in, run by llama.cpp in this process."""
+    if importlib.util.find_spec("xllamacpp") is None or not SMALL_MODEL.is_file():
+        print("\n(Large language models left out: pip install 'tagmill[local]' runs one here.)")
+        return
+    print(
+        "\nNow with a large language model. The one here is a stand-in of 2.5 million parameters, "
+        "made for tests:\nit shows that the way works; its answers are worth nothing."
+    )
+    model = ("--llm-model", os.path.relpath(SMALL_MODEL, DEMO))
+    lines = (HERE / "catalogue.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    new = [line for line in lines if json.loads(line).get("tags") is None]
+    (DEMO / "new.jsonl").write_text("".join(new), encoding="utf-8")
+    trained = ("--model", "workspace/models/0001")
+    run("What it honours, found out by trying", "llm", "check", *model)
+    share = ("--llm-share", "0.1")
+    run("What asking about a tenth of the new products will cost", "plan", "new.jsonl", *trained,
+        *share, *model)  # fmt: skip
+    run("Ask about the tenth where it should pay; the engine decides the rest", "tag", "new.jsonl",
+        "--llm", "cascade", *share, "-o", "tags.jsonl", *trained, *model, check=False)  # fmt: skip
+    run("A fuller description, every sentence checked", "describe", SHOWN[0], *model, *workspace,
+        check=False)  # fmt: skip
 
 
 def main() -> None:
@@ -77,6 +104,7 @@ def main() -> None:
         "products", "list", *SHOWN, *workspace,
     )  # fmt: skip
     run("How good it is, on products the model has not seen", "evaluate", *workspace)
+    ask_large_model(*workspace)
     run(
         "What a person decides next: the most uncertain tags",
         "review",
