@@ -1,11 +1,11 @@
 """All benchmarks, or some, and the page of their results.
 
-    python benchmarks/bench.py [accuracy lanes diversity speed training growth learning]
-                               [--quick] [--sets en_ae110k …]
+    python benchmarks/bench.py [accuracy lanes diversity routing distil speed training growth
+                                learning] [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
-from all that is there (`python benchmarks/write_docs.py` writes them again). `--quick` takes two
-small sets, fewer peers and fewer rows.
+from all that is there (`python benchmarks/write_docs.py` writes them again), the sections of other
+parts left as they stand. `--quick` takes two small sets, fewer peers and fewer rows.
 """
 
 from __future__ import annotations
@@ -18,21 +18,25 @@ import traceback
 from collections.abc import Callable
 
 import accuracy
+import distilling
 import diversity
 import growth
 import lanes
 import learning
 import results
+import routing
 import speed
 import training
 import write_docs
-from data import SMALL_SETS, TEXT_SETS
+from data import ROUTED_SETS, SMALL_SETS, TEXT_SETS
 
 Part = Callable[..., None]
 PARTS: dict[str, Part] = {
     "accuracy": accuracy.run,
     "lanes": lanes.run,
     "diversity": diversity.run,
+    "routing": routing.run,
+    "distil": distilling.run,
     "speed": speed.run,
     "training": training.run,
     "growth": growth.run,
@@ -40,12 +44,15 @@ PARTS: dict[str, Part] = {
 }
 # Sets each part takes where none are named; the other parts have theirs.
 SETS = {
-    "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS, "learning": SMALL_SETS,
+    "accuracy": TEXT_SETS, "lanes": SMALL_SETS, "diversity": SMALL_SETS,
+    "routing": ROUTED_SETS, "distil": ("en_implicit_attributes",), "learning": SMALL_SETS,
 }  # fmt: skip
 QUICK_SETS = {
     "accuracy": ("en_ae110k", "en_fashion_styles"),
     "lanes": ("en_ae110k",),
     "diversity": ("en_ae110k",),
+    "routing": ("en_ae110k",),
+    "distil": ("en_ae110k",),
     "learning": ("en_ae110k",),
 }
 

@@ -24,6 +24,7 @@ TEXT_SETS = (
     "en_fashion_styles", "en_talks", "en_voice",
 )  # fmt: skip
 SMALL_SETS = ("en_ae110k", "en_oamine", "en_fashion_styles", "en_talks")
+ROUTED_SETS = ("en_implicit_attributes", "en_ae110k", "en_talks")
 
 Product = dict[str, Any]
 

@@ -117,7 +117,8 @@ class LexiconPeer:
         self._lexicon = LexiconTagger(library)
         place = {tag_id: column for column, tag_id in enumerate(self._lexicon.tag_ids)}
         tags = [library.find(name) if name.strip() else None for name in names]
-        self._columns = np.array([place[tag.id] if tag else -1 for tag in tags])
+        self._columns = np.array([place[tag.id] if tag else 0 for tag in tags])
+        self._named = sparse.diags_array([float(tag is not None) for tag in tags])
 
     def fit(self, texts: Sequence[str], labels: Matrix) -> None:
         found = self._found(texts)
@@ -136,7 +137,10 @@ class LexiconPeer:
     def _found(self, texts: Sequence[str]) -> Matrix:
         rows = [{"id": str(number), "title": text} for number, text in enumerate(texts)]
         batch = pa.RecordBatch.from_pylist(rows, schema=PRODUCT_SCHEMA)
-        return Matrix(self._lexicon.score(batch).values[:, self._columns].astype(np.float64))
+        scores = self._lexicon.score(batch).values[:, self._columns].astype(np.float64)
+        found = Matrix(scores @ self._named)
+        found.eliminate_zeros()  # a blank tag has no name to find
+        return found
 
 
 class FastText:

@@ -33,6 +33,8 @@ def draw(folder: Path) -> None:
             _save(_differences(sets), folder / "differences.svg")
         if sets := results.load("lanes"):
             _save(_lanes(sets), folder / "lanes.svg")
+        if sets := results.load("routing"):
+            _save(_routing(sets), folder / "routing.svg")
         if keys := results.load("speed"):
             _save(_speed(keys), folder / "speed.svg")
         if entries := results.load("growth"):
@@ -105,6 +107,28 @@ def _lanes(sets: dict[str, Any]) -> Figure:
     axes.axvline(PROMISE, color=BEST, lw=0.8)
     _rows_of(axes, [f"{name}, {method}" for name, method in labels])
     axes.set_xlabel(f"achieved precision; {PROMISE} is promised")
+    return figure
+
+
+def _routing(sets: dict[str, Any]) -> Figure:
+    cases = list(next(iter(sets.values()))["cases"])
+    figure = Figure(figsize=(3 * len(sets) + 0.5, 2.4 * len(cases)))
+    panels = figure.subplots(len(cases), len(sets), squeeze=False, sharex=True)
+    styles = {"oracle": (BEST, "--"), "routing": (OWN, "-"), "errors": (OWN, ":"),
+              "random": (OTHER, "-")}  # fmt: skip
+    for row, case in zip(panels, cases, strict=True):
+        for axes, (name, entry) in zip(row, sets.items(), strict=True):
+            found = entry["cases"][case]
+            for routing, (colour, line) in styles.items():
+                curve = found["curves"][routing]
+                axes.plot(found["shares"], curve, line, color=colour, label=routing)
+            axes.set_title(f"{name}: {case}", fontsize=8)
+            axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+            axes.grid(alpha=0.3)
+    panels[0, 0].legend(frameon=False, fontsize=8)
+    figure.supxlabel("share of the calls", fontsize=9)
+    figure.supylabel("micro-F1", fontsize=9)
+    figure.tight_layout()
     return figure
 
 

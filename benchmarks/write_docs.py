@@ -11,8 +11,10 @@ import numpy as np
 import plots
 import results
 from measures import COMPARED, HELD, PROMISE
+from routing import FALSE_ALARMS, JUDGED, NEAR, OFFERED, RECALL, SHARES
 
 DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "benchmarks.md"
 NAMES = {
     "p_at_1": "P@1", "p_at_5": "P@5", "r_at_5": "R@5", "ndcg_at_5": "nDCG@5", "psp_at_5": "PSP@5",
     "micro_f1": "micro-F1", "macro_f1": "macro-F1", "coverage": "coverage", "achieved": "achieved",
@@ -33,23 +35,24 @@ def write() -> Path:
         "compare what stands side by side. What a quick run measured is marked so.",
     ]
     if machine:
-        lines += ["", f"Machine: {machine['text']}; {machine['load']}."]
+        lines += ["", f"Machine of the last run: {machine['text']}; {machine['load']}."]
     for section in (
         _verdict,
         _accuracy,
         _lanes,
         _diversity,
+        _routing,
+        _distil,
         _speed,
         _training,
         _growth,
         _learning,
     ):
         lines += ["", *section()]
-    page = DOCS / "benchmarks.md"
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
-    page.write_text(text, "utf-8")
+    PAGE.write_text(text, "utf-8")
     plots.draw(DOCS / "benchmarks")
-    return page
+    return PAGE
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -74,6 +77,11 @@ def _number(value: float | None) -> str:
 
 
 def _absent(title: str, part: str) -> list[str]:
+    """The section of a part that was not run here: what stands on the page, from another run."""
+    sections = re.split(r"^(?=## )", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    for section in sections:
+        if section.startswith(f"## {title}\n"):
+            return section.rstrip().split("\n")
     return [f"## {title}", "", f"Not run: `python benchmarks/bench.py {part}`."]
 
 
@@ -226,6 +234,84 @@ def _diversity() -> list[str]:
     ]
 
 
+def _routing() -> list[str]:
+    sets = results.load("routing")
+    if not sets:
+        return _absent("Routing", "routing")
+    place = SHARES.index(JUDGED)
+    gained, spared = [], []
+    for name, entry in sets.items():
+        for case, found in entry["cases"].items():
+            at = {routing: curve[place] for routing, curve in found["curves"].items()}
+            own, low, high = (
+                found[key] for key in ("of_oracle", "of_oracle_low", "of_oracle_high")
+            )
+            gained.append(
+                [
+                    name, case, f"{found['calls']:,}",
+                    *(_number(value) for value in (
+                        found["engine"], at["random"], at["errors"], at["routing"], at["oracle"],
+                        found["llm"],
+                    )),
+                    f"{own:.0%} ({low:.0%} to {high:.0%})", f"{found['of_oracle_errors']:.0%}",
+                    "–" if found["exact"] is None else f"{found['exact']:.0%}", _when(entry),
+                ]
+            )  # fmt: skip
+            avoided = found["avoided"]
+            spared.append(
+                [name, case, *(f"{avoided[key]:.0%}" for key in ("routing", "random", "oracle"))]
+            )
+    return [
+        "## Routing",
+        "",
+        "Whom to ask a large model about. **Its answers are simulated**, gold with noise: of each "
+        f"gold tag it says yes with chance {RECALL}, of each wrong candidate with chance "
+        f"{FALSE_ALARMS}, independent of what is hard for the engine. *Shown*: it judges the "
+        f"{OFFERED} most probable candidates, as `tag --llm` can publish. *All gold*: it also "
+        "names the gold tags nobody suggested. A call is a product, or a cell: a product's "
+        "candidates in one facet, of which most are empty. What is asked about gets its tags.",
+        "",
+        f"Micro-F1 at {JUDGED:.0%} of the calls. *Of the oracle's gain*: (ours − random) / (oracle "
+        "− random), with the 95% interval of a bootstrap of the products; the oracle knows gold "
+        "and the model's slips. *By errors*: the same for routing by expected errors, not by "
+        "expected gain of F1. *If exact*: what ours gains where gold is drawn from the engine's "
+        "probabilities, which then are all there is to know: what chance leaves to a routing.",
+        "",
+        *table(
+            ["set", "calls", "number", "engine", "random", "errors", "ours", "oracle", "all calls",
+             "of the oracle's gain", "by errors", "if exact", "when"], gained,
+        ),
+        "",
+        f"Calls avoided where {NEAR:.0%} of the micro-F1 with all calls is enough:",
+        "",
+        *table(["set", "calls", "ours", "random", "oracle"], spared),
+        "",
+        *image("routing", "micro-F1 by share of calls"),
+    ]  # fmt: skip
+
+
+def _distil() -> list[str]:
+    sets = results.load("distil")
+    if not sets:
+        return _absent("Distil", "distil")
+    rows = []
+    for name, entry in sets.items():
+        rows.append([name, "people's alone", "0", _number(entry["start"]), _when(entry)])
+        for arm in entry["arms"]:
+            labels = f"{arm['labels']:,}"
+            rows.append([name, arm["how"], labels, _number(arm["micro_f1"]), _when(entry)])
+        rows.append([name, "gold of all", "all", _number(entry["gold"]), _when(entry)])
+    return [
+        "## Distil",
+        "",
+        "micro-F1 on test of a student of a thousand products tagged by people and of a simulated "
+        "teacher's labels (gold with noise, see Routing) for products that `distil` chose in two "
+        "rounds, random ones, or all others.",
+        "",
+        *table(["set", "products to label", "labelled", "micro-F1", "when"], rows),
+    ]
+
+
 def _speed() -> list[str]:
     keys = results.load("speed")
     if not keys:
@@ -325,7 +411,7 @@ def _growth() -> list[str]:
 def _learning() -> list[str]:
     sets = results.load("learning")
     if not sets:
-        return []
+        return _absent("Learning from verdicts", "learning")
     rows = [
         [
             name, f"{step['verdicts']:,}", _number(step.get("update_seconds")),

@@ -3,6 +3,11 @@
 TagmillError
 ├── SettingsError            tagmill.toml or a TAGMILL_* variable is wrong
 ├── CatalogError             a source of products cannot be read (file, row)
+├── LanguageModelError       a large language model cannot be asked, or its reply not be used
+│   ├── NeedsKey             the server wants a key, or refuses the one it was given
+│   ├── BadReply             an answer that cannot be used: broken, cut off, refused, empty
+│   ├── BudgetExceeded       the run has spent what it may; what was answered is stored
+│   └── Offline              the settings forbid what would leave the machine
 ├── LibraryError             the tag library refuses
 │   ├── UnknownTag           no tag of that name or id
 │   └── TagConflict          two things claim the same name, or later changes depend on this one
@@ -18,10 +23,15 @@ A message names the thing, shows the value and says the next step.
 from __future__ import annotations
 
 __all__ = [
+    "BadReply",
+    "BudgetExceeded",
     "CatalogError",
+    "LanguageModelError",
     "LibraryError",
     "MissingExtra",
+    "NeedsKey",
     "NotTrained",
+    "Offline",
     "SettingsError",
     "StoreError",
     "TagConflict",
@@ -47,6 +57,40 @@ class CatalogError(TagmillError):
         super().__init__(message)
         self.file = file
         self.row = row
+
+
+class LanguageModelError(TagmillError):
+    """A large language model cannot be asked, or its reply cannot be used; `model` names it."""
+
+    def __init__(self, message: str, *, model: str = "") -> None:
+        super().__init__(message)
+        self.model = model
+
+
+class NeedsKey(LanguageModelError):
+    """The server wants a key, or refuses the one it was given."""
+
+
+class BadReply(LanguageModelError):
+    """The answer cannot be used: broken, cut off, refused or empty. The product has failed."""
+
+
+class BudgetExceeded(LanguageModelError):
+    """The next request could cost more than is left; both in the currency of the prices."""
+
+    def __init__(self, spent: float, budget: float, *, model: str = "") -> None:
+        super().__init__(
+            f"{spent:.4g} of the budget of {budget:.4g} are spent, and the next request may cost "
+            "more than the rest. All answers so far are stored: raise the budget (llm.budget, "
+            "--budget) and run the same command again to go on",
+            model=model,
+        )
+        self.spent = spent
+        self.budget = budget
+
+
+class Offline(LanguageModelError):
+    """A call would leave the machine, and `privacy.offline` forbids it."""
 
 
 class LibraryError(TagmillError):

@@ -3,6 +3,7 @@
     catalog.open_catalog → batches of products
         → Model.tag_batch: features, lexicon, linear, fusion, probability, lane
             → a file (`tag_file`), or the store as a run (`tag_workspace`)
+            → or first a large language model, about all or some (`consult_file`)
 
 Batches are tagged on every core and come out in order; nothing is held but what is in flight.
 """
@@ -13,13 +14,15 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,14 +36,21 @@ from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.records import LANES
 from tagmill.store import Run, Store
+from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
+from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection, check_precision
+from tagmill.text import normal_form
 
 __all__ = [
+    "ConsultReport",
     "ExportReport",
     "TagSummary",
+    "choose_to_ask",
+    "consult_file",
+    "consult_workspace",
     "current_model",
     "evaluate_workspace",
     "explain_workspace",
@@ -53,6 +63,9 @@ __all__ = [
     "train_workspace",
     "tune_workspace",
 ]
+
+_CONSULTED_AT_ONCE = 1024  # products in both rounds of questions
+_EXAMPLES = 3  # of products, for each new name
 
 Progress = Callable[[int], None]  # how many more products are done
 Stages = Callable[[str, int, int], None]  # stage, steps done, steps in all
@@ -112,6 +125,83 @@ def tag_file(
     return summary
 
 
+@dataclass
+class ConsultReport:
+    """What came of asking a large language model about a catalogue."""
+
+    asked: int = 0  # products
+    failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
+    waiting: int = 0  # products whose requests stand in the batch file
+    new_names: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def count(self, batch: pa.RecordBatch, opinions: Opinions) -> None:
+        """Add the answers about a batch."""
+        ids = batch.column("id").to_pylist()
+        self.asked += len({row for row, _ in opinions.pairs})
+        self.waiting += len(opinions.waiting)
+        for row, reason in opinions.failed.items():
+            self.failed.append({"id": ids[row], "reason": reason})
+        for row, names in opinions.new.items():
+            for new in names:
+                entry = self.new_names.setdefault(
+                    (new.facet, normal_form(new.name)),
+                    {"facet": new.facet, "name": new.name, "products": 0, "examples": []},
+                )
+                entry["products"] += 1
+                if len(entry["examples"]) < _EXAMPLES:
+                    entry["examples"].append({"id": ids[row], **asdict(new.evidence)})
+
+    def proposals(self) -> list[dict[str, Any]]:
+        """The names that are not in the library, the most frequent first."""
+        return sorted(self.new_names.values(), key=lambda entry: -entry["products"])
+
+
+def consult_file(
+    model: Model,
+    catalog: Catalog,
+    consultant: Consultant,
+    writer: TagWriter,
+    selection: Selection,
+    *,
+    share: float | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[TagSummary, ConsultReport]:
+    """`tag_file` with a large language model asked about every product, or about a `share`.
+
+    With a share the catalogue is gone through twice: the engine judges all products first, and
+    those where asking should gain most are asked about.
+    """
+    summary, report = TagSummary(), ConsultReport()
+    chosen = None if share is None else choose_to_ask(model, catalog, share)
+    done = 0
+    for whole in catalog:
+        for start in range(0, whole.num_rows, _CONSULTED_AT_ONCE):
+            batch = whole.slice(start, _CONSULTED_AT_ONCE)
+            wanted = None if chosen is None else chosen[done : done + batch.num_rows]
+            consulted = consult_batch(model, consultant, batch, selection, wanted)
+            report.count(batch, consulted.opinions)
+            writer.write(consulted.products, consulted.tagged)
+            summary.count(consulted.tagged)
+            progress(batch.num_rows)
+            done += batch.num_rows
+    return summary, report
+
+
+def choose_to_ask(
+    model: Model, batches: Iterable[pa.RecordBatch], share: float
+) -> npt.NDArray[np.bool_]:
+    """Which products (n,) of a catalogue are asked about."""
+    gains, costs = [], []
+    for batch in batches:
+        scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
+        gain = expected_gains(model, scored)
+        gains.append(np.bincount(scored.rows, gain, minlength=batch.num_rows))
+        costs.append(np.ones(batch.num_rows))
+    if not gains:
+        return np.zeros(0, np.bool_)
+    return choose_products(np.concatenate(gains), np.concatenate(costs), share=share)
+
+
 def tag_workspace(
     store: Store,
     model: Model,
@@ -127,15 +217,78 @@ def tag_workspace(
     where its last stored chunk ended. Without anything to do there is no run.
     """
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    signature = run_signature(model, selection)
-    which = None if labelled else False
+    run = _start_run(store, model, selection, labelled, {})
     summary = TagSummary()
-    if not store.products.pending_count(signature, labelled=which):
+    if run is None:
         return None, summary
+    origin = "lexicon" if model.trained is None else "model"
+    pending = store.products.pending(run.signature, 2048, labelled=None if labelled else False)
+    for products, tagged in tag_batches(model, pending, selection):
+        store.assignments.write(run, products, tagged, origin)
+        summary.count(tagged)
+        progress(products.num_rows)
+    return store.runs.finish(run), summary
+
+
+def consult_workspace(
+    store: Store,
+    model: Model,
+    consultant: Consultant,
+    selection: Selection,
+    *,
+    labelled: bool = False,
+    share: float | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[Run | None, TagSummary, ConsultReport]:
+    """`tag_workspace` with a large language model asked about every product, or about a `share`.
+
+    Products that failed stay without tags of this run, and the next one asks about them again.
+    Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
+    """
+    selection = replace(selection, lane="review")
+    asked_with = {"llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    if share is not None:
+        asked_with["share"] = f"{share:g}"
+    summary, report = TagSummary(), ConsultReport()
+    run = _start_run(store, model, selection, labelled, asked_with)
+    if run is None:
+        return None, summary, report
+    which = None if labelled else False
+    wanted: set[str] | None = None
+    if share is not None:
+        ids: list[str] = []
+
+        def noted() -> Iterator[pa.RecordBatch]:
+            for batch in store.products.pending(run.signature, 2048, labelled=which):
+                ids.extend(batch.column("id").to_pylist())
+                yield batch
+
+        mask = choose_to_ask(model, noted(), share)
+        wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
+        wanted |= store.replies.failed()  # they were chosen before
+    for batch in store.products.pending(run.signature, _CONSULTED_AT_ONCE, labelled=which):
+        chosen = None
+        if wanted is not None:
+            chosen = np.array([i in wanted for i in batch.column("id").to_pylist()], np.bool_)
+        consulted = consult_batch(model, consultant, batch, selection, chosen)
+        store.assignments.write(run, consulted.products, consulted.tagged, "llm")
+        report.count(batch, consulted.opinions)
+        summary.count(consulted.tagged)
+        progress(batch.num_rows)
+    return store.runs.finish(run), summary, report
+
+
+def _start_run(
+    store: Store, model: Model, selection: Selection, labelled: bool, more: Mapping[str, str]
+) -> Run | None:
+    """The run that tags what needs it, perhaps one that was cut off; None: nothing needs it."""
+    signature = run_signature(model, selection, more)
+    if not store.products.pending_count(signature, labelled=None if labelled else False):
+        return None
     for unfinished in store.runs.list("tag"):
         if unfinished.status == "running" and unfinished.signature != signature:
             store.runs.fail(unfinished)  # cut off, and nothing will take it up again
-    run = store.runs.start(
+    return store.runs.start(
         "tag",
         signature,
         model=str(model.card.get("name", "starter")),
@@ -145,18 +298,14 @@ def tag_workspace(
             "precision": selection.precision,
             "per_facet": selection.per_facet,
             "diverse": selection.diverse,
+            **more,
         },
     )
-    origin = "lexicon" if model.trained is None else "model"
-    pending = store.products.pending(signature, 2048, labelled=which)
-    for products, tagged in tag_batches(model, pending, selection):
-        store.assignments.write(run, products, tagged, origin)
-        summary.count(tagged)
-        progress(products.num_rows)
-    return store.runs.finish(run), summary
 
 
-def run_signature(model: Model, selection: Selection) -> str:
+def run_signature(
+    model: Model, selection: Selection, more: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """What a product's tags depend on besides the product: 16 hex digits."""
     parts = {
         "model": model.card.get("model_id", "starter"),
@@ -167,6 +316,7 @@ def run_signature(model: Model, selection: Selection) -> str:
             selection.per_facet,
             selection.diverse,
         ],
+        **more,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

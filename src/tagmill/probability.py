@@ -163,14 +163,14 @@ def _longest_passing(
     The sequence begins at `first` pairs and grows by a hundredth, pairs of equal probability
     being accepted together.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr
 
     last_of_ties = np.flatnonzero(np.r_[np.diff(ordered) != 0, len(ordered) > 0]) + 1
     smallest = int(np.ceil(np.log(level) / np.log(precision)))  # shown by no error at all
     size, passed = max(first, smallest), 0
     while passed < size <= len(ordered):
         size = int(last_of_ties[np.searchsorted(last_of_ties, size)])
-        if binom.cdf(wrong[size - 1], size, 1 - precision) > level:
+        if bdtr(wrong[size - 1], size, 1 - precision) > level:
             break
         passed = size
         size = min(max(size + 1, int(size * 1.01)), len(ordered))

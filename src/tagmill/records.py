@@ -24,6 +24,8 @@ __all__ = [
     "TAGGED_SCHEMA",
     "Facet",
     "Lane",
+    "ModelCall",
+    "Reply",
     "Scores",
     "Tag",
     "TagStatus",
@@ -141,6 +143,37 @@ class Scores:
     tag_ids: npt.NDArray[np.object_]
     values: sparse.csr_array
     calibrated: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of a large language model. `logprobs`: of each token its alternatives, ln P by
+    text; empty where the server gives none. Not `complete`: it was longer than allowed."""
+
+    text: str
+    logprobs: tuple[Mapping[str, float], ...] = ()
+    input_tokens: int = 0
+    cached_tokens: int = 0  # of the input, read from the server's prefix cache
+    output_tokens: int = 0
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """What the audit keeps of one request to a large language model."""
+
+    key: str  # its reply is stored under
+    stage: str  # propose, verify, describe …
+    subject: str  # the product's id
+    model: str
+    host: str  # it was sent to; empty: it stayed in this process
+    sent: str  # the part of the prompt with the product, as it was sent
+    outcome: str  # empty: answered; else why not
+    input_tokens: int
+    cached_tokens: int  # of the input
+    output_tokens: int
+    cost: float
+    at: str = ""  # when: UTC, ISO 8601; given when it is stored
 
 
 class Tagger(Protocol):

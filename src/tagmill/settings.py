@@ -13,14 +13,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tagmill.errors import SettingsError
 
 __all__ = [
+    "PRODUCT_FIELDS",
     "SETTINGS_FILE",
     "CatalogSettings",
     "DatabaseSettings",
+    "LanguageModelSettings",
+    "PrivacySettings",
     "Settings",
     "TaggingSettings",
     "find_workspace",
@@ -50,6 +53,27 @@ class CatalogSettings(_Section):
     map: dict[str, str] = Field(default_factory=dict)
 
 
+class LanguageModelSettings(_Section):
+    """The large language model: a server, or a file for llama.cpp in this process."""
+
+    base_url: str | None = None  # of an OpenAI-compatible server, with its /v1
+    model: str | None = None  # as the server calls it; "scripted" without a server: the stand-in
+    gguf: Path | None = None  # instead of a server; a relative path is relative to the workspace
+    api_key: str | None = Field(default=None, repr=False)  # or TAGMILL_LLM__API_KEY
+    profile: str = "product"  # article, reply, or a folder, relative to the workspace
+    channel: str = ""  # where the descriptions will stand, such as "livestream"
+    season: str = ""
+    timeout: float = Field(default=60.0, gt=0)  # seconds for one request
+    max_concurrency: int = Field(default=16, ge=1, le=1024)
+    max_requests_per_minute: float | None = Field(default=None, gt=0)
+    max_tokens_per_minute: float | None = Field(default=None, gt=0)
+    # Money a million tokens, in any currency; cached input costs as input where not said.
+    price_input: float = Field(default=0.0, ge=0)
+    price_cached_input: float | None = Field(default=None, ge=0)
+    price_output: float = Field(default=0.0, ge=0)
+    budget: float | None = Field(default=None, ge=0)  # of one run, in that currency
+
+
 class TaggingSettings(_Section):
     """What is published."""
 
@@ -60,6 +84,49 @@ class TaggingSettings(_Section):
     language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
 
 
+# Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
+PRODUCT_FIELDS = (
+    "id", "title", "description", "category", "attributes", "image", "language", "tags",
+)  # fmt: skip
+
+
+class PrivacySettings(_Section):
+    """What may leave the machine for a language model.
+
+    An entry is a field of a product, or `attributes.供应商` for one attribute. Raises SettingsError
+    for one that is neither.
+    """
+
+    send: tuple[str, ...] = ("title", "description", "category", "attributes")
+    never: tuple[str, ...] = ()  # wins over `send`
+    redact: bool = True  # personal data is replaced by placeholders
+    offline: bool = False  # only models on this machine may be asked
+
+    @field_validator("send", "never", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """A variable writes a list as `title,description`."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("send", "never")
+    @classmethod
+    def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for entry in value:
+            field, dot, attribute = entry.partition(".")
+            if entry in PRODUCT_FIELDS or (field == "attributes" and attribute.strip()):
+                continue
+            nearest = difflib.get_close_matches(field, PRODUCT_FIELDS, n=1)
+            hint = f"Did you mean '{nearest[0]}'? " if nearest and not dot else ""
+            raise SettingsError(
+                f"setting 'privacy.{info.field_name}' names '{entry}', which is no field of a "
+                f"product. {hint}Write one of {', '.join(PRODUCT_FIELDS)}, or one attribute as "
+                f"attributes.{attribute or entry}"
+            )
+        return value
+
+
 class Settings(_Section):
     """Everything that can be set, with its default."""
 
@@ -67,6 +134,8 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+    llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 
     @property
     def database_url(self) -> str:
@@ -94,24 +163,34 @@ def find_workspace(start: Path) -> Path:
     )
 
 
-def load_settings(root: Path) -> Settings:
-    """Settings of the workspace at `root`; SettingsError names a wrong key and the nearest one."""
-    path = root / SETTINGS_FILE
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{root} is not a tagmill workspace (no {SETTINGS_FILE}). Make one with: tagmill init"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+def load_settings(root: Path | None) -> Settings:
+    """Settings of the workspace at `root`; SettingsError names a wrong key and the nearest one.
+
+    None: the defaults, under what the environment says.
+    """
+    path = (root or Path(".")) / SETTINGS_FILE
+    values: dict[str, Any] = {} if root is None else _read(path)
     if "root" in values:
         raise SettingsError(f"{path}: 'root' cannot be set; it is the folder of the file")
     _overlay_environment(values)
     try:
-        return Settings(root=root, **values)
+        return Settings(root=root or Path("."), **values)
     except ValidationError as error:
         raise SettingsError(f"{path}: {_explain(error)}") from error
+    except SettingsError as error:  # a section's own check does not know the file
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path.parent} is not a tagmill workspace (no {SETTINGS_FILE}). Make one with: "
+            "tagmill init"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
 def _overlay_environment(values: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ class Folded:
 
 
 @cache
-def _traditional_to_simplified() -> dict[int, str]:
+def traditional_to_simplified() -> dict[int, str]:
     """Each Traditional character with a Simplified form of its own, by code point."""
     from opencc import OpenCC
 
@@ -100,8 +100,8 @@ def _traditional_to_simplified() -> dict[int, str]:
 def _simplified_only() -> frozenset[str]:
     """Characters that only Simplified text uses."""
     return (
-        frozenset(_traditional_to_simplified().values())
-        - {chr(c) for c in _traditional_to_simplified()}
+        frozenset(traditional_to_simplified().values())
+        - {chr(c) for c in traditional_to_simplified()}
         - _shared_characters()
     )
 
@@ -111,7 +111,7 @@ def _shared_characters() -> frozenset[str]:
     """Simplified characters that Traditional text uses as well (后, 里, 面 …)."""
     from opencc import OpenCC
 
-    simplified = sorted(set(_traditional_to_simplified().values()))
+    simplified = sorted(set(traditional_to_simplified().values()))
     back = OpenCC("s2t").convert("\n".join(simplified)).split("\n")
     return frozenset(s for s, t in zip(simplified, back, strict=True) if s == t)
 
@@ -119,7 +119,7 @@ def _shared_characters() -> frozenset[str]:
 @cache
 def _fold_table() -> dict[int, str]:
     """Code point → folded character(s), for those of the basic plane that change."""
-    simplified = _traditional_to_simplified()
+    simplified = traditional_to_simplified()
     table: dict[int, str] = {}
     for code in range(0x80, 0x10000):
         if 0xD800 <= code < 0xE000:
@@ -272,7 +272,7 @@ def telling_characters() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
     Of the basic plane: a class that holds rarer characters is searched one by one.
     """
-    traditional = "".join(map(chr, sorted(_traditional_to_simplified())))
+    traditional = "".join(map(chr, sorted(traditional_to_simplified())))
     simplified = "".join(sorted(c for c in _simplified_only() if c <= "\uffff"))
     return re.compile(f"[{traditional}]"), re.compile(f"[{simplified}]")
 

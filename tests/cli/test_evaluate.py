@@ -78,6 +78,7 @@ def test_without_a_model_the_starter_library_is_measured() -> None:
     done = tagmill("evaluate", CATALOGUE)
     assert re.search(r"p_at_1 +0\.9\d\d +0\.9\d\d", done.out)
     assert "品类" in done.out
+    assert re.search(r"gets \d\.\d tags of \d\.\d facets.* micro-F1 would be 0\.\d", done.out)
     assert "p_at_1" not in done.err
 
 

@@ -115,7 +115,11 @@ def _chunk_of_rows(rows: list[object], first: int) -> Chunk:
             )
     dicts = [row for row in rows if isinstance(row, Mapping)]
     return Chunk(
-        {name: [row.get(name) for row in dicts] for name in FIELDS},
+        {
+            name: [row.get(name) for row in dicts]
+            for name in FIELDS
+            if any(name in row for row in dicts)
+        },
         range(first, first + len(rows)),
         dicts.__getitem__,
     )

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from tagmill.catalog.columns import Columns
 from tagmill.catalog.languages import detect_languages
 from tagmill.catalog.seen import SeenIds
+from tagmill.catalog.tidiness import MARKED, UNEVEN, UNTRIMMED, flaws_of
 from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.text import plain_text
@@ -30,7 +31,6 @@ Values: TypeAlias = Sequence[object] | pa.Array
 _ATTRIBUTES = PRODUCT_SCHEMA.field("attributes").type
 _TAGS = PRODUCT_SCHEMA.field("tags").type
 _SPACE = r"[\s\p{Z}\p{Cc}]+"
-_UNEVEN_SPACE = r"\p{Cc}|[^\P{Z} ]|  "  # any white space but single blanks
 _MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
 _UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
 _LANGUAGE_CHARACTERS = 1000  # of a description; more do not change the verdict
@@ -101,13 +101,15 @@ class ProductChecker:
         """The products of a chunk, in order, and its rejects, by line."""
         problems = _Problems()
         values = _FieldValues(chunk, self._columns, problems)
-        ids = pc.utf8_trim_whitespace(pc.replace_substring(values.texts("id"), "\x00", ""))
-        ids = pc.fill_null(ids, "")
-        title = pc.fill_null(_one_line(values.texts("title")), "")
+        ids, title = values.texts("id"), values.texts("title")
         description = _described(values.texts("description"))
-        problems.add_where(pc.equal(ids, ""), "no id")
-        textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
-        problems.add_where(textless, "no title and no description")
+        if flaws_of(ids):
+            ids = _identified(ids)
+            problems.add_where(pc.equal(ids, ""), "no id")
+        if flaws := flaws_of(title):
+            title = _on_one_line(title, flaws)
+            textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
+            problems.add_where(textless, "no title and no description")
         language = _trimmed(values.texts("language"))
         arrays = [
             ids,
@@ -165,6 +167,8 @@ class _FieldValues:
     ) -> pa.StringArray:
         """A field of text."""
         values = self._of(field)
+        if values is None:
+            return pa.nulls(len(self._chunk), pa.string())
         if isinstance(values, pa.Array):
             if _is_text(values.type) or pa.types.is_integer(values.type):
                 return self._cast(values, field)
@@ -177,6 +181,8 @@ class _FieldValues:
     def tags(self) -> pa.ListArray:
         """The tags; those of Arrow lists of tidy text pass through."""
         values = self._of("tags")
+        if values is None:
+            return pa.nulls(len(self._chunk), _TAGS)
         if isinstance(values, pa.Array):
             kind = values.type
             listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
@@ -190,12 +196,13 @@ class _FieldValues:
     def attributes(self) -> pa.MapArray:
         """The attributes: those of the column, then the columns mapped to one attribute each."""
         values = self._of("attributes")
-        if not self._columns.attributes and isinstance(values, pa.Array):
-            kind = values.type
-            if pa.types.is_map(kind) and _is_text(kind.key_type) and _is_text(kind.item_type):
-                attributes = values.cast(_ATTRIBUTES)
-                if _full(attributes):
-                    return attributes
+        if not self._columns.attributes:
+            if values is None:
+                return pa.nulls(len(self._chunk), _ATTRIBUTES)
+            if isinstance(values, pa.Array) and (attributes := _as_attributes(values)) is not None:
+                return attributes
+        if values is None:
+            values = pa.nulls(len(self._chunk))
         rows = self._converted(self._python_values(values, "attributes"), _ATTRIBUTES, _pairs)
         if not self._columns.attributes:
             return rows
@@ -209,9 +216,10 @@ class _FieldValues:
                     self._problems.add(i, str(error))
         return self._converted(pairs, _ATTRIBUTES, lambda row: row or None)
 
-    def _of(self, field: str) -> Values:
+    def _of(self, field: str) -> Values | None:
+        """The values of a field; None where the chunk has none."""
         column = self._columns.fields.get(field)
-        return pa.nulls(len(self._chunk)) if column is None else self._column(column)
+        return None if column is None else self._chunk.columns.get(column)
 
     def _column(self, column: str) -> Values:
         values = self._chunk.columns.get(column)
@@ -306,30 +314,39 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _one_line(texts: pa.StringArray) -> pa.StringArray:
-    """Texts with each run of white space as one blank."""
-    if pc.any(pc.match_substring_regex(texts, _UNEVEN_SPACE)).as_py():
-        texts = pc.replace_substring_regex(texts, _SPACE, " ")
+def _identified(texts: pa.StringArray) -> pa.StringArray:
+    """Ids without white space at their ends; empty where there is none."""
+    texts = pc.replace_substring(pc.fill_null(texts, ""), "\x00", "")
     return pc.utf8_trim_whitespace(texts)
+
+
+def _on_one_line(texts: pa.StringArray, flaws: int) -> pa.StringArray:
+    """Texts with each run of white space as one blank; empty where there is none."""
+    if flaws & UNEVEN:
+        texts = pc.replace_substring_regex(texts, _SPACE, " ")
+    if flaws & (UNEVEN | UNTRIMMED):
+        texts = pc.utf8_trim_whitespace(texts)
+    return pc.fill_null(texts, "")
 
 
 def _trimmed(texts: pa.StringArray) -> pa.StringArray:
     """Texts on one line; null where nothing is left."""
-    if texts.null_count == len(texts):
+    if texts.null_count == len(texts) or not (flaws := flaws_of(texts)):
         return texts
-    texts = _one_line(texts)
+    texts = _on_one_line(texts, flaws)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
 def _described(texts: pa.StringArray) -> pa.StringArray:
     """Descriptions as plain text; null where nothing is left."""
-    if texts.null_count == len(texts):
+    if texts.null_count == len(texts) or not (flaws := flaws_of(texts) & ~UNEVEN):
         return texts
-    texts = pc.replace_substring(texts, "\x00", " ")
-    marked = pc.fill_null(pc.match_substring_regex(texts, _MARKUP), False)
-    if pc.any(marked).as_py():
-        plain = [plain_text(text) for text in texts.filter(marked).to_pylist()]
-        texts = pc.replace_with_mask(texts, marked, pa.array(plain, pa.string()))
+    if flaws & MARKED:
+        texts = pc.replace_substring(texts, "\x00", " ")
+        marked = pc.fill_null(pc.match_substring_regex(texts, _MARKUP), False)
+        if pc.any(marked).as_py():
+            plain = [plain_text(text) for text in texts.filter(marked).to_pylist()]
+            texts = pc.replace_with_mask(texts, marked, pa.array(plain, pa.string()))
     texts = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
@@ -358,6 +375,15 @@ def _tidy(tags: pa.ListArray) -> bool:
     codes = texts.dictionary_encode()
     pairs = np.asarray(pc.list_parent_indices(tags), np.int64) * (len(codes.dictionary) + 1)
     return len(np.unique(pairs + np.asarray(codes.indices))) == len(texts)
+
+
+def _as_attributes(values: pa.Array) -> pa.MapArray | None:
+    """Arrow maps of text as they are; None where they are none or a name or value is empty."""
+    kind = values.type
+    if not (pa.types.is_map(kind) and _is_text(kind.key_type) and _is_text(kind.item_type)):
+        return None
+    attributes = values.cast(_ATTRIBUTES)
+    return attributes if _full(attributes) else None
 
 
 def _full(attributes: pa.MapArray) -> bool:

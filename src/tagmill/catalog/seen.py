@@ -25,6 +25,10 @@ class SeenIds:
     def add(self, ids: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Remember ids; True for each that was there before, in this call or an earlier one."""
         hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+        ordered = np.sort(hashes)
+        if not (ordered[1:] == ordered[:-1]).any() and not self._holds(ordered).any():
+            self._insert(ordered)
+            return np.zeros(len(hashes), bool)
         distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
         known = self._holds(distinct)
         repeated = np.ones(len(hashes), bool)

@@ -6,6 +6,7 @@ stderr; exit code 0 is success, 1 an error of ours in one line, 2 wrong usage.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from tagmill.cli.app import app
@@ -16,6 +17,7 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """The `tagmill` command."""
+    gc.freeze()  # modules stay as long as the process: looking through them for garbage is in vain
     try:
         app()
     except TagmillError as error:
@@ -31,3 +33,5 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"tagmill: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
+    finally:
+        gc.freeze()  # so it is once more at the end, half a second with numba and SQLAlchemy

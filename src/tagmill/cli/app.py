@@ -9,12 +9,19 @@ import typer
 from tagmill import __version__
 from tagmill.cli import (
     catalog,
+    describe,
+    distil,
     evaluate,
     explain,
     export,
     learn,
     library,
+    llm,
+    plan,
+    privacy,
     products,
+    profiles,
+    prompt,
     review,
     runs,
     tag,
@@ -56,9 +63,16 @@ app.add_typer(library.app, name="library")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("learn")(learn.learn)
+app.command("distil")(distil.distil)
+app.command("plan")(plan.plan)
 app.command("tag")(tag.tag)
+app.command("describe")(describe.describe)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
+app.add_typer(llm.app, name="llm")
+app.add_typer(prompt.app, name="prompt")
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")

@@ -95,6 +95,8 @@ def _print_report(report: dict[str, Any]) -> None:
             for name, part in facets[:20]
         ],
     )  # fmt: skip
+    diversity = report["diversity"]
+    typer.echo(say("diversity", **diversity, f1=diversity["diverse"]["micro_f1"]))
 
 
 def _value(value: float | None) -> str:

@@ -160,6 +160,83 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "没有可学习的样本：只凭名称判断，概率为先验。",
     ),
     "report_written": ("Report: {path}", "报告：{path}"),
+    "diversity": (
+        "A product gets {tags_per_product:.1f} tags of {facets_per_product:.1f} facets. --diverse "
+        "would leave out {redundant_share:.1%} of them; micro-F1 would be {f1:.3f}.",
+        "每件商品平均 {tags_per_product:.1f} 个标签，分属 {facets_per_product:.1f} 个维度。"
+        "--diverse 会去掉其中的 {redundant_share:.1%}，micro-F1 变为 {f1:.3f}。",
+    ),
+    "host": ("Host", "发往"),
+    "stage": ("Stage", "步骤"),
+    "sent": ("Sent", "发送内容"),
+    "this_process": ("this process", "本进程"),
+    "row": ("A row is", "一行是"),
+    "folder": ("Folder", "文件夹"),
+    "taken_as_text": (
+        "The workspace has no product with this id: '{product}' is taken as a text.",
+        "工作区没有此编号的商品：把“{product}”当作文本。",
+    ),
+    "prompt_shown": (
+        "Prompt {stage}.{language} of the profile {profile}, version {version}. It would go to "
+        "{host}; nothing was sent.",
+        "方案 {profile} 的提示词 {stage}.{language}，版本 {version}。将发往{host}；现在没有发送。",
+    ),
+    "prompt_none": (
+        "No tag of the library is a candidate: nothing would be sent.",
+        "标签库中没有候选标签：不会发送任何内容。",
+    ),
+    "privacy_replaced": ("Replaced: {kinds}.", "已替换：{kinds}。"),
+    "privacy_stays": (
+        "The model that is set runs on this machine: it is sent everything, unchanged.",
+        "所设模型在本机运行：发送全部内容，不作替换。",
+    ),
+    "no_source": ("no words of the product", "商品资料中没有依据"),
+    "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
+    "llm_fitted": (
+        "Fitted on {pairs:,} pairs, {right:,} right. Lane auto at 0.95 begins at {auto_from:.3f}.",
+        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
+        "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
+    ),
+    "asking": ("Asking", "询问大模型"),
+    "distilled": (
+        "Asked about {asked:,} products ({failed:,} failed): {labels:,} labels. Model: {model}",
+        "询问了 {asked:,} 件商品（失败 {failed:,} 件），得到 {labels:,} 个标注。模型：{model}",
+    ),
+    "distilled_f1": (
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，花费 {cost:.4g}。",
+    ),
+    "plan_asked": ("Products asked about", "询问的商品"),
+    "plan_calls": ("Calls", "调用次数"),
+    "plan_input": ("Input tokens", "输入 token"),
+    "plan_cached": ("of these cached prefixes", "其中前缀缓存"),
+    "plan_output": ("Output tokens", "输出 token"),
+    "plan_cost": ("Cost", "费用"),
+    "plan_minutes": ("Minutes, at a second a request", "分钟数（按每请求一秒）"),
+    "plan_over": (
+        "{cost:.4g} is more than the budget of {budget:.4g}: the run would end early.",
+        "{cost:.4g} 超过预算 {budget:.4g}：运行会提前停止。",
+    ),
+    "llm_spent": (
+        "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
+        "{tokens:,} tokens, cost {cost:.4g}.",
+        "大模型：调用 {calls:,} 次（失败 {failed:,} 次），复用答复 {reused:,} 条，"
+        "共 {tokens:,} 个 token，费用 {cost:.4g}。",
+    ),
+    "llm_failed": (
+        "{count:,} products failed and were not tagged; each is named, with its reason, in {path}.",
+        "{count:,} 件商品失败，未打标签；原因见 {path}。",
+    ),
+    "llm_proposals": (
+        "{count:,} new names are proposed in {path}.",
+        "{count:,} 个新名称作为建议写入 {path}。",
+    ),
+    "llm_batch": (
+        "{waiting:,} products wait for answers; {requests:,} requests written to {path}; "
+        "{broken:,} lines of the results could not be read.",
+        "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}；"
+        "结果中 {broken:,} 行无法读取。",
+    ),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "
         "the other fifth.",

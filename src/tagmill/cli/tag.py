@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from tagmill.pipeline import TagSummary
     from tagmill.tagging.model import Model
     from tagmill.tagging.output import Selection
+
+_LLM = ("off", "all", "cascade")
 
 
 def tag(
@@ -63,6 +68,31 @@ def tag(
     include_tagged: Annotated[
         bool, typer.Option("--all", help="In a workspace: also products a person has tagged.")
     ] = False,
+    profile: ProfileOption = None,
+    llm: Annotated[
+        str,
+        typer.Option(help="Ask a large language model about: off, all, or cascade (the doubtful)."),
+    ] = "off",
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    llm_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the products that cascade asks about.")
+    ] = 0.1,
+    budget: Annotated[
+        float | None, typer.Option(help="Money a run may cost, in the currency of the prices.")
+    ] = None,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="No proposals of names that are not in the library.")
+    ] = False,
+    llm_cache: Annotated[
+        Path, typer.Option(help="Where answers are kept, so that none is paid twice.")
+    ] = Path("tagmill-llm.db"),
+    batch_out: Annotated[
+        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
+    ] = None,
+    batch_in: Annotated[
+        list[Path] | None, typer.Option(help="Take answers from there; may be given again.")
+    ] = None,
     table: Table = None,
     query: Query = None,
     mapping: Map = None,
@@ -74,6 +104,8 @@ def tag(
     In a workspace only products that are new, changed, or were tagged by another model or library
     are tagged, and the tags are stored as a run that can be undone.
     """
+    _check_llm(llm, source, batch_in, batch_out)
+    _check_profile(profile, llm, model, in_workspace=source is None and text is None)
     chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
@@ -88,12 +120,16 @@ def tag(
                 f"--lane {lane} needs a file to tag: a workspace stores the lanes auto and review. "
                 "See: tagmill export --lane"
             )
-        _tag_workspace(workspace, chosen, include_tagged, as_json)
+        asking = None
+        if llm != "off":
+            asking = LlmOptions(
+                llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
+            )
+        share = llm_share if llm == "cascade" else None
+        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
         return
-    from tagmill.tagging.folder import load_model, starter_model
-
     selection = chosen.selection()
-    used = load_model(model) if model is not None else starter_model()
+    used = model_of(model, workspace, profile)
     if text is not None:
         lines = used.tag(
             [{"id": "text", "title": text}],
@@ -103,8 +139,17 @@ def tag(
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
-    rejects = Path(f"{output or Path(str(source)).name}.rejects.jsonl")
+    base = output or Path(Path(str(source)).name)
+    rejects = Path(f"{base}.rejects.jsonl")
     catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
+    if llm != "off":
+        asked = LlmOptions(
+            llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace,
+            profile,
+        )  # fmt: skip
+        share = llm_share if llm == "cascade" else None
+        _consult(used, catalog, base, output, selection, asked, share, as_json)
+        return
     summary = _tag_catalog(used, catalog, output, selection, as_json)
     note(say("tagged", **vars(summary)))
     if output is not None:
@@ -112,6 +157,95 @@ def tag(
         if as_json:
             print_json({"output": str(output), **vars(summary)})
     note_catalog(catalog)
+
+
+def _check_llm(
+    llm: str, source: str | None, batch_in: list[Path] | None, batch_out: Path | None
+) -> None:
+    if llm not in _LLM:
+        raise SettingsError(f"Unknown --llm '{llm}'. Known: {', '.join(_LLM)}")
+    if llm == "off" and (batch_in or batch_out):
+        raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
+    if source is None and (batch_in or batch_out):
+        raise SettingsError("--batch-in and --batch-out need a file to tag")
+
+
+def _check_profile(
+    profile: str | None, llm: str, model: Path | None, *, in_workspace: bool
+) -> None:
+    """A profile that would change nothing is an error."""
+    if profile is None:
+        return
+    if in_workspace:
+        raise SettingsError(
+            f"--profile needs a file or a text: tagmill tag FILE --profile {profile}. A workspace "
+            "has its own library"
+        )
+    if model is not None and llm == "off":
+        raise SettingsError(
+            f"--profile {profile} chooses a starter library and prompts: --model without --llm "
+            "needs neither. Leave one out"
+        )
+
+
+def model_of(folder: Path | None, workspace: Path, profile: str | None) -> Model:
+    """The model of a folder, or the starter library of the profile."""
+    from tagmill.tagging.folder import load_model, starter_model
+
+    if folder is not None:
+        return load_model(folder)
+    return starter_model(profile_of(workspace, profile))
+
+
+def _consult(
+    model: Model,
+    catalog: Catalog,
+    base: Path,
+    output: Path | None,
+    selection: Selection,
+    asked: LlmOptions,
+    share: float | None,
+    as_json: bool,
+) -> None:
+    """Tag a file with a large language model; what failed and what is new stands beside it."""
+    from tagmill.catalog.writers import ListWriter, open_writer
+    from tagmill.pipeline import consult_file
+
+    lines = ListWriter(None if as_json else print_tagged)
+    with (
+        asked.consultant(model.library) as consultant,
+        nullcontext(lines) if output is None else open_writer(output) as writer,
+        counting("tagging", catalog.total_hint) as progress,
+    ):
+        summary, report = consult_file(
+            model, catalog, consultant, writer, selection, share=share, progress=progress
+        )
+    lines.flush() if not as_json else None
+    numbers = {**vars(summary), "asked": report.asked, "failed": len(report.failed),
+               "waiting": report.waiting}  # fmt: skip
+    if as_json:
+        shown = {"output": str(output)} if output else {"tagged": lines.lines}
+        print_json({**shown, **numbers, "llm": vars(asked.spending)})
+    note(say("tagged", **vars(summary)))
+    asked.note_spending()
+    _write_beside(base, "proposals", report.proposals(), "llm_proposals")
+    _write_beside(base, "failed", report.failed, "llm_failed")
+    asked.note_batch(report.waiting)
+    if output is not None:
+        note(say("written", path=output))
+    note_catalog(catalog)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _write_beside(base: Path, what: str, entries: list[dict[str, Any]], message: str) -> None:
+    """Entries as JSON Lines in a file beside the output; none, no file."""
+    path = Path(f"{base}.{what}.jsonl")
+    path.unlink(missing_ok=True)  # that of an earlier run
+    if entries:
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
+        path.write_text("".join(lines), encoding="utf-8")
+        note(say(message, count=len(entries), path=path))
 
 
 class _Options:
@@ -143,9 +277,23 @@ class _Options:
         return Selection(lane=self.lane, **{**defaults, **self.asked})
 
 
-def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_json: bool) -> None:
-    from tagmill.pipeline import current_model, run_signature, tag_workspace
+def _tag_workspace(
+    workspace: Path,
+    options: _Options,
+    include_tagged: bool,
+    as_json: bool,
+    llm: LlmOptions | None,
+    share: float | None,
+) -> None:
+    from tagmill.pipeline import (
+        ConsultReport,
+        consult_workspace,
+        current_model,
+        run_signature,
+        tag_workspace,
+    )
 
+    report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
         tagging = settings.tagging
         selection = options.selection(
@@ -156,21 +304,35 @@ def _tag_workspace(workspace: Path, options: _Options, include_tagged: bool, as_
             language=tagging.language,
         )
         model = current_model(store, settings.models_dir)
-        total = store.products.pending_count(
-            run_signature(model, selection), labelled=None if include_tagged else False
-        )
-        with counting("tagging", total) as progress:
-            run, summary = tag_workspace(
-                store, model, selection, labelled=include_tagged, progress=progress
-            )
+        which = None if include_tagged else False
+        if llm is None:
+            total = store.products.pending_count(run_signature(model, selection), labelled=which)
+            with counting("tagging", total) as progress:
+                run, summary = tag_workspace(
+                    store, model, selection, labelled=include_tagged, progress=progress
+                )
+        else:
+            llm.store = store
+            with llm.consultant(model.library) as consultant, counting("tagging") as progress:
+                run, summary, report = consult_workspace(
+                    store, model, consultant, selection, labelled=include_tagged, share=share,
+                    progress=progress,
+                )  # fmt: skip
     if as_json:
-        print_json({"run": run and run.id, **vars(summary)})
-        return
-    if run is None:
+        more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
+        print_json({"run": run and run.id, **vars(summary), **more})
+    elif run is None:
         typer.echo(say("nothing_to_tag"))
-        return
-    typer.echo(say("tagged", **vars(summary)))
-    typer.echo(say("run_stored", run=run.id))
+    else:
+        typer.echo(say("tagged", **vars(summary)))
+        typer.echo(say("run_stored", run=run.id))
+    if llm is not None:
+        llm.note_spending()
+        base = settings.root / (f"run-{run.id}" if run else "run")
+        _write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        _write_beside(base, "failed", report.failed, "llm_failed")
+        if report.failed:
+            raise typer.Exit(1)
 
 
 def _tag_catalog(

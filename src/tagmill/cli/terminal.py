@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagmill.cli.messages import say
-from tagmill.errors import SettingsError
+from tagmill.errors import SettingsError, StoreError
 from tagmill.settings import Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tagmill.catalog import Catalog
     from tagmill.store import Store
 
@@ -33,6 +35,7 @@ __all__ = [
     "parse_map",
     "print_json",
     "print_table",
+    "product_or_text",
     "stages",
     "workspace_settings",
 ]
@@ -64,6 +67,18 @@ def open_workspace(workspace: Path) -> Iterator[tuple[Settings, Store]]:
     settings = workspace_settings(workspace)
     with open_store(settings.database_url) as store:
         yield settings, store
+
+
+def product_or_text(workspace: Path, product: str) -> pa.RecordBatch:
+    """The workspace's product of an id, or one that has a text as its title: a batch of one."""
+    from tagmill.catalog import products_to_batch
+
+    with suppress(SettingsError, StoreError), open_workspace(workspace) as (_, store):
+        batch = store.products.batch(product)
+        if batch.num_rows:
+            return batch
+        note(say("taken_as_text", product=product))
+    return products_to_batch([{"id": "text", "title": product}])
 
 
 def parse_map(pairs: list[str] | None) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tagmill.cli.llm import ProfileOption
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json
 from tagmill.errors import SettingsError
@@ -29,6 +31,20 @@ precision = 0.95      # promised of the lane auto; the rest goes to review
 top_k = 10            # tags kept per product
 language = "product"  # of tag names: the product's own, or always "zh" or "en"
 """
+_LLM = """
+[llm]
+# profile = "product" # what a row is: product, article, reply, or a folder of your own
+# base_url = "http://localhost:8000/v1"  # OpenAI-compatible; the key: TAGMILL_LLM__API_KEY
+# model = "qwen3-8b"
+# gguf = "model.gguf" # instead of a server: llama.cpp in this process
+# budget = 5.0        # of one run, in the currency of price_input and price_output
+
+[privacy]
+# send = ["title", "description", "category", "attributes"]  # what may leave the machine
+# never = ["attributes.supplier"]                            # what never does
+# redact = true       # personal data is replaced before it leaves
+# offline = false     # true: only models on this machine may be asked
+"""
 
 
 def init(
@@ -37,20 +53,29 @@ def init(
         str, typer.Option(help="SQLAlchemy URL of the workspace's own database.")
     ] = "sqlite:///tagmill.db",
     empty: Annotated[bool, typer.Option("--empty", help="Leave the starter library out.")] = False,
+    profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: settings, a database, the starter library."""
+    from tagmill.language.profiles import open_profile, shipped_profiles
     from tagmill.library.starter import starter_library
     from tagmill.store import open_store
+
+    rows = open_profile(profile or "product")
+    library = starter_library(rows)
 
     path = folder / SETTINGS_FILE
     if path.exists():
         raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(_TEMPLATE.format(url=database_url), encoding="utf-8")
+    text = _TEMPLATE.format(url=database_url) + _LLM
+    if profile is not None:
+        named = profile if profile in shipped_profiles() else str(rows.folder.resolve())
+        written = json.dumps(named, ensure_ascii=False)
+        text = text.replace('# profile = "product" #', f"profile = {written}  #")
+    path.write_text(text, encoding="utf-8")
     try:
         with open_store(load_settings(folder).database_url, create=True) as store:
-            library = starter_library()
             if not empty:
                 store.library.save(
                     list(library.tags.values()), list(library.facets.values()),

@@ -32,12 +32,14 @@ from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
+from tagmill.tagging.spans import grown
 
 __all__ = ["Verdict", "read_verdicts", "update"]
 
 _EPOCHS = 30
 _SETTLED = 0.02  # change of a dual variable below which a tag's training ends
-_CLEAR = 0.5  # gradient from which a remembered product is left out
+_CLEAR = 0.5  # gradient from which a product is left out
+_FAR = 1.0  # that by the weights before from which it is not even looked at
 # C of the squared hinge. The fusion knows margins of products that were not learned: with 1, as in
 # training, those of the verdicts' like grow out of what it knows, and F1 falls.
 _WEIGHT = 0.1
@@ -307,9 +309,10 @@ def _least_steps(indptr, indices, values, said, margins, weights, columns, n_fea
     Dual coordinate descent for each of `columns`, from the present weights on: `margins` (n, c)
     are theirs, `said` (n, c) what the margins should say, `weights` (n,) how much it matters.
     """
-    features = np.empty(0, np.int32)
-    owners = np.empty(0, np.int64)
-    changes = np.empty(0, np.float32)
+    features = np.empty(1024, np.int32)
+    owners = np.empty(len(features), np.int64)
+    changes = np.empty(len(features), np.float32)
+    used = 0
     shifts = np.zeros(len(columns), np.float32)
     moved = np.zeros(n_features, np.float32)
     steps = np.zeros(len(said), np.float32)
@@ -320,23 +323,18 @@ def _least_steps(indptr, indices, values, said, margins, weights, columns, n_fea
             indptr, indices, values, said[:, column], margins[:, column], weights, active,
             steps, moved,
         )  # fmt: skip
-        total = 0
         for row in np.flatnonzero(steps):
-            total += indptr[row + 1] - indptr[row]
-        touched = np.empty(total, np.int32)
-        sizes = np.empty(total, np.float32)
-        used = 0
-        for row in np.flatnonzero(steps):
+            room = used + indptr[row + 1] - indptr[row]
+            features, owners = grown(features, room), grown(owners, room)
+            changes = grown(changes, room)
             for j in range(indptr[row], indptr[row + 1]):
                 if moved[indices[j]] != 0:
-                    touched[used], sizes[used] = indices[j], moved[indices[j]]
+                    features[used], owners[used] = indices[j], column
+                    changes[used] = moved[indices[j]]
                     moved[indices[j]] = 0
                     used += 1
             steps[row] = 0
-        features = np.concatenate((features, touched[:used]))
-        owners = np.concatenate((owners, np.full(used, column, np.int64)))
-        changes = np.concatenate((changes, sizes[:used]))
-    return features, owners, changes, shifts
+    return features[:used].copy(), owners[:used].copy(), changes[:used].copy(), shifts
 
 
 @kernel
@@ -351,6 +349,8 @@ def _descend(indptr, indices, values, said, margins, weights, active, steps, mov
             row = active[place]
             sign = np.float32(said[row])
             margin, length = margins[row] + bias, np.float32(1)
+            if steps[row] == 0 and sign * margin - np.float32(1) > _FAR:
+                continue  # nor could more: not worth reading its features
             for j in range(indptr[row], indptr[row + 1]):
                 margin += moved[indices[j]] * values[j]
                 length += values[j] * values[j]

@@ -1,22 +1,40 @@
-"""The library that ships with tagmill: common product tags in Chinese and English."""
+"""The libraries that ship with tagmill: common tags of products, articles and replies."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from tagmill.errors import LibraryError
-from tagmill.library.exchange import parse_csv
+from tagmill.library.exchange import parse_csv, read_csv
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag
+
+if TYPE_CHECKING:
+    from tagmill.language.profiles import Profile
 
 __all__ = ["starter_library"]
 
 _FOLDER = "data/starter"
 
 
-def starter_library() -> Library:
-    """A fresh copy of the starter library, read from the package's `data/starter/*.csv`.
+def starter_library(profile: Profile | None = None) -> Library:
+    """A fresh copy of the starter library of a profile, or of products.
+
+    It has the profile's facets, also those without a tag yet. Raises LibraryError where a
+    profile's own CSV file cannot be read, TagConflict where its facets share a name.
+    """
+    own = profile.library if profile is not None else None
+    library = _of_products() if own is None else Library(*read_csv(own))
+    for key, names in profile.facets.items() if profile is not None else ():
+        known = library.facets.get(key)
+        library.add_facet(Facet(key, {**names, **(known.names if known else {})}))
+    return library
+
+
+def _of_products() -> Library:
+    """Read from the package's `data/starter/*.csv`.
 
     Canonical names and facet keys are Chinese; both have names for `zh` and `en`.
     """

@@ -12,15 +12,17 @@ import sqlalchemy as sa
 from tagmill.errors import StoreError
 from tagmill.store.assignments import Assignments
 from tagmill.store.connection import Database, without_password
+from tagmill.store.descriptions import Descriptions
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
+from tagmill.store.replies import Answers, Replies
 from tagmill.store.runs import Runs
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0001"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0002"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -34,6 +36,9 @@ class Store:
         self.runs = Runs(database)
         self.assignments = Assignments(database)
         self.verdicts = Verdicts(database)
+        self.replies = Replies(database)
+        self.answers = Answers(database)
+        self.descriptions = Descriptions(database)
 
     @property
     def engine(self) -> sa.Engine:

@@ -12,14 +12,18 @@ import sqlalchemy as sa
 
 __all__ = [
     "VERSION_TABLE",
+    "answers",
     "assignments",
+    "calls",
     "changes",
     "counters",
+    "descriptions",
     "facets",
     "library_changes",
     "meta",
     "metadata",
     "products",
+    "replies",
     "runs",
     "tag_names",
     "tags",
@@ -110,6 +114,54 @@ runs = sa.Table(
     sa.Column("counts", _Json, nullable=False),
     sa.Column("started", sa.Text, nullable=False),
     sa.Column("finished", sa.Text),
+)
+
+replies = sa.Table(
+    "replies",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # hash of all that decides the reply
+    sa.Column("stage", sa.Text, nullable=False),  # propose, verify, describe …
+    sa.Column("reply", _Json, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+descriptions = sa.Table(
+    "descriptions",
+    metadata,
+    sa.Column("product_id", _Id, primary_key=True),
+    sa.Column("language", sa.Text, primary_key=True),  # zh or en
+    sa.Column("text", sa.Text, nullable=False),  # the sentences that the source supports
+    sa.Column("sentences", _Json, nullable=False),  # all, with evidence and flags
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("prompt", sa.Text, nullable=False),  # version of the prompt file
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # hash of product, tag, model and prompt
+    sa.Column("answer", _Json, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+calls = sa.Table(
+    "calls",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),  # that it was sent to; empty: this process
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("subject", _Id, nullable=False),  # the product's id
+    sa.Column("key", sa.Text, nullable=False),  # of its reply
+    sa.Column("sent", sa.Text, nullable=False),  # the part of the prompt with the product
+    sa.Column("outcome", sa.Text, nullable=False),  # empty: answered; else why not
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cached_tokens", sa.BigInteger, nullable=False),  # of the input
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.Double, nullable=False),
+    sa.Index("calls_subject", "subject"),
 )
 
 facets = sa.Table(

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from tagmill.kernels import kernel
 from tagmill.tagging.features import Rows
-from tagmill.tagging.linear import DENSE_TAGS, LinearModel, find_highest
+from tagmill.tagging.linear import DENSE_TAGS, LinearModel, find_highest, sums_of
 
 if TYPE_CHECKING:
     from tagmill.tagging.hits import Hits
@@ -180,7 +180,7 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     rows = np.empty(capacity, np.int32)
     tags = np.empty(capacity, np.int32)
     features = np.empty((capacity, 18), np.float32)
-    sums = np.zeros(m, np.float32)
+    sums = np.zeros(sums_of(m), np.float32)
     sparse = m > DENSE_TAGS
     seen = np.full(m if sparse else 0, -1, np.int64)  # row in which a tag's sum was last begun
     touched = np.empty(len(seen), np.int32)

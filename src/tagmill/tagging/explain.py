@@ -32,7 +32,7 @@ from tagmill.tagging.feature_spans import feature_spans, field_texts, word_spans
 from tagmill.tagging.features import Rows, extract
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.linear import LinearModel, add_postings
+from tagmill.tagging.linear import LinearModel, add_postings, sums_of
 from tagmill.tagging.model import Model, Trained, aligned_scores
 from tagmill.tagging.output import check_precision
 from tagmill.tagging.similarity import similarities
@@ -255,7 +255,7 @@ def _weights(
 ) -> npt.NDArray[np.float32]:
     """The weight of each feature for one tag."""
     levels = np.empty(len(features), np.float32)
-    sums = np.empty(len(linear.bias), np.float32)
+    sums = np.empty(sums_of(len(linear.bias)), np.float32)
     alone, one = np.array([0, 1]), np.ones(1, np.float32)
     for i in range(len(features)):
         sums[:] = 0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,14 @@ from tagmill.tagging.fusion import Fusion, Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
 
+if TYPE_CHECKING:
+    from tagmill.language.profiles import Profile
+
 __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
 _MEMORY = ("tag_indptr", "tags", "accepted", "complete", "ids")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
-_FORMAT = 4  # of the folder; another number is refused
+_FORMAT = 5  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
@@ -47,9 +50,9 @@ def shipped_prior() -> Curve:
     return Curve(np.array(knots["score"]), np.array(knots["probability"]))
 
 
-def starter_model() -> Model:
-    """The starter library with no training: the lexicon and its prior calibration."""
-    return Model(starter_library(), shipped_prior())
+def starter_model(profile: Profile | None = None) -> Model:
+    """The starter library of a profile, or of products, untrained: lexicon and prior curve."""
+    return Model(starter_library(profile), shipped_prior())
 
 
 def check_goal(folder: Path) -> None:

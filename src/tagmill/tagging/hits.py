@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,24 @@ class Hits:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         chosen = self._choose(np.repeat(first, counts) + within)
         return replace(chosen, rows=np.repeat(np.arange(len(rows), dtype=np.int32), counts))
+
+    def plus(self, spans: Sequence[tuple[int, int, int, int, int]], field_names: list[str]) -> Hits:
+        """The same and further spans (row, tag, field, start, end) that no name stands in.
+
+        `field_names` continue those of these hits.
+        """
+        rows, tags, numbers, starts, ends = np.array(spans, np.int32).T
+        zeros = np.zeros(len(rows), np.int32)
+        more = Hits(
+            rows, tags, numbers, starts, ends, zeros.astype(np.bool_), ends - starts,
+            zeros.astype(np.int8), zeros.astype(np.int8), zeros.astype(np.bool_), self.tag_ids,
+            field_names,
+        )  # fmt: skip
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in _ARRAYS
+        }
+        order = np.lexsort((columns["starts"], columns["fields"], columns["rows"]))
+        return replace(more, **{name: column[order] for name, column in columns.items()})
 
     @staticmethod
     def concatenate(parts: Sequence[tuple[Hits, int]]) -> Hits:

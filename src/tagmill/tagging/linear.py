@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from tagmill.kernels import kernel
 from tagmill.tagging.features import FEATURE_BITS, Rows
@@ -17,6 +18,7 @@ __all__ = [
     "add_postings",
     "best_margins",
     "find_highest",
+    "sums_of",
 ]
 
 # The low bits of a posting hold the quantised weight.
@@ -35,7 +37,7 @@ class LinearModel:
 
     A word is a posting, `tag << 8 | level + 128`; the weight is `level * scale[tag]`, level in
     -127..127. Of a feature that many tags weigh, the words are instead the levels of all tags, four
-    a word, which is no longer and several times faster to read: see `dense_words`.
+    a word, which is hardly longer and several times faster to read: see `dense_words`.
     """
 
     indptr: npt.NDArray[np.int32]  # (features + 1,)
@@ -93,12 +95,12 @@ class LinearModel:
 
     def margins(self, rows: Rows) -> npt.NDArray[np.float32]:
         """All margins, (n, tags) float32; nan for a tag without a model."""
-        out = np.zeros((len(rows), len(self.bias)), np.float32)
+        out = np.zeros((len(rows), sums_of(len(self.bias))), np.float32)
         for row in range(len(rows)):
             add_postings(
                 row, rows.indptr, rows.indices, rows.values, self.indptr, self.postings, out[row]
             )
-        result: npt.NDArray[np.float32] = out * self.scale + self.bias
+        result: npt.NDArray[np.float32] = out[:, : len(self.bias)] * self.scale + self.bias
         return result
 
     def plus(
@@ -110,16 +112,13 @@ class LinearModel:
     ) -> LinearModel:
         """The same with weights (w,) added, a pair any number of times, and other biases."""
         own_features, own_tags, levels = self.unpack()
-        size = np.int64(len(self.bias))
-        keys = np.concatenate(
-            [own_features * size + own_tags, np.asarray(features, np.int64) * size + tags]
-        )
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        values = np.concatenate([levels * self.scale[own_tags], weights])[order]
-        sums = np.add.reduceat(values, first).astype(np.float32) if len(first) else values
-        return LinearModel.quantised(keys[first] // size, keys[first] % size, sums, bias)
+        values = np.concatenate([levels * self.scale[own_tags], weights]).astype(np.float32)
+        places = np.concatenate([own_features, features]), np.concatenate([own_tags, tags])
+        shape = (1 << FEATURE_BITS, len(self.bias))
+        # By way of both sparse forms everything is counted into place: sorting takes longer.
+        sums = sparse.coo_array((values, places), shape=shape).tocsr().tocsc()
+        owners = np.repeat(np.arange(len(self.bias)), np.diff(sums.indptr))
+        return LinearModel.quantised(sums.indices, owners, sums.data, bias)
 
     def moved(self, places: npt.NDArray[np.int64], size: int) -> LinearModel:
         """The same with tag i at places[i] (-1: dropped) of `size` tags."""
@@ -137,15 +136,23 @@ def dense_words(tags):  # type: ignore[no-untyped-def]
 
     A feature with so many words has them all, one with fewer has postings. From this number of
     weights on, divided by `_DENSE_SHARE`, all levels are read faster than the postings would be.
+    They are filled up to whole `_TAGS_AT_ONCE`: what is left over would be added one by one.
     """
-    return (tags + 3) // 4 if tags <= DENSE_TAGS else 0
+    at_once = (tags + _TAGS_AT_ONCE - 1) // _TAGS_AT_ONCE
+    return at_once * (_TAGS_AT_ONCE // 4) if tags <= DENSE_TAGS else 0
+
+
+@kernel
+def sums_of(tags):  # type: ignore[no-untyped-def]
+    """The length of the array that the levels of so many tags are summed in."""
+    return max(tags, 4 * dense_words(tags))
 
 
 @kernel
 def add_postings(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, sums
 ):
-    """Add to `sums` (tags,) the levels of one row's features, weighted by its values."""
+    """Add to `sums` (`sums_of(tags)`,) the levels of one row's features, weighted by its values."""
     dense, tags = dense_words(len(sums)), len(sums)
     levels = postings.view(np.int8)
     begin = row_indptr[row]
@@ -166,7 +173,7 @@ def add_postings(  # type: ignore[no-untyped-def]
                 np.int32(posting & _LEVEL_MASK) - _LEVEL_ZERO
             )
     i = 0
-    while i + 3 < found:  # four at once: the sums are read and written less, memory waited for less
+    while i + 3 < found:  # four at once: the sums are read and written less
         v, w, x, y = values[i], values[i + 1], values[i + 2], values[i + 3]
         a, b, c, d = places[i], places[i + 1], places[i + 2], places[i + 3]
         first, second = levels[a : a + tags], levels[b : b + tags]
@@ -253,10 +260,10 @@ def _best_margins(  # type: ignore[no-untyped-def]
     row_indptr, row_indices, row_values, indptr, postings, scale, bias, limit, start, end
 ):
     m = len(bias)
+    sums = np.zeros(sums_of(m), np.float32)
     rows = np.empty((end - start) * limit, np.int32)
     tags = np.empty(len(rows), np.int32)
     margins = np.empty(len(rows), np.float32)
-    sums = np.zeros(m, np.float32)
     seen = np.full(m if m > DENSE_TAGS else 0, -1, np.int64)
     touched = np.empty(len(seen), np.int32)
     best = np.empty(limit, np.int32)
@@ -297,7 +304,7 @@ def _add_highest(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, scale, bias, sums, best, highest
 ):
     """Out of all tags."""
-    limit, size = len(best), len(sums)
+    limit, size = len(best), len(bias)
     sums[:] = 0
     add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
     found = 0
@@ -358,11 +365,11 @@ def _add_highest_touched(  # type: ignore[no-untyped-def]
 @kernel
 def _insert(best, highest, last, tag, margin):  # type: ignore[no-untyped-def]
     """Put a tag among the highest, descending, where `last` are kept; returns how many are now."""
-    i = last
-    while i > 0 and highest[i - 1] < margin:
-        highest[i] = highest[i - 1]
-        best[i] = best[i - 1]
-        i -= 1
+    i, one = np.uint64(last), np.uint64(1)  # unsigned: no check for indices from the end
+    while i > np.uint64(0) and highest[i - one] < margin:
+        highest[i] = highest[i - one]
+        best[i] = best[i - one]
+        i -= one
     highest[i] = margin
     best[i] = tag
     return last + 1

@@ -30,13 +30,13 @@ from tagmill.tagging.candidates import (
     entries_at,
 )
 from tagmill.tagging.diversity import Diversity
-from tagmill.tagging.features import Idf, Rows, extract
+from tagmill.tagging.features import Idf, Rows, extract, fit_idf
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
-from tagmill.tagging.linear import LinearModel
+from tagmill.tagging.linear import LinearModel, best_margins
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
-from tagmill.tagging.similarity import index_of_texts, similar_pairs
+from tagmill.tagging.similarity import features_of_texts, index_of_texts, similar_pairs
 
 if TYPE_CHECKING:
     import pandas
@@ -103,7 +103,7 @@ class Model:
 
     def __post_init__(self) -> None:
         self.lexicon = LexiconTagger(self.library)
-        self._names = TagNames(self.library, self.lexicon.tag_ids)
+        self.names = TagNames(self.library, self.lexicon.tag_ids)
         self._lane_starts: dict[tuple[float, bool], npt.NDArray[np.float64]] = {}
 
     @property
@@ -155,7 +155,7 @@ class Model:
         scored = self.score_pairs(batch, hits, selection.top_k)
         lanes = self.lanes(scored, selection.precision, selection.per_facet)
         diversity = self.diversity if selection.diverse else None
-        return tagged_batch(self._names, batch, hits, scored, lanes, selection, diversity)
+        return tagged_batch(self.names, batch, hits, scored, lanes, selection, diversity)
 
     def score_pairs(self, batch: pa.RecordBatch, hits: Hits, top_k: int) -> ScoredPairs:
         """Every candidate pair of the batch with its probability."""
@@ -272,10 +272,33 @@ class Model:
             held_out.probability[sample], held_out.right[sample], held_out.gold_total
         )
 
+    def retrieve(
+        self, batch: pa.RecordBatch, limit: int
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Row and tag of the `limit` tags whose names and descriptions a product is most like."""
+        idf, texts = self._all_texts
+        if texts is None:
+            return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        rows = idf.apply(extract(batch))
+        found, tags, cosines = best_margins(rows, texts, limit, 0, batch.num_rows)
+        return found[cosines > 0], tags[cosines > 0]
+
+    @cached_property
+    def _all_texts(self) -> tuple[Idf, LinearModel | None]:
+        """Cosines with the texts of all tags, and the idf they are taken with."""
+        tags = [self.library.tags[tag_id] for tag_id in self.tag_ids]
+        idf = self.trained.idf if self.trained else fit_idf(features_of_texts(tags))
+        return idf, index_of_texts(tags, np.ones(len(tags), np.bool_), idf)
+
+    @cached_property
+    def facets(self) -> npt.NDArray[np.int32]:
+        """The number of each tag's facet, (m,)."""
+        return self._no_statistics.facets
+
     @cached_property
     def diversity(self) -> Diversity:
         """What may stand beside what in a product's list, by names and by the training products."""
-        facets = self._no_statistics.facets
+        facets = self.facets
         if self.trained is None:
             none = np.zeros(0, np.int32)
             return Diversity.of(self.library, facets, None, np.zeros(1, np.int64), none)

@@ -68,6 +68,10 @@ class ScoredPairs:
     score: npt.NDArray[np.float64]  # orders pairs of equal probability
     fitted: npt.NDArray[np.bool_]  # calibrated on labelled data; else by the shipped prior
 
+    def take(self, places: npt.NDArray[np.int64]) -> ScoredPairs:
+        """Some of the pairs, in the order given."""
+        return ScoredPairs(*(getattr(self, f.name)[places] for f in fields(self)))
+
     def shifted(self, offset: int) -> ScoredPairs:
         """The same pairs of a batch whose first product has the number `offset`."""
         return replace(self, rows=self.rows + np.int32(offset))

@@ -18,13 +18,33 @@ from tagmill.records import PRODUCT_SCHEMA, Tag
 from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.linear import LinearModel, best_margins
 
-__all__ = ["NOTHING_SIMILAR", "fit_similarity", "index_of_texts", "similar_pairs", "similarities"]
+__all__ = [
+    "NOTHING_SIMILAR",
+    "features_of_texts",
+    "fit_similarity",
+    "index_of_texts",
+    "similar_pairs",
+    "similarities",
+]
 
 _TAGS = 3  # of a product, the most similar
 _LEAST = 0.05  # cosine below which texts have nothing in common
 _FEWEST_PAIRS = 50  # that a curve is fitted on
 _TAG_WEIGHT = 5.0  # pairs assumed wrong, at any cosine: a tag nobody used deserves doubt
 NOTHING_SIMILAR = Curve(np.array([0.0]), np.array([0.0]))
+
+
+def features_of_texts(tags: Sequence[Tag]) -> Rows:
+    """Feature counts of names, aliases and description of each tag."""
+    texts = [
+        {
+            "id": "",
+            "title": " ".join([tag.name, *tag.names.values(), *tag.aliases]),
+            "description": tag.description or None,
+        }
+        for tag in tags
+    ]
+    return extract(pa.RecordBatch.from_pylist(texts, PRODUCT_SCHEMA))
 
 
 def index_of_texts(
@@ -34,15 +54,7 @@ def index_of_texts(
     places = np.flatnonzero(wanted).tolist()
     if not len(places):
         return None
-    texts = [
-        {
-            "id": "",
-            "title": " ".join([tags[i].name, *tags[i].names.values(), *tags[i].aliases]),
-            "description": tags[i].description or None,
-        }
-        for i in places
-    ]
-    rows = idf.apply(extract(pa.RecordBatch.from_pylist(texts, PRODUCT_SCHEMA)))
+    rows = idf.apply(features_of_texts([tags[i] for i in places]))
     owners = np.repeat(places, np.diff(rows.indptr))
     bias = np.full(len(tags), np.nan, np.float32)
     bias[places] = 0

@@ -1,0 +1,111 @@
+"""Requests per second at a server that answers in 50 ms, and memory: for a process of its own.
+
+    python benchmarks/asking_speed.py [--requests 100000] [--concurrency 64]
+
+The stub serves in a process of its own. Prints JSON: the rate, the ideal one (concurrency / 50 ms),
+their ratio, and how much the peak memory grew from the first thousand requests on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+from tagmill.language import Asker, Question, Request, open_model
+from tagmill.records import Reply
+from tagmill.settings import LanguageModelSettings
+from tagmill.store import open_store
+
+WAIT = 0.05
+_ANSWER = json.dumps(
+    {
+        "choices": [{"message": {"content": '{"tags": []}'}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 400, "completion_tokens": 5},
+    }
+).encode()
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(_ANSWER),
+    _ANSWER,
+)
+
+
+def serve(port: Connection) -> None:
+    """The stub; its port goes back through `port`."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(size)
+                await asyncio.sleep(WAIT)
+                writer.write(_RESPONSE)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+def questions(count: int) -> Iterator[Question[int, str]]:
+    """So many different requests of about 400 tokens."""
+    for number in range(count):
+        text = f"product {number}: " + "a red cotton dress for summer " * 40
+        request = Request([{"role": "user", "content": text}], 64)
+        yield Question(number, str(number), request, _text)
+
+
+def _text(reply: Reply) -> str:
+    return reply.text
+
+
+def peak_mb() -> float:
+    """Peak memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure with and without the store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--concurrency", type=int, default=64)
+    options = parser.parse_args()
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
+    server.start()
+    url = f"http://127.0.0.1:{ours.recv()}/v1"
+    ideal = options.concurrency / WAIT
+    for stored in (False, True):
+        settings = LanguageModelSettings(
+            base_url=url, model="stub", max_concurrency=options.concurrency
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            store = open_store(f"sqlite:///{folder}/replies.db", create=True) if stored else None
+            asker = Asker(open_model(settings), settings, store.replies if store else None)
+            first, start = 0.0, time.perf_counter()
+            for number, _ in enumerate(asker.ask_all(questions(options.requests))):
+                if number == 1000:
+                    first = peak_mb()
+            rate = options.requests / (time.perf_counter() - start)
+            if store:
+                store.close()
+        found = {
+            "stored": stored, "per_second": round(rate), "ideal": round(ideal),
+            "share": round(rate / ideal, 3), "grown_mb": round(peak_mb() - first),
+        }  # fmt: skip
+        print(json.dumps(found), flush=True)
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""`tagmill describe`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    note,
+    open_workspace,
+    print_json,
+)
+from tagmill.errors import CatalogError, SettingsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tagmill.describe import Describer
+    from tagmill.settings import Settings
+    from tagmill.store import Store
+    from tagmill.tagging.model import Model
+
+_LANGUAGES = ("product", "zh", "en")
+
+
+def describe(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of the workspace's products.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All products of the workspace.")] = False,
+    file: Annotated[str | None, typer.Option(help="The products of a file or SQL URL.")] = None,
+    text: Annotated[str | None, typer.Option(help="Describe the product of this text.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write JSON Lines there.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder: knows similar products and tags.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="product, zh or en.")] = "product",
+    channel: Annotated[str | None, typer.Option(help="Where it will stand: livestream …")] = None,
+    season: Annotated[str | None, typer.Option(help="Such as winter.")] = None,
+    profile: ProfileOption = None,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Annotated[float | None, typer.Option(help="Money a run may cost.")] = None,
+    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
+        "tagmill-llm.db"
+    ),
+    batch_out: Annotated[
+        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
+    ] = None,
+    batch_in: Annotated[list[Path] | None, typer.Option(help="Take answers from there.")] = None,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Have a large language model write fuller descriptions, every sentence checked.
+
+    What the product's own text does not say is flagged and left out of the text. In a workspace
+    the descriptions are stored apart from the merchant's own.
+    """
+    if language not in _LANGUAGES:
+        raise SettingsError(f"Unknown --language '{language}'. Known: {', '.join(_LANGUAGES)}")
+    if sum((bool(ids), every, file is not None, text is not None)) != 1:
+        raise SettingsError("Say what to describe: ids, --all, --file products.csv or --text '…'")
+    from tagmill.catalog import products_to_batch
+    from tagmill.tagging.folder import load_model, starter_model
+
+    options = LlmOptions(
+        llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace, profile
+    )
+    wanted = None if language == "product" else language
+    done = _Described(output, as_json)
+    with ExitStack() as opened:
+        if file is None and text is None:
+            settings, store = opened.enter_context(open_workspace(workspace))
+            options.store = store
+            used = _workspace_model(settings, store, model)
+            batches = store.products.batches() if every else _by_ids(store, ids or [])
+        else:
+            store = None
+            used = load_model(model) if model else starter_model(profile_of(workspace, profile))
+            batches = (
+                iter(catalog_of(file, mapping, rejects=Path(f"{Path(file).name}.rejects.jsonl")))
+                if file is not None
+                else iter([products_to_batch([{"id": "text", "title": text}])])
+            )
+        describer = opened.enter_context(options.describer(used, channel, season, wanted))
+        done.run(describer, batches, store)
+    options.note_spending()
+    options.note_batch(done.waiting)
+    done.note_failed()
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def _workspace_model(settings: Settings, store: Store, model: Path | None) -> Model:
+    from tagmill.pipeline import current_model, load_library
+    from tagmill.tagging.folder import load_model
+
+    if model is not None:
+        return load_model(model, load_library(store))
+    return current_model(store, settings.models_dir)
+
+
+def _by_ids(store: Store, ids: list[str]) -> Iterator[pa.RecordBatch]:
+    """The products of some ids. Raises CatalogError for one that is none."""
+    for product_id in ids:
+        batch = store.products.batch(product_id)
+        if not batch.num_rows:
+            raise CatalogError(f"No product has the id '{product_id}'. See: tagmill products list")
+        yield batch
+
+
+class _Described:
+    """What was described, shown or written as it comes."""
+
+    def __init__(self, output: Path | None, as_json: bool) -> None:
+        self._output = output
+        self._as_json = as_json
+        self.failed: list[dict[str, str]] = []
+        self.waiting = 0
+        self.lines: list[dict[str, Any]] = []
+
+    def run(
+        self, describer: Describer, batches: Iterator[pa.RecordBatch], store: Store | None
+    ) -> None:
+        """Describe all products."""
+        opening = self._output.open("w", encoding="utf-8") if self._output else nullcontext(None)
+        with opening as out:
+            for batch in batches:
+                described = []
+                for one in describer.describe(batch):
+                    if one.description is not None:
+                        described.append(one.description)
+                        self._take(one.description.as_dict(), out)
+                    elif one.waits:
+                        self.waiting += 1
+                    else:
+                        self.failed.append({"id": one.id, "reason": one.reason})
+                if store is not None:
+                    store.descriptions.keep([one.as_dict() for one in described])
+        if self._as_json:
+            print_json(self.lines)
+        if self._output:
+            note(say("written", path=self._output))
+
+    def _take(self, line: dict[str, Any], out: IO[str] | None) -> None:
+        if out is not None:
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        elif self._as_json:
+            self.lines.append(line)
+        else:
+            typer.echo(f"{line['id']}\n  {line['text']}")
+            for sentence in line["sentences"]:
+                if sentence["flagged"]:
+                    missing = ", ".join(sentence["unsupported"]) or say("no_source")
+                    typer.echo(say("flagged", text=sentence["text"], missing=missing))
+
+    def note_failed(self) -> None:
+        """The products that failed, in a file beside the output."""
+        path = Path(f"{self._output or 'describe'}.failed.jsonl")
+        path.unlink(missing_ok=True)
+        if self.failed:
+            lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.failed]
+            path.write_text("".join(lines), encoding="utf-8")
+            note(say("llm_failed", count=len(self.failed), path=path))

@@ -1,0 +1,83 @@
+"""`tagmill distil`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Map, Workspace, catalog_of, counting, note, print_json
+
+
+def distil(
+    pool: Annotated[str, typer.Argument(help="Products to choose from; file or SQL URL.")],
+    model: Annotated[Path, typer.Option(help="Model folder: chooses, and gives its library.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    labels: Annotated[int, typer.Option(min=1, help="Products to ask about.")] = 1000,
+    source: Annotated[
+        str | None, typer.Option("--from", help="Products that people have tagged, to learn too.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Tagged products to measure both models on.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same data and seed, same model.")] = 0,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
+    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
+        "tagmill-llm.db"
+    ),
+    batch_out: Annotated[
+        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
+    ] = None,
+    batch_in: Annotated[list[Path] | None, typer.Option(help="Take answers from there.")] = None,
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Train a small model on a large one's answers, about the products worth asking about.
+
+    Give it the products that people have tagged too (--from): they weigh more. Repeat it with the
+    new model: answers that are paid for are not asked for again.
+    """
+    from tagmill.learning import evaluate
+    from tagmill.learning.distil import distil as teach
+    from tagmill.tagging.folder import check_goal, load_model, save_model
+
+    check_goal(output)
+    used = load_model(model)
+    products = catalog_of(pool, mapping, rejects=Path(f"{output}.rejects.jsonl"))
+    tagged = None if source is None else catalog_of(source, mapping)
+    options = LlmOptions(
+        llm_url, llm_model, budget, True, llm_cache, batch_in or [], batch_out, workspace
+    )
+    with options.consultant(used.library) as consultant, counting("asking", labels) as progress:
+        found = teach(
+            used, consultant, lambda: products, lambda: tagged or [], count=labels, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    options.note_spending()
+    options.note_batch(found.waiting)
+    if found.waiting:
+        return
+    save_model(found.model, output)
+    report: dict[str, Any] = {
+        "model": str(output), "asked": found.asked, "labels": found.labels,
+        "failed": len(found.failed), "stopped": found.stopped,
+    }  # fmt: skip
+    if test is not None:
+        before, after = (
+            evaluate(one, catalog_of(test, mapping))["micro_f1"] for one in (used, found.model)
+        )
+        report |= {"micro_f1_before": before, "micro_f1": after, "cost": options.spending.cost}
+    if as_json:
+        print_json({**report, "llm": vars(options.spending)})
+        return
+    typer.echo(say("distilled", **report))
+    if test is not None:
+        typer.echo(say("distilled_f1", **report))
+    if found.stopped:
+        note(found.stopped)

@@ -1,0 +1,285 @@
+"""`tagmill llm`, and the options by which other commands ask a large language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    counting,
+    note,
+    print_json,
+    print_table,
+)
+from tagmill.errors import SettingsError
+from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
+
+if TYPE_CHECKING:
+    from tagmill.describe import Describer
+    from tagmill.language import Asker, Spending
+    from tagmill.language.batches import BatchRequests, BatchResults
+    from tagmill.language.profiles import Profile
+    from tagmill.library import Library
+    from tagmill.settings import PrivacySettings
+    from tagmill.store import Store
+    from tagmill.store.replies import Answers
+    from tagmill.tagging.llm import Consultant
+    from tagmill.tagging.model import Model
+
+__all__ = [
+    "LlmModel", "LlmOptions", "LlmUrl", "ProfileOption", "app", "profile_of", "settings_with",
+    "stays_here",
+]  # fmt: skip
+
+LlmUrl = Annotated[
+    str | None, typer.Option("--llm-url", help="OpenAI-compatible server, with its /v1.")
+]
+LlmModel = Annotated[
+    str | None,
+    typer.Option("--llm-model", help="Model of the server, a .gguf file, or scripted."),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="What a row is: product, article, reply, or a folder of your own."
+    ),
+]
+
+
+app = typer.Typer(no_args_is_help=True, help="Large language models.")
+
+
+def settings_with(
+    workspace: Path,
+    url: str | None = None,
+    model: str | None = None,
+    budget: float | None = None,
+    profile: str | None = None,
+) -> Settings:
+    """The settings of the workspace, or the defaults where there is none, under the options."""
+    from tagmill.language.profiles import profile_folder
+
+    try:
+        folder = find_workspace(workspace)
+    except SettingsError:
+        folder = None
+    settings = load_settings(folder)
+    root, llm = settings.root, settings.llm
+    changed: dict[str, Any] = {}
+    if url is not None:
+        changed |= {"base_url": url, "gguf": None}
+    if model is not None and model.endswith(".gguf"):
+        changed |= {"gguf": Path(model), "base_url": None, "model": None}
+    elif model is not None:
+        changed |= {"model": model}
+        if url is None and model == "scripted":
+            changed |= {"base_url": None, "gguf": None}
+    elif llm.gguf is not None and url is None:
+        changed["gguf"] = root / llm.gguf
+    changed["profile"] = profile or str(profile_folder(llm.profile, root))
+    if budget is not None:
+        changed["budget"] = budget
+    llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
+    return settings.model_copy(update={"llm": llm})
+
+
+def profile_of(workspace: Path, profile: str | None) -> Profile:
+    """The profile that was named, or that of the workspace, or of products."""
+    from tagmill.language.profiles import open_profile
+
+    return open_profile(profile or settings_with(workspace).llm.profile)
+
+
+def _checked_profile(settings: Settings) -> Profile:
+    """The profile that the settings name, its prompts checked before anything is paid."""
+    from tagmill.language.profiles import open_profile
+    from tagmill.language.prompts import check_prompts
+
+    profile = open_profile(settings.llm.profile)
+    check_prompts(profile)
+    return profile
+
+
+def stays_here(llm: LanguageModelSettings) -> bool:
+    """Whether what is asked never leaves this machine."""
+    from tagmill.language.privacy import is_on_this_machine
+
+    return llm.base_url is None or is_on_this_machine(llm.base_url)
+
+
+@dataclass
+class LlmOptions:
+    """What a command was told about the large language model."""
+
+    url: str | None
+    model: str | None
+    budget: float | None
+    closed: bool
+    cache: Path
+    batch_in: Sequence[Path] = ()
+    batch_out: Path | None = None
+    workspace: Path = Path(".")
+    profile: str | None = None
+    store: Store | None = None  # of a workspace: answers are kept there, not in `cache`
+    spending: Spending = field(init=False)
+    results: BatchResults | None = field(default=None, init=False)
+    requests: BatchRequests | None = field(default=None, init=False)
+
+    @contextmanager
+    def consultant(self, library: Library) -> Iterator[Consultant]:
+        """Who asks about the tags of a library; `spending` counts what that costs."""
+        from tagmill.tagging.llm import Consultant
+
+        with self._open("propose", "verify") as (settings, askers, answers, privacy):
+            propose, verify = askers
+            profile = _checked_profile(settings)
+            yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
+
+    @contextmanager
+    def describer(
+        self, model: Model, channel: str | None, season: str | None, language: str | None
+    ) -> Iterator[Describer]:
+        """Who writes descriptions."""
+        from tagmill.describe import Describer
+
+        with self._open("describe") as (settings, askers, _, privacy):
+            llm = settings.llm
+            yield Describer(
+                askers[0], model, llm.channel if channel is None else channel,
+                llm.season if season is None else season, language,
+                _checked_profile(settings), privacy,
+            )  # fmt: skip
+
+    @contextmanager
+    def _open(
+        self, *stages: str
+    ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
+        """The settings, who asks in each stage, stored answers, and what may not leave."""
+        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
+        from tagmill.store import open_store
+
+        settings = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
+        llm = settings.llm
+        self.spending = Spending()
+        is_batch = bool(self.batch_in) or self.batch_out is not None
+        if is_batch:
+            if not llm.model:
+                raise SettingsError("A batch needs the model's name: --llm-model")
+            self.results = BatchResults(self.batch_in)
+            self.requests = BatchRequests(self.batch_out) if self.batch_out else None
+        only = None if is_batch else open_model(llm, settings.privacy)
+
+        def model(stage: str) -> LanguageModel:
+            if only is not None:
+                return only
+            assert self.results is not None
+            return BatchModel(llm.model or "", stage, self.results, self.requests)
+
+        with ExitStack() as open_files:
+            if self.requests is not None:
+                open_files.callback(self.requests.close)
+            store = self.store
+            if store is None and not is_batch:  # in a batch the files are the memory
+                url = f"sqlite:///{self.cache.resolve()}"
+                store = open_files.enter_context(open_store(url, create=True))
+            replies, answers = (store.replies, store.answers) if store else (None, None)
+            askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
+            leaves = is_batch or not stays_here(llm)
+            yield settings, askers, answers, settings.privacy if leaves else None
+
+    def note_batch(self, waiting: int) -> None:
+        """How many products wait, and for what, to stderr."""
+        if self.results is not None:
+            written = len(self.requests.written) if self.requests else 0
+            note(say("llm_batch", waiting=waiting, requests=written, path=self.batch_out,
+                     broken=self.results.broken))  # fmt: skip
+
+    def note_spending(self) -> None:
+        """What was asked and spent, to stderr."""
+        spent = self.spending
+        note(
+            say(
+                "llm_spent", calls=spent.calls, reused=spent.reused, failed=spent.failed,
+                tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost,
+            )
+        )  # fmt: skip
+
+
+@app.command("check")
+def check(
+    url: LlmUrl = None,
+    model: LlmModel = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Try what a large language model honours, how fast it is and what it costs."""
+    from tagmill.language.check import check_model
+
+    settings = settings_with(workspace, url, model)
+    found = check_model(settings.llm, settings.privacy)
+    if as_json:
+        print_json(found)
+        return
+    print_table([say("metric"), ""], [[name, _shown(value)] for name, value in found.items()])
+
+
+@app.command("fit")
+def fit(
+    source: Annotated[str, typer.Argument(help="Tagged products the model was not trained on.")],
+    model: Annotated[Path, typer.Option(help="Model folder; what is learned is put into it.")],
+    sample: Annotated[int, typer.Option(min=10, help="Ask about so many of them.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    profile: ProfileOption = None,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
+    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
+        "tagmill-llm.db"
+    ),
+    mapping: Map = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Learn what a large language model's answers are worth, so that its tags can be auto.
+
+    It is asked about a sample of products whose tags are known; then `tag --llm` gives its answers
+    a calibrated probability, and the lane auto holds what it promises.
+    """
+    from tagmill.learning.llm_fit import fit_llm
+    from tagmill.tagging.folder import load_model, save_model
+
+    used = load_model(model)
+    catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
+    options = LlmOptions(
+        llm_url, llm_model, budget, True, llm_cache, workspace=workspace, profile=profile
+    )
+    with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
+        fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+    used.card["llm"] = fitted.as_card()
+    save_model(used, model)
+    report: dict[str, Any] = {
+        "pairs": len(fitted.right), "right": int(fitted.right.sum()),
+        "auto_from": fitted.auto_start(0.95),
+    }  # fmt: skip
+    if as_json:
+        print_json({**report, "llm": vars(options.spending)})
+    else:
+        typer.echo(say("llm_fitted", **report))
+    options.note_spending()
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or "–"
+    return value

@@ -1,0 +1,450 @@
+"""Many questions at once, each paid for once: cache, limits, retries, budget.
+
+`Asker.ask_all` takes requests as they come and gives answers as they come, at most
+`max_concurrency` under way: memory does not grow with their number. What was answered before comes
+from the store. A busy server is waited for and asked less at a time, until it answers again; one
+that does not answer at all ends the run. An answer is stored before it is given, so a killed
+process loses only what was under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError, SettingsError
+from tagmill.language.client import Busy, LanguageModel, Request, Waiting
+from tagmill.records import ModelCall, Reply
+from tagmill.settings import LanguageModelSettings
+
+__all__ = ["Answer", "Asker", "Question", "ReplyStore", "Spending"]
+
+T = TypeVar("T")
+V = TypeVar("V")
+R = TypeVar("R")
+
+_TRIES = 6  # of one request at a busy server
+_READINGS = 2  # of one that is answered with what cannot be used
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between them, doubling, with jitter
+_DEAD = 20  # requests in a row that failed in all their tries: nobody is there
+_SILENT = 8  # answers in a row that did not come in time, before any did: nobody will
+_CHARACTERS_PER_TOKEN = 2.0  # a careful guess: Chinese has 1 to 2, English 4
+_READ_AHEAD = 256  # requests looked up in the cache at once
+
+
+class ReplyStore(Protocol):
+    """Where replies are kept; `tagmill.store` has one."""
+
+    def find(self, keys: list[str]) -> dict[str, Reply]:
+        """The replies there are, by key."""
+        ...
+
+    def keep(self, replies: list[tuple[str, Reply]], calls: list[ModelCall]) -> None:
+        """Store replies and the audit of their calls, in one transaction."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question(Generic[T, V]):
+    """A request about something; `read` makes its reply a value, or raises BadReply."""
+
+    about: T
+    subject: str  # the product's id, for the audit
+    request: Request
+    read: Callable[[Reply], V]
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T, V]):
+    """What came of a question: a value, or why there is none."""
+
+    about: T
+    value: V | None
+    failure: LanguageModelError | None = None
+    paid: bool = True  # False: the reply was in the store, or the same as another's
+
+
+@dataclass
+class Spending:
+    """What a run has cost so far; money in the currency of the prices."""
+
+    calls: int = 0
+    reused: int = 0  # answers that were in the store
+    failed: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+    def add(self, tokens: Sequence[int], cost: float, *, failed: bool) -> None:
+        """Count a question that was asked: its input, cached input and output tokens."""
+        self.calls += 1
+        self.failed += failed
+        self.input_tokens += tokens[0]
+        self.cached_tokens += tokens[1]
+        self.output_tokens += tokens[2]
+        self.cost += cost
+
+
+@dataclass
+class Asker:
+    """Asks one model within the settings; `spending` grows over all calls."""
+
+    model: LanguageModel
+    settings: LanguageModelSettings
+    store: ReplyStore | None = None
+    stage: str = ""
+    spending: Spending = field(default_factory=Spending)
+
+    def __post_init__(self) -> None:
+        prices = self.settings
+        if prices.budget is not None and not (prices.price_input or prices.price_output):
+            raise SettingsError(
+                f"The budget is {prices.budget:g}, but no price is set, so nothing would ever cost "
+                "anything. Set llm.price_input and llm.price_output, or leave the budget out"
+            )
+        self._limits = _Limits(self.settings)
+        self._dead = self._silent = 0
+        self._reserved = 0.0  # money that what is under way may cost
+        self._factor = 1.0  # tokens that requests really had for each one guessed, at most
+
+    def ask_all(self, questions: Iterable[Question[T, V]]) -> Iterator[Answer[T, V]]:
+        """An answer to each question, in the order they come.
+
+        Raises BudgetExceeded once the budget would not hold the next request, NeedsKey or
+        LanguageModelError where asking on is in vain; what is under way is waited for, stored and
+        given first.
+        """
+        self._limits.begin()
+        before = self._reserved
+        with asyncio.Runner() as runner:
+            try:
+                yield from self._ask_all(runner, iter(questions))
+            except GeneratorExit:
+                self._reserved = before
+                raise
+            finally:
+                runner.run(self.model.close())
+
+    def _ask_all(
+        self, runner: asyncio.Runner, questions: Iterator[Question[T, V]]
+    ) -> Iterator[Answer[T, V]]:
+        waiting: list[_Asked[T, V]] = []
+        under_way = _UnderWay[_Asked[T, V]](runner.get_loop())
+        by_key: dict[str, _Asked[T, V]] = {}  # those waiting and pending
+        stop: LanguageModelError | None = None
+        exhausted = False
+        while True:
+            if not waiting and not exhausted and stop is None:
+                waiting, found, exhausted = self._read(questions, by_key)
+                yield from found
+            is_spent = False
+            while waiting and stop is None and len(under_way) < self.settings.max_concurrency:
+                if is_spent := self._would_exceed_budget(waiting[-1].question.request):
+                    break
+                asked = waiting.pop()
+                asked.reserved = self._most_for(asked.question.request)
+                self._reserved += asked.reserved
+                under_way.start(self._ask(asked))
+            if not len(under_way):
+                if stop is not None:
+                    raise stop
+                if is_spent:
+                    spent, budget = self.spending.cost, self.settings.budget or 0.0
+                    raise BudgetExceeded(spent, budget, model=self.model.name)
+                if exhausted and not waiting:
+                    return
+                continue
+            finished = under_way.wait()
+            for one in finished:
+                del by_key[one.key]
+            yield from self._settle(finished)
+            stop = stop or next((one.stop for one in finished if one.stop is not None), None)
+
+    def _read(
+        self, questions: Iterator[Question[T, V]], by_key: dict[str, _Asked[T, V]]
+    ) -> tuple[list[_Asked[T, V]], list[Answer[T, V]], bool]:
+        """What must be asked next, the first last; answers from the store; whether all is read."""
+        size = max(_READ_AHEAD, self.settings.max_concurrency)
+        read = [
+            (one, one.request.key(self.model.name)) for one in itertools.islice(questions, size)
+        ]
+        known = self.store.find([key for _, key in read]) if self.store and read else {}
+        waiting, found = [], []
+        for question, key in read:
+            if key in known:
+                try:
+                    found.append(Answer(question.about, question.read(known[key]), paid=False))
+                    self.spending.reused += 1
+                    continue
+                except BadReply:  # kept by a version that could read it
+                    pass
+            if key in by_key:
+                by_key[key].same.append(question)
+                continue
+            by_key[key] = _Asked(question, key)
+            waiting.append(by_key[key])
+        return waiting[::-1], found, not read
+
+    def _would_exceed_budget(self, request: Request) -> bool:
+        """Whether it may cost more than is left beside what is under way."""
+        budget = self.settings.budget
+        most = self._most_for(request)
+        return budget is not None and self.spending.cost + self._reserved + most > budget
+
+    def _most_for(self, request: Request) -> float:
+        """Money a request may cost at most, as far as can be told."""
+        return self.cost_of(int(self._factor * _guess_tokens(request)), 0, request.max_tokens)
+
+    def cost_of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
+        """Money for so many tokens; the cached ones are among the input."""
+        prices = self.settings
+        cached = prices.price_cached_input
+        cached = prices.price_input if cached is None else cached
+        fresh = input_tokens - cached_tokens
+        millions = fresh * prices.price_input + cached_tokens * cached
+        return (millions + output_tokens * prices.price_output) / 1e6
+
+    async def _ask(self, asked: _Asked[T, V]) -> _Asked[T, V]:
+        """One request, tried again while the server is busy."""
+        request = asked.question.request
+        tokens = _guess_tokens(request) + request.max_tokens
+        for attempt in range(_TRIES):
+            async with self._limits.turn(tokens):
+                wait = await self._try(asked)
+            if wait is None:
+                return asked
+            if attempt < _TRIES - 1:
+                await asyncio.sleep(_pause(attempt, wait))
+        self._dead += 1
+        if self._dead >= _DEAD:
+            asked.stop = LanguageModelError(
+                f"{self._dead} requests in a row failed, the last because {asked.failure}. All "
+                "answers so far are stored: see to the server, and run the same command again",
+                model=self.model.name,
+            )
+        return asked
+
+    async def _try(self, asked: _Asked[T, V]) -> float | None:
+        """Ask once; None where this is settled, else how long the server wants to be left alone."""
+        try:
+            reply = await self.model.ask(asked.question.request)
+        except Busy as busy:
+            asked.failure = busy
+            self._limits.was_busy(busy.wait)
+            self._silent += busy.silent
+            if self._silent >= _SILENT and not self.spending.calls:
+                asked.stop = LanguageModelError(
+                    f"{busy}, {self._silent} times in a row. See to the server, or raise "
+                    "llm.timeout, and run the same command again",
+                    model=self.model.name,
+                )
+                return None
+            return busy.wait or 0.0
+        except (BadReply, Waiting) as none:
+            asked.failure, self._dead = none, 0
+            return None
+        except LanguageModelError as error:
+            asked.failure = asked.stop = error
+            return None
+        self._dead = 0
+        self._limits.went_well()
+        guessed = _guess_tokens(asked.question.request)
+        self._factor = max(self._factor, reply.input_tokens / guessed)
+        asked.replies.append(reply)
+        try:
+            asked.value, asked.failure = asked.question.read(reply), None
+        except BadReply as bad:
+            asked.failure = bad
+            return 0.0 if len(asked.replies) < _READINGS else None
+        return None
+
+    def _answer_same(self, question: Question[T, V], one: _Asked[T, V]) -> Answer[T, V]:
+        """The answer to another question with the same request: read anew, for what it is about."""
+        if one.failure is not None:
+            return Answer(question.about, None, one.failure, paid=False)
+        try:
+            value = question.read(one.replies[-1])
+        except BadReply as bad:
+            return Answer(question.about, None, bad, paid=False)
+        self.spending.reused += 1
+        return Answer(question.about, value, paid=False)
+
+    def _settle(self, asked: list[_Asked[T, V]]) -> list[Answer[T, V]]:
+        """Count and store what came, then give it."""
+        answers: list[Answer[T, V]] = []
+        replies, calls = [], []
+        for one in asked:
+            if isinstance(one.failure, Waiting):  # what it may cost stays reserved
+                everyone = [one.question, *one.same]
+                answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
+                continue
+            paid = (
+                sum(reply.input_tokens for reply in one.replies),
+                sum(reply.cached_tokens for reply in one.replies),
+                sum(reply.output_tokens for reply in one.replies),
+            )
+            cost = self.cost_of(*paid)
+            if one.replies and not any(paid):  # a server that does not say: the most it may be
+                cost = one.reserved
+            self._reserved -= one.reserved
+            self.spending.add(paid, cost, failed=one.failure is not None)
+            if one.failure is None:
+                replies.append((one.key, one.replies[-1]))
+            question = one.question
+            calls.append(
+                ModelCall(
+                    one.key, self.stage, question.subject, self.model.name, self.model.where,
+                    question.request.messages[-1]["content"], str(one.failure or ""), *paid, cost,
+                )
+            )  # fmt: skip
+            answers.append(Answer(question.about, one.value, one.failure))
+            for other in one.same:
+                answers.append(self._answer_same(other, one))
+        if self.store is not None:
+            self.store.keep(replies, calls)
+        return answers
+
+
+@dataclass
+class _Asked(Generic[T, V]):
+    """A question on its way, and what became of it."""
+
+    question: Question[T, V]
+    key: str
+    same: list[Question[T, V]] = field(default_factory=list)  # others with the same request
+    replies: list[Reply] = field(default_factory=list)  # the last one counts, all are paid
+    value: V | None = None
+    failure: LanguageModelError | None = None
+    stop: LanguageModelError | None = None  # asking on is in vain
+    reserved: float = 0.0  # money kept for it until what it cost is known
+
+
+class _UnderWay(Generic[R]):
+    """Tasks of a loop that runs only while one waits for the next to be done."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tasks: set[asyncio.Task[R]] = set()
+        self._done: list[asyncio.Task[R]] = []
+        self._woken = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._tasks) + len(self._done)
+
+    def start(self, work: Coroutine[Any, Any, R]) -> None:
+        """Begin one more."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[R]) -> None:
+        self._tasks.discard(task)
+        self._done.append(task)
+        self._woken.set()
+
+    def wait(self) -> list[R]:
+        """The results of those that are done; at least one."""
+        if not self._done:
+            self._woken.clear()
+            self._loop.run_until_complete(self._woken.wait())
+        done, self._done = self._done, []
+        return [task.result() for task in done]
+
+
+class _Limits:
+    """How much may be under way: what the settings allow, and less while the server is busy.
+
+    Additive increase, multiplicative decrease: each busy answer halves the room, each good one
+    gives back one place in a round.
+    """
+
+    def __init__(self, settings: LanguageModelSettings) -> None:
+        self._most = float(settings.max_concurrency)
+        self._room = self._most
+        self._taken = 0
+        self._changed = asyncio.Event()
+        self._not_before = 0.0
+        self._last_halved = 0.0
+        self._requests = _Rate(settings.max_requests_per_minute)
+        self._tokens = _Rate(settings.max_tokens_per_minute)
+
+    def begin(self) -> None:
+        """Before a loop of its own; what was learned of the server stays."""
+        self._changed = asyncio.Event()
+        self._taken = 0
+
+    def turn(self, tokens: int) -> _Turn:
+        """A place among those under way, held within `async with`."""
+        return _Turn(self, tokens)
+
+    async def enter(self, tokens: int) -> None:
+        while self._taken >= max(int(self._room), 1):
+            self._changed.clear()
+            await self._changed.wait()
+        self._taken += 1
+        starts = max(self._requests.next_start(1), self._tokens.next_start(tokens))
+        wait = max(starts, self._not_before) - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    def leave(self) -> None:
+        self._taken -= 1
+        self._changed.set()
+
+    def went_well(self) -> None:
+        self._room = min(self._most, self._room + 1 / self._room)
+
+    def was_busy(self, wait: float | None) -> None:
+        now = time.monotonic()
+        if now - self._last_halved > _FIRST_WAIT:  # answers of one round count once
+            self._room = max(self._room / 2, 1.0)
+            self._last_halved = now
+        if wait is not None:
+            self._not_before = max(self._not_before, now + min(wait, 10 * _LONGEST_WAIT))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    limits: _Limits
+    tokens: int
+
+    async def __aenter__(self) -> None:
+        await self.limits.enter(self.tokens)
+
+    async def __aexit__(self, *error: object) -> None:
+        self.limits.leave()
+
+
+class _Rate:
+    """So many a minute, evenly, after a second's worth at once."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._seconds = 60 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    def next_start(self, count: int) -> float:
+        """When `count` more may start (time.monotonic); they are taken to do so."""
+        self._next = max(self._next, time.monotonic() - 1)
+        start = self._next
+        self._next += count * self._seconds
+        return start
+
+
+def _pause(attempt: int, wait: float) -> float:
+    """Seconds before the next try: as the server says (0: it does not), else doubling; jittered."""
+    if wait:
+        return min(wait, 10 * _LONGEST_WAIT) + random.uniform(0, _FIRST_WAIT)
+    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+    return random.uniform(longest / 2, longest)
+
+
+def _guess_tokens(request: Request) -> int:
+    """About how many tokens a request has, rather too many."""
+    characters = sum(len(message["content"]) for message in request.messages)
+    return int(characters / _CHARACTERS_PER_TOKEN) + 8

@@ -1,0 +1,248 @@
+"""People's names in a text.
+
+A name counts only where something says that it is a person's: a word before it (收货人, `Attn:`),
+or the phone or card it stands beside. Without that, brands and styles are people's names too.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["names"]
+
+_SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花"
+    "方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米贝明"
+    "臧计伏成戴谈宋茅庞熊纪舒屈项祝董梁杜阮蓝闵席季麻强贾路娄危江童颜郭梅盛林刁钟徐邱骆高夏蔡田樊胡凌霍虞万支柯管卢"
+    "莫房解应宗丁宣邓郁单杭洪包诸左石崔吉龚程邢裴陆荣翁荀羊惠甄曲封靳松段富巫乌焦巴牧隗谷车侯全班仰秋仲伊宫宁仇栾甘"
+    "厉祖武符刘景詹束龙叶幸司黎溥印宿白怀蒲邰从鄂索籍赖卓蔺屠蒙池乔阳胥苍闻党翟谭贡姬申扶冉宰郦雍桑桂牛寿通边扈燕冀"
+    "浦尚农温别庄晏柴瞿阎充慕连茹习艾鱼容向古易慎戈廖庾终居衡步都耿满匡文寇广禄阙东欧沃利蔚越隆师巩聂晁勾敖融冷辛那"
+    "简饶曾沙鞠丰关相查游竺权盖益桓公岳帅覃佟佘牟兰付肖闫代邸苟涂阿"
+)
+_COMPOUND = (
+    "欧阳|上官|司马|诸葛|夏侯|东方|皇甫|尉迟|公孙|慕容|令狐|司徒|轩辕|端木|南宫|独孤|宇文|长孙"
+)
+_TITLE = "先生|女士|小姐|太太|经理|老师|老板|总监|厂长|师傅|主任|店长|总"
+_HAN = "[\u4e00-\u9fff]"
+_HAN_CUE = re.compile(
+    r"(?:(?:收货|收件|联系|联络|寄件|发件|签收|提货|代收|负责|经办|持证|持卡|开户)人(?:姓名)?"
+    r"|(?:买家|客户|顾客|会员|真实)?姓名|户名|业务联系|(?:收件|收货|寄件|买家|客户|顾客)(?=:))"
+    r"(?P<gap>\s*:\s*|[ \t]+|)"
+)
+_HAN_NAME = re.compile(
+    rf"(?:(?:{_COMPOUND})(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
+    rf"|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
+    rf"(?:{_TITLE})?"
+    rf"(?!{_HAN}|·)"
+)
+# With a title (王经理, 李姐) beside a phone, or after a word for turning to someone.
+_TITLED = re.compile(
+    rf"(?:(?P<cue>联系|联络|致电|寄给|咨询|找|问)\s?|(?<!{_HAN}))"
+    rf"(?P<name>(?:{_COMPOUND}|[{_SURNAMES}]){_HAN}{{0,2}}?\s?(?:{_TITLE}|[姐哥]))(?=收?(?!{_HAN}))"
+)
+# By itself between marks, as in a line of a parcel.
+_ALONE = re.compile(
+    rf"(?:(?<!{_HAN})|(?<=打到|转给|付给|寄给|发给))(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)(?=收?(?!{_HAN}))"
+)
+_COMMON_WORD = re.compile(
+    r"(.)\1|包邮|安装|全国|高清|白色|黄色|金色|方便|马上|时尚|常年|支持|查询|费用|单价|平方|通知|通用|全新|全部|齐全|成都|广州|金牌"
+    "|温州|杭州|苏州|常州|郑州|徐州|台州|贵州|广东|江苏|江西|安徽|云南|宁波|宁夏|金华|武汉|花园|水果|车间|车主|农行|平安"
+    "|华夏|广发|成交|应付|关注|明天|毛重|封面|游客|康师傅|于是|万元|后付|房东|厂|路口|门店|咨询|管理|应急|强力|多谢|温馨|后付"
+)
+_BETWEEN = re.compile(r"收?[\s,:;/|(（、-]{0,3}(?:电话|手机|身份证|tel)?[\s:]{0,2}", re.IGNORECASE)
+# What may follow a name without a space between.
+_HAN_FOLLOWS = re.compile(
+    r"收(?!货人|件人)|电话|手机|地址|微信|号码|联系|身份证|性别|生日|邮编|已|请|放|代收|亲收|签收"
+)
+_NO_HAN_NAME = re.compile(
+    r"管理|方式|常用|应急|安全|单位|和|通讯|全部|万能|时|相同|项|都|成员|查看|关联|应与|广告|公司"
+    r"|印章|贴|章|牌|别|文字|通用|满|强制|高清|白名单|黑名单|花名|平台|向|明细|解锁|包装|计"
+)
+
+
+_CAPITALISED = r"(?:(?:O['’]|Mc|Mac|De|Di|Le)?[A-Z][a-zé]+(?:[-'’][A-Z][a-z]+)?)"
+_LATIN_NAME = re.compile(
+    rf"(?P<title>(?:Mr|Mrs|Ms|Miss|Dr)\.? )?"
+    rf"{_CAPITALISED}(?: (?:[A-Z]\.|(?:(?:van|von|de|der|del|la|bin|al) )?{_CAPITALISED})){{0,2}}"
+    r"(?![A-Za-z'’])"
+    r"|[A-Z]{2,15} [A-Z]{2,15}(?![A-Za-z])"
+)
+_LATIN_CUE = re.compile(
+    r"(?<![A-Za-z])(?:(?P<before>[A-Za-z]+) )??(?P<cue>contact(?: person| name)?"
+    r"|recipient(?: name)?|receiver|attn|attention|ship(?:ped|ping)? to|deliver(?:ed|y)? to|sender"
+    r"|consignee|(?:customer|buyer|full|first|last|your|cardholder)(?: name)?|name"
+    r"|(?P<ask>(?:shipping|delivery) address|call|text|ring|message|ask for|speak (?:to|with)))"
+    r"(?P<gap>\.?\s*:\s*|\.? )",
+    re.IGNORECASE,
+)
+_GIVEN_NAMES = frozenset(
+    (
+        "aaron adam alan albert alex alexander alice amanda amy andrea andrew angela anna anne "
+        "anthony ashley barbara ben benjamin betty bill bob brandon brenda brian carl carlos "
+        "carol caroline catherine charles charlotte chloe chris christian christina christine "
+        "christopher cindy claire daniel david deborah dennis diana donald donna dorothy edward "
+        "elena elizabeth ella ellen emily emma eric ethan eva evelyn fatima frank gary george "
+        "grace gregory hannah harry heather helen henry ian irene isabella jack jacob james "
+        "jane janet jason jean jeffrey jennifer jenny jessica jim joan joe john jonathan jose "
+        "joseph joshua juan judith judy julia julie justin karen kate katherine kathleen kelly "
+        "kenneth kevin kim kyle larry laura lauren leo leon linda lisa louis lucas lucy luis "
+        "luke maria marie mark martha martin mary matthew megan melissa michael michelle miguel "
+        "mike mohamed mohammed muhammad nancy natalie nathan nicholas nick nicole nina noah "
+        "oliver olivia pamela patricia patrick paul peter philip rachel raymond rebecca richard "
+        "robert roger ronald rose ruth ryan sam samantha samuel sandra sara sarah scott sean "
+        "sharon simon sophia sophie stephanie stephen steve steven susan tanya teresa thomas "
+        "tim timothy tom tony tyler victoria vincent walter wendy william zoe"
+    ).split()
+)
+_CHINESE_SURNAMES = frozenset(
+    (
+        "cai cao chan chen cheng cheung chow cui deng ding dong du fan fang feng fu gao gu guo "
+        "han he huang jia jiang jin kong lai lam lau lee lei leung li liang liao lin liu long "
+        "lu luo ma meng ng pan peng qian qin ren shao shen shi song su sun tan tang tian tsai "
+        "wang wei wen wong wu xia xiao xie xiong xu xue yan yang yao ye yin yu yuan zeng zhang "
+        "zhao zheng zhong zhou zhu zou"
+    ).split()
+)
+_NO_LATIN_NAME = frozenset(
+    (
+        "account accounts address amazon any apple at australia baby boys brand by canada card "
+        "center centre china company contact country customer customers dad daughter day "
+        "delivery department dept desk details ebay email europe father female for form free "
+        "friend friends from germany gift girlfriend girls group help her him home hotel house "
+        "husband information inquiries japan kids kingdom lens lenses london lot male man "
+        "manager marketing me men mom mother mum no none office online only order our paper "
+        "partner person phone please private product purchasing reception returns sales seller "
+        "service services shipping shop son staff states store stores supplier support tag team "
+        "teacher tel the them this to uk united unisex us usa via warehouse wechat whatsapp "
+        "wholesale wife with woman women worldwide you your"
+    ).split()
+)
+# Whose name is the product's own: `Brand Name: Oxford Court`.
+_THINGS = frozenset(
+    (
+        "product brand item model file colour color style display company store shop trade "
+        "common scientific latin domain user series set generic game movie character design "
+        "pattern fabric material variant category collection seller supplier manufacturer team "
+        "pet dog cat"
+    ).split()
+)
+_PRODUCTS = frozenset(
+    (
+        "bag bed blouse boot boots bottle bowl box bracelet cap chair coat collar collection "
+        "cup desk doll dress earrings gown hat hoodie jacket jeans jersey lamp lipstick mirror "
+        "mug necklace pants perfume pillow plate poster print purse ring robe rug sandal "
+        "sandals scarf shirt shoe shoes shorts skirt sneaker sneakers sofa stool sweater table "
+        "tee top towel toy vase wallet watch"
+    ).split()
+)
+_NEAR = 80  # characters between a bare `Name:` and what else tells a person
+
+Spans = Sequence[tuple[int, int]]
+
+
+class _Others:
+    """Where other personal data stands, for questions of what is next to it."""
+
+    def __init__(self, text: str, spans: Spans) -> None:
+        self._text = text
+        self._starts = sorted(start for start, _ in spans)
+        self._ends = sorted(end for _, end in spans)
+
+    def beside(self, start: int, end: int) -> bool:
+        """Whether only a mark, or the word for a phone, stands between `[start, end)` and one."""
+        first, last = bisect_left(self._starts, end), bisect_right(self._ends, start)
+        after, before = self._starts[first : first + 1], self._ends[max(0, last - 1) : last]
+        gaps = [(end, other) for other in after] + [(other, start) for other in before]
+        return any(
+            right - left <= 8 and _BETWEEN.fullmatch(self._text, left, right)
+            for left, right in gaps
+        )
+
+    def near(self, start: int, end: int) -> bool:
+        """Whether one begins or ends at most `_NEAR` characters away."""
+        places = (self._starts, self._ends)
+        return any(
+            bisect_left(ordered, start - _NEAR) < bisect_right(ordered, end + _NEAR)
+            for ordered in places
+        )
+
+
+def names(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int, int]]:
+    """Names of people in a text folded by `redaction.legible`, as `(start, end)`.
+
+    `others` are the spans of other personal data by kind: a name beside a phone is a person's.
+    """
+    yield from _after_a_cue(text)
+    yield from _beside_others(text, others)
+    everything = _Others(text, [span for spans in others.values() for span in spans])
+    for cue in _LATIN_CUE.finditer(text):
+        found = _LATIN_NAME.match(text, cue.end())
+        if found and _is_latin_name(found, cue, everything):
+            yield found.span()
+
+
+def _after_a_cue(text: str) -> Iterator[tuple[int, int]]:
+    for cue in _HAN_CUE.finditer(text):
+        span = _han_name(text, cue.end(), told=":" in cue["gap"])
+        if span and (cue["gap"] or not _NO_HAN_NAME.match(text, *span)):
+            yield span
+
+
+def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int, int]]:
+    phones, places = others.get("phone", ()), others.get("address", ())
+    reached = _Others(text, [*phones, *places])
+    for match in _TITLED.finditer(text):
+        if match["cue"] or reached.beside(*match.span("name")):
+            yield match.span("name")
+    for match in _LATIN_NAME.finditer(text) if phones or places else ():
+        words = match.group().lower().split()
+        if len(words) > 1 and words[0] in _GIVEN_NAMES and reached.beside(*match.span()):
+            yield match.span()
+    owned = [*others.get("bank_card", ()), *others.get("id_card", ())]
+    if places:  # 刘强，13655556666，福建省…
+        owned += phones
+    if owned:
+        owning = _Others(text, owned)
+        for match in _ALONE.finditer(text):
+            if not _COMMON_WORD.match(match["name"]) and owning.beside(*match.span("name")):
+                yield match.span("name")
+
+
+def _han_name(text: str, start: int, *, told: bool) -> tuple[int, int] | None:
+    """The name that starts here, after a Chinese cue, and ends at what may follow a name.
+
+    Where a colon told that a name comes, it may be in Latin letters.
+    """
+    end = min(len(text), start + 16)
+    follows = _HAN_FOLLOWS.search(text, min(start + 2, end), end)
+    match = _HAN_NAME.match(text, start, follows.start() if follows else len(text))
+    if match is None and told:
+        match = _LATIN_NAME.match(text, start)
+        if match and not _NO_LATIN_NAME.isdisjoint(match.group().lower().split()):
+            return None
+    return match.span() if match else None
+
+
+def _ends_there(match: re.Match[str], words: list[str]) -> bool:
+    """Whether a bare `Name: …` is all there is, and no product's (`Name: Charlotte Dress`)."""
+    ends = re.match(r"\s*(?:[,;.|]|$)", match.string[match.end() :], re.MULTILINE)
+    return ends is not None and words[-1] not in _PRODUCTS
+
+
+def _is_latin_name(match: re.Match[str], cue: re.Match[str], others: _Others) -> bool:
+    words = re.findall(r"[A-Za-z'’é-]+", match.group().lower())
+    if not _NO_LATIN_NAME.isdisjoint(words):
+        return False
+    if (cue["before"] or "").lower() in _THINGS:
+        return False
+    told = ":" in cue["gap"]
+    known = match["title"] is not None or words[0] in _GIVEN_NAMES
+    known = known or (words[0] in _CHINESE_SURNAMES and (told or len(words) > 1))
+    near = others.near(*match.span())
+    if cue["ask"]:
+        return known and near
+    if cue["cue"].lower() == "name":
+        return told and (near or (known and _ends_there(match, words)))
+    return known or (told and not re.match(" [a-z]", match.string[match.end() :][:2]))

@@ -1,0 +1,106 @@
+"""A student learns from a teacher's answers about the products worth asking about."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import tagmill
+from tagmill.catalog import as_batches
+from tagmill.language import Asker
+from tagmill.learning import evaluate
+from tagmill.learning.distil import choose_to_label, distil
+from tagmill.settings import LanguageModelSettings
+from tagmill.tagging.llm import Consultant
+from tagmill.tagging.model import Model
+from tests.cli.command import tagmill as command
+
+from .test_llm_fit import Teacher, colour_of
+
+WORDS = {"red": "ruby", "blue": "azure", "green": "emerald", "black": "onyx"}
+
+
+class Wise(Teacher):
+    """Is never wrong."""
+
+    def says(self, number: int, colour: str) -> bool:
+        return colour_of(number) == colour
+
+
+def products(first: int, last: int, *, tagged: bool) -> list[dict[str, object]]:
+    """Every second title names its colour by a word that only the teacher knows, some by none."""
+    found: list[dict[str, object]] = []
+    for i in range(first, last):
+        colour = colour_of(i)
+        word = "plain" if i % 7 == 0 else WORDS[colour] if i % 2 else colour
+        row: dict[str, object] = {"id": str(i), "title": f"item {i} {word} shirt"}
+        found.append({**row, "tags": [f"colour:{colour}"]} if tagged else row)
+    return found
+
+
+def batches(first: int, last: int, *, tagged: bool = False) -> list[pa.RecordBatch]:
+    return list(as_batches(products(first, last, tagged=tagged)))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """Knows the plain words only."""
+    plain = [row for row in products(1000, 1480, tagged=True) if int(str(row["id"])) % 2 == 0]
+    return tagmill.train(plain)
+
+
+def test_the_student_knows_what_the_teacher_told(model: Model) -> None:
+    asker = Asker(Wise(), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    people = [row for row in products(1000, 1480, tagged=True) if int(str(row["id"])) % 2 == 0]
+    found = distil(
+        model, consultant, lambda: batches(2000, 3000), lambda: list(as_batches(people)), count=300
+    )
+    assert found.asked == 300
+    assert found.failed == []
+    test = batches(5000, 5400, tagged=True)
+    before, after = (evaluate(one, test)["micro_f1"] for one in (model, found.model))
+    assert before < 0.75
+    assert after > before + 0.1
+
+
+def test_doubtful_products_of_every_kind_are_chosen(model: Model) -> None:
+    pool = batches(2000, 3000)
+    (chosen,) = choose_to_label(model, pool, 200)
+    assert chosen.sum() == 200
+    numbers = np.array([int(i) for i in pool[0].column("id").to_pylist()])
+    unknown = (numbers % 2 == 1) | (numbers % 7 == 0)
+    assert chosen[unknown].mean() > 2 * chosen[~unknown].mean()
+    again = choose_to_label(model, pool, 200)
+    assert (again[0] == chosen).all()
+    assert choose_to_label(model, pool, 5000)[0].all()
+    assert choose_to_label(model, [], 5) == []
+
+
+def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "old")
+    for name, rows in (
+        ("pool", products(2000, 2200, tagged=False)), ("test", products(5000, 5100, tagged=True)),
+        ("people", products(1000, 1100, tagged=True)),
+    ):  # fmt: skip
+        lines = [json.dumps(row) + "\n" for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    done = command(
+        "distil", "pool.jsonl", "--model", "old", "-o", "new", "--labels", "50", "--from",
+        "people.jsonl", "--test", "test.jsonl", "--llm-model", "scripted", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    report = done.json()
+    assert report["asked"] == 50
+    assert report["labels"] >= 50
+    assert 0 <= report["micro_f1_before"] <= 1
+    assert report["micro_f1"] > report["micro_f1_before"]  # people's rows have the other words
+    assert tagmill.load(tmp_path / "new").trained is not None
+    again = command(
+        "distil", "pool.jsonl", "--model", "old", "-o", "newer", "--labels", "50", "--from",
+        "people.jsonl", "--llm-model", "scripted", cwd=tmp_path,
+    )  # fmt: skip
+    assert "0 calls" in again.err

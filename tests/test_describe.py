@@ -1,0 +1,172 @@
+"""Descriptions state what the source says; the rest is flagged, kept apart, and never evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagmill.catalog import products_to_batch
+from tagmill.describe import Describer, Description
+from tagmill.language import Asker, Request
+from tagmill.records import Reply
+from tagmill.settings import LanguageModelSettings
+from tagmill.store import Store
+from tagmill.tagging.folder import starter_model
+from tests.cli.command import refusal, tagmill
+
+PRODUCT = {
+    "id": "p1", "title": "纯棉连衣裙 红色 M码", "description": "夏季新款，圆领短袖，长度98cm",
+    "category": "女装", "attributes": {"材质": "棉"},
+}  # fmt: skip
+
+
+class Writer:
+    """A model that writes given sentences, and remembers what it was asked."""
+
+    name = "writer"
+    where = ""
+
+    def __init__(self, *sentences: tuple[str, str]) -> None:
+        self.sentences = sentences
+        self.asked: list[str] = []
+
+    async def ask(self, request: Request) -> Reply:
+        self.asked.append("\n".join(m["content"] for m in request.messages))
+        answer = {"sentences": [{"text": t, "quote": q} for t, q in self.sentences]}
+        return Reply(json.dumps(answer, ensure_ascii=False))
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def describing() -> Callable[..., tuple[Description, str]]:
+    """Description of a product by a writer of sentences, and what was asked."""
+    model = starter_model()
+
+    def describe(
+        *sentences: tuple[str, str], channel: str = "", season: str = "", language: str = ""
+    ) -> tuple[Description, str]:
+        writer = Writer(*sentences)
+        asker = Asker(writer, LanguageModelSettings())
+        describer = Describer(asker, model, channel, season, language or None)
+        (written,) = describer.describe(products_to_batch([PRODUCT]))
+        assert written.description is not None, written.reason
+        return written.description, writer.asked[0]
+
+    return describe
+
+
+def test_only_what_the_source_says_is_in_the_text(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    found, _ = describing(
+        ("这款连衣裙采用纯棉面料。", "纯棉连衣裙"),
+        ("裙长98cm，适合夏季。", "长度98cm"),
+        ("裙长120cm。", "长度98cm"),  # another number
+        ("荣获OEKO认证。", "夏季新款"),  # a Latin word that stands nowhere
+        ("产自法国。", "法国进口"),  # no such words
+        ("蓝色款同样好看。", "红色"),  # a tag that the source does not have
+    )
+    assert found.text == "这款连衣裙采用纯棉面料。裙长98cm，适合夏季。"
+    flagged = {one.text: one.unsupported for one in found.sentences if one.flagged}
+    assert flagged["裙长120cm。"] == ("120",)
+    assert flagged["荣获OEKO认证。"] == ("OEKO",)
+    assert flagged["产自法国。"] == ()
+    assert "蓝色" in flagged["蓝色款同样好看。"]
+    assert found.sentences[0].evidence == {
+        "field": "title", "start": 0, "end": 5, "text": "纯棉连衣裙",
+    }  # fmt: skip
+
+
+def test_channel_and_season_change_what_is_asked(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    sentence = ("这款连衣裙采用纯棉面料。", "纯棉连衣裙")
+    asked = {
+        describing(sentence, channel=channel, season=season)[1]
+        for channel, season in (("", ""), ("直播", ""), ("直播", "冬季"), ("搜索页", "冬季"))
+    }
+    assert len(asked) == 4
+    assert any("渠道：直播。季节：冬季。" in text for text in asked)
+
+
+def test_the_language_asked_for_is_checked(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    found, asked = describing(("It is a red dress for summer.", "红色"), language="en")
+    assert "用英文写" in asked
+    assert found.language == "en"
+    assert found.text == "It is a red dress for summer."
+    asker = Asker(Writer(("A red dress.", "红色")), LanguageModelSettings())
+    (written,) = Describer(asker, starter_model()).describe(products_to_batch([PRODUCT]))
+    assert written.description is None
+    assert "not in the language asked for, zh" in written.reason
+
+
+def test_a_trained_model_tells_the_neighbours_tags(tmp_path: Path) -> None:
+    import tagmill as package
+
+    products = [
+        {"id": f"{kind}{i}", "title": f"{kind} number {i} of the shop", "tags": [f"kind:{kind}"]}
+        for kind in ("kettle", "teapot", "lamp")
+        for i in range(30)
+    ]
+    model = package.train(products)
+    writer = Writer(("It is a kettle.", "kettle"))
+    describer = Describer(Asker(writer, LanguageModelSettings()), model)
+    list(describer.describe(products_to_batch([{"id": "x", "title": "kettle number 99"}])))
+    assert "among similar products: kettle" in writer.asked[0]
+
+
+def test_descriptions_of_a_workspace_stand_apart(tmp_path: Path) -> None:
+    tagmill("init", tmp_path)
+    file = tmp_path / "products.jsonl"
+    file.write_text(json.dumps(PRODUCT, ensure_ascii=False), encoding="utf-8")
+    tagmill("catalog", "import", file, "-w", tmp_path)
+    done = tagmill("describe", "p1", "--llm-model", "scripted", "-w", tmp_path, cwd=tmp_path)
+    assert "纯棉连衣裙" in done.out
+    from tagmill.store import open_store
+
+    with open_store(f"sqlite:///{tmp_path}/tagmill.db") as store:
+        (kept,) = store.descriptions.of("p1")
+        product = store.products.get("p1")
+    assert kept["model"] == "scripted"
+    assert kept["text"]
+    assert product is not None
+    assert product["description"] == PRODUCT["description"]
+    assert "No product has the id 'nobody'" in refusal(
+        "describe", "nobody", "--llm-model", "scripted", "-w", tmp_path, cwd=tmp_path
+    )
+
+
+def test_stored_descriptions_are_replaced(store: Store) -> None:
+    line = {"id": "p", "language": "zh", "text": "一", "sentences": [], "model": "m", "prompt": "v"}
+    store.descriptions.keep([line, {**line, "language": "en", "text": "one"}])
+    store.descriptions.keep([{**line, "text": "二"}])
+    assert [(one["language"], one["text"]) for one in store.descriptions.of("p")] == [
+        ("en", "one"), ("zh", "二"),
+    ]  # fmt: skip
+
+
+def test_batch_files_describe_too(tmp_path: Path) -> None:
+    common = ("describe", "--text", "red dress", "--llm-model", "m", "-o", "d.jsonl")
+    done = tagmill(*common, "--batch-out", "requests.jsonl", cwd=tmp_path)
+    assert "1 products wait" in done.err
+    entry = json.loads((tmp_path / "requests.jsonl").read_text())
+    assert entry["custom_id"].startswith("describe-")
+    answer = {"sentences": [{"text": "It is a red dress.", "quote": "red dress"}]}
+    body = {"choices": [{"message": {"content": json.dumps(answer)}, "finish_reason": "stop"}]}
+    result = {"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": body}}
+    (tmp_path / "results.jsonl").write_text(json.dumps(result))
+    tagmill(*common, "--batch-in", "results.jsonl", cwd=tmp_path)
+    assert json.loads((tmp_path / "d.jsonl").read_text())["text"] == "It is a red dress."
+
+
+def test_what_cannot_be_described(tmp_path: Path) -> None:
+    assert "Say what to describe" in refusal("describe", cwd=tmp_path)
+    assert "Say what to describe" in refusal("describe", "p", "--all", cwd=tmp_path)
+    assert "Unknown --language 'fr'" in refusal("describe", "--text", "x", "--language", "fr")
