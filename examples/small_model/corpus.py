@@ -12,18 +12,19 @@ import math
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import words
-from products import LANGUAGES, Generator, Product, facet_names
+from products import LANGUAGES, Generator, Product, facet_names, forms_of, library
 
-from tagmill.language.prompts import PROFILES, load_prompt, offered_tags, tag_line, write_product
+from tagmill.language.profiles import open_profile
+from tagmill.language.prompts import load_prompt, offered_tags, tag_line, write_product
 from tagmill.records import Tag
 
-PROFILE = PROFILES / "product"
+PROFILE = open_profile("product")
 # Share of the training text.
-STAGES = {"propose": 0.5, "verify": 0.35, "describe": 0.15}
-MOST = 28  # tags that one prompt offers
+STAGES = {"propose": 0.45, "verify": 0.4, "describe": 0.15}
+MOST = 24  # tags that one prompt offers
 YES_NO = {"zh": ("是", "否"), "en": ("yes", "no")}
 END = "<|im_end|>"
 _MARK = "\x00"
@@ -58,8 +59,8 @@ def propose(generator: Generator, language: str, most: int = MOST) -> Question:
     """Which of some tags the text supports, with quotes; attributes without a tag are new."""
     product = generator.product(language)
     size = round(math.exp(generator.random.uniform(math.log(3), math.log(most))))
-    offer = _shown(generator, language, generator.offer(product, size))
-    ordered, lines = offered_tags(offer, language)
+    offer = generator.offer(product, size)
+    ordered, lines = offered_tags(offer, language, library().facets)
     stated = {fact.tag.id: fact.words for fact in product.facts}
     tags = [
         {"number": number, "quote": stated[tag.id]}
@@ -73,19 +74,11 @@ def propose(generator: Generator, language: str, most: int = MOST) -> Question:
         if fact.attribute and fact.words not in offered
     ]
     prompt = load_prompt(PROFILE, "propose", language)
-    shown = write_product(product.fields, language)
+    shown = write_product(product.fields, language, PROFILE)
     return Question(
         "propose", product, prompt.messages(product=shown, candidates=lines),
         json.dumps({"tags": tags, "new": new}, ensure_ascii=False),
     )  # fmt: skip
-
-
-def _shown(generator: Generator, language: str, tags: list[Tag]) -> list[Tag]:
-    """Tags as a library has them: an English one may have English facets."""
-    if language == "zh" or generator.random.random() < 0.6:
-        return tags
-    names = facet_names()
-    return [replace(t, facet=names.get(t.facet, {}).get("en", t.facet)) for t in tags]
 
 
 def verify(generator: Generator, product: Product, *, true: bool) -> Question:
@@ -95,9 +88,9 @@ def verify(generator: Generator, product: Product, *, true: bool) -> Question:
         wanted = generator.random.choice(product.facts).tag
     language = product.language
     prompt = load_prompt(PROFILE, "verify", language)
-    shown = write_product(product.fields, language)
-    (wanted,) = _shown(generator, language, [wanted])
-    messages = prompt.messages(product=shown, tag=tag_line(wanted, language))
+    shown = write_product(product.fields, language, PROFILE)
+    line = tag_line(wanted, language, library().facets)
+    messages = prompt.messages(product=shown, tag=line)
     return Question("verify", product, messages, YES_NO[language][0 if true else 1])
 
 
@@ -105,7 +98,7 @@ def describe(generator: Generator, language: str, asked: dict[str, str]) -> Ques
     """One to five sentences, each with the words that support it."""
     pick, product = generator.random, generator.product(language)
     patterns = words.SENTENCES[language]
-    shown = write_product(product.fields, language)
+    shown = write_product(product.fields, language, PROFILE)
     stated = {fact.words: fact.tag.facet for fact in product.facts}
     sentences = []
     for quote in sorted(stated, key=shown.index)[:5]:
@@ -117,7 +110,7 @@ def describe(generator: Generator, language: str, asked: dict[str, str]) -> Ques
     prompt = load_prompt(PROFILE, "describe", language)
     values = {
         "product": shown,
-        "neighbours": words.BETWEEN[language].join(names) or words.NOBODY[language],
+        "neighbours": ", ".join(names) or "–",
         **asked,
     }
     answer = json.dumps({"sentences": sentences}, ensure_ascii=False)
@@ -133,16 +126,19 @@ def asking(pick: random.Random, language: str) -> dict[str, str]:
     }
 
 
-def trees(seed: int, only: str = "", most: int = MOST) -> Iterator[Node]:
+def trees(seed: int, only: str = "", *, most: int = MOST, echoes: float = 0.05) -> Iterator[Node]:
     """Trees without end, of all stages or one: a fixed part, and questions that share it.
 
-    `most`: how many tags are offered at the most.
+    `most`: how many tags are offered at the most; `echoes`: share of texts that are only repeated.
     """
     generator = Generator(seed)
     pick = generator.random
     while True:
         stage = only or pick.choices(list(STAGES), list(STAGES.values()))[0]
         language = pick.choice(LANGUAGES)
+        if not only and pick.random() < echoes:
+            yield Node("", children=[_echo(generator, language) for _ in range(16)])
+            continue
         if stage == "verify":
             yield _verify_tree(generator, language)
             continue
@@ -159,6 +155,16 @@ def trees(seed: int, only: str = "", most: int = MOST) -> Iterator[Node]:
             assert question.messages[0] == questions[0].messages[0]
             root.children.append(Node(chat(question.messages[1:]), question.answer + END))
         yield root
+
+
+def _echo(generator: Generator, language: str) -> Node:
+    """Words without sense, and the same again: nothing but copying helps."""
+    pick = generator.random
+    names = [generator.invented(language).name for _ in range(pick.randint(2, 6))]
+    names += [pick.choice(forms_of(pick.choice(generator.tags), language)) for _ in range(2)]
+    pick.shuffle(names)
+    text = ("" if language == "zh" else " ").join(names)
+    return Node(chat([{"role": "user", "content": text}]), text + END)
 
 
 def _verify_tree(generator: Generator, language: str) -> Node:

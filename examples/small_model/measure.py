@@ -156,9 +156,9 @@ def compare(served: Served, folder: Path, count: int) -> str:
         )
         tokens = torch.tensor([tokenizer.encode(chat(question.messages)).ids])
         with torch.no_grad():
-            written = model.generate(tokens, max_new_tokens=400, do_sample=False, use_cache=True)
+            written = model.generate(tokens, max_new_tokens=100, do_sample=False)
         ours = tokenizer.decode(written[0, tokens.shape[1] :].tolist())
-        theirs = served.text(question)
+        theirs = str(served.answer(question, max_tokens=100)["message"]["content"])
         same += ours == theirs
         if ours != theirs:
             print(f"  transformers {ours}\n  llama.cpp    {theirs}")
