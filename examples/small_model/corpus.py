@@ -12,10 +12,10 @@ import math
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import words
-from products import LANGUAGES, Generator, Product, facet_names, forms_of
+from products import LANGUAGES, Generator, Product, facet_names, forms_of, library
 
 from tagmill.language.profiles import open_profile
 from tagmill.language.prompts import load_prompt, offered_tags, tag_line, write_product
@@ -59,8 +59,8 @@ def propose(generator: Generator, language: str, most: int = MOST) -> Question:
     """Which of some tags the text supports, with quotes; attributes without a tag are new."""
     product = generator.product(language)
     size = round(math.exp(generator.random.uniform(math.log(3), math.log(most))))
-    offer = _shown(generator, language, generator.offer(product, size))
-    ordered, lines = offered_tags(offer, language, {})
+    offer = generator.offer(product, size)
+    ordered, lines = offered_tags(offer, language, library().facets)
     stated = {fact.tag.id: fact.words for fact in product.facts}
     tags = [
         {"number": number, "quote": stated[tag.id]}
@@ -81,14 +81,6 @@ def propose(generator: Generator, language: str, most: int = MOST) -> Question:
     )  # fmt: skip
 
 
-def _shown(generator: Generator, language: str, tags: list[Tag]) -> list[Tag]:
-    """Tags as a library has them: an English one may have English facets."""
-    if language == "zh" or generator.random.random() < 0.6:
-        return tags
-    names = facet_names()
-    return [replace(t, facet=names.get(t.facet, {}).get("en", t.facet)) for t in tags]
-
-
 def verify(generator: Generator, product: Product, *, true: bool) -> Question:
     """Whether one tag applies to a product."""
     wanted: Tag = generator.wrong(product)
@@ -97,8 +89,8 @@ def verify(generator: Generator, product: Product, *, true: bool) -> Question:
     language = product.language
     prompt = load_prompt(PROFILE, "verify", language)
     shown = write_product(product.fields, language, PROFILE)
-    (wanted,) = _shown(generator, language, [wanted])
-    messages = prompt.messages(product=shown, tag=tag_line(wanted, language, {}))
+    line = tag_line(wanted, language, library().facets)
+    messages = prompt.messages(product=shown, tag=line)
     return Question("verify", product, messages, YES_NO[language][0 if true else 1])
 
 
@@ -118,7 +110,7 @@ def describe(generator: Generator, language: str, asked: dict[str, str]) -> Ques
     prompt = load_prompt(PROFILE, "describe", language)
     values = {
         "product": shown,
-        "neighbours": words.BETWEEN[language].join(names) or words.NOBODY[language],
+        "neighbours": ", ".join(names) or "–",
         **asked,
     }
     answer = json.dumps({"sentences": sentences}, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """Trains the small model from scratch, on two cores in under an hour.
 
-    python examples/small_model/train.py build/small_model [--steps 1600] [--resume]
+    python examples/small_model/train.py build/small_model [--steps 3600] [--resume]
 
 A Qwen3 of 1.3 million parameters and a tokenizer of its own. Text is generated as it is read, each
 step from a seed of its own, so a run that stopped goes on (`--resume`) as if it had not. Only
@@ -319,7 +319,7 @@ def main() -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--resume", action="store_true")
     arguments = parser.parse_args()
     train(arguments.folder, arguments.steps, resume=arguments.resume)

@@ -132,8 +132,6 @@ SEASONS = {
     "en": "spring|summer|autumn|winter|any".split("|"),
 }
 LANGUAGES = {"zh": ["中文", "简体中文"], "en": ["English"]}
-NOBODY = {"zh": "无", "en": "none"}
-BETWEEN = {"zh": "、", "en": ", "}
 
 # What a text says of a television, besides the tag's own names. Keys are names in the library.
 TELEVISION = {
