@@ -60,7 +60,7 @@ def ask_large_model(*workspace: str) -> None:
         print("\n(Large language models left out: pip install 'tagmill[local]' runs one here.)")
         return
     print(
-        "\nNow with a large language model. The one here is a stand-in of 2.5 million parameters, "
+        "\nNow with a large language model. The one here is a stand-in of 1.35 million parameters, "
         "made for tests:\nit shows that the way works; its answers are worth nothing."
     )
     model = ("--llm-model", os.path.relpath(SMALL_MODEL, DEMO))

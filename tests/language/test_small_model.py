@@ -14,6 +14,7 @@ from tagmill.language.profiles import open_profile
 from tagmill.language.prompts import load_prompt, offered_tags, tag_line, write_product
 from tagmill.library import starter_library
 from tagmill.records import Tag
+from tests.cli.command import tagmill as command
 
 xllamacpp = pytest.importorskip(
     "xllamacpp", reason="llama.cpp is not installed: pip install xllamacpp"
@@ -103,7 +104,7 @@ def _format(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _proposing(language: str) -> tuple[list[Tag], list[dict[str, str]]]:
     true, false = _tags(language)
-    ordered, lines = offered_tags([*true, *false], language, starter_library().facets)
+    ordered, lines = offered_tags([*true, *false], language, {})
     shown = write_product(PRODUCTS[language], language, PROFILE)
     prompt = load_prompt(PROFILE, "propose", language)
     return ordered, prompt.messages(product=shown, candidates=lines)
@@ -112,7 +113,7 @@ def _proposing(language: str) -> tuple[list[Tag], list[dict[str, str]]]:
 def _verifying(language: str, tag: Tag) -> list[dict[str, str]]:
     shown = write_product(PRODUCTS[language], language, PROFILE)
     prompt = load_prompt(PROFILE, "verify", language)
-    return prompt.messages(product=shown, tag=tag_line(tag, language, starter_library().facets))
+    return prompt.messages(product=shown, tag=tag_line(tag, language, {}))
 
 
 def test_the_file_is_small() -> None:
@@ -187,3 +188,29 @@ def test_the_same_over_http(server: Server) -> None:
     with urllib.request.urlopen(request) as reply:
         answer = json.load(reply)
     assert answer["choices"][0]["message"] == _chat(server, messages, max_tokens=1)["message"]
+
+
+def test_tags_descriptions_and_the_check_through_llama_cpp(tmp_path: Path) -> None:
+    """The whole way with the embedded server: schema, logprobs, prefix cache, store."""
+    model = ("--llm-model", str(MODEL.resolve()))
+    found = command("llm", "check", *model, "--json", cwd=tmp_path).json()
+    assert found["json_schema"] is True
+    assert found["logprobs"] is True
+    assert found["prefix_cache"] is True
+    rows = [
+        {"id": "1", "title": "高清液晶电视，4K分辨率，HDR功能"},
+        {"id": "2", "title": "Red cotton shirt for men"},
+    ]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (tmp_path / "products.jsonl").write_text("".join(lines), encoding="utf-8")
+    tag = ("tag", "products.jsonl", "-o", "tags.jsonl", "--llm", "all", *model)
+    done = command(*tag, cwd=tmp_path)
+    assert "(0 failed)" in done.err
+    tagged = [json.loads(line) for line in (tmp_path / "tags.jsonl").read_text().splitlines()]
+    library = {tag.id for tag in starter_library().active()}
+    assert [line["id"] for line in tagged] == ["1", "2"]
+    assert {tag["id"] for line in tagged for tag in line["tags"]} <= library
+    assert "0 calls" in command(*tag, cwd=tmp_path).err
+    calls = command("privacy", "audit", "--json", cwd=tmp_path).json()
+    assert {call["stage"] for call in calls} == {"propose", "verify"}
+    assert {call["host"] for call in calls} == {""}  # it stayed in this process

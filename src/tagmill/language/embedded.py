@@ -17,6 +17,7 @@ __all__ = ["EmbeddedModel", "start_server"]
 
 _CONTEXT = 8192  # tokens of one request and its answer
 _SLOTS = 4  # requests decoded together
+_SMALL = 100_000_000  # bytes of a file below which threads only wait for one another
 
 
 class EmbeddedModel:
@@ -58,6 +59,8 @@ def start_server(settings: LanguageModelSettings) -> Any:  # noqa: ANN401
     params.n_ctx = _CONTEXT * slots  # divided among the slots
     params.n_parallel = slots
     params.n_threads_http = slots + 1
+    if path.stat().st_size < _SMALL:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.hostnames = ["127.0.0.1"]
     params.port = 0  # a free one
     params.ui = params.endpoint_slots = params.warmup = False
