@@ -170,3 +170,17 @@ def test_what_cannot_be_described(tmp_path: Path) -> None:
     assert "Say what to describe" in refusal("describe", cwd=tmp_path)
     assert "Say what to describe" in refusal("describe", "p", "--all", cwd=tmp_path)
     assert "Unknown --language 'fr'" in refusal("describe", "--text", "x", "--language", "fr")
+
+
+def test_bad_rows_and_failed_products_are_named(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": "1", "title": "red dress"}), json.dumps({"id": "2"})]
+    (tmp_path / "shop.jsonl").write_text("\n".join(lines) + "\n")
+    common = ("describe", "--file", "shop.jsonl", "-o", "d.jsonl")
+    done = tagmill(*common, "--llm-model", "scripted", cwd=tmp_path)
+    assert "1 rows could not be read" in done.err
+    assert "no title" in (tmp_path / "d.jsonl.rejects.jsonl").read_text()
+    (tmp_path / "none.jsonl").write_text("")
+    batch = ("--llm-model", "m", "--batch-in", "none.jsonl")
+    done = tagmill(*common, *batch, cwd=tmp_path, code=1)
+    assert "1 products failed" in done.err
+    assert '"id": "1"' in (tmp_path / "d.jsonl.failed.jsonl").read_text()

@@ -10,7 +10,18 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
+from tagmill.cli.llm import (
+    LLM_CACHE,
+    BatchIn,
+    BatchOut,
+    Budget,
+    LlmCache,
+    LlmModel,
+    LlmOptions,
+    LlmUrl,
+    ProfileOption,
+    profile_of,
+)
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -18,8 +29,10 @@ from tagmill.cli.terminal import (
     Workspace,
     catalog_of,
     note,
+    note_catalog,
     open_workspace,
     print_json,
+    write_beside,
 )
 from tagmill.errors import CatalogError, SettingsError
 
@@ -53,14 +66,10 @@ def describe(
     profile: ProfileOption = None,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
-    budget: Annotated[float | None, typer.Option(help="Money a run may cost.")] = None,
-    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
-        "tagmill-llm.db"
-    ),
-    batch_out: Annotated[
-        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
-    ] = None,
-    batch_in: Annotated[list[Path] | None, typer.Option(help="Take answers from there.")] = None,
+    budget: Budget = None,
+    llm_cache: LlmCache = LLM_CACHE,
+    batch_out: BatchOut = None,
+    batch_in: BatchIn = None,
     mapping: Map = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -81,7 +90,7 @@ def describe(
         llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace, profile
     )
     wanted = None if language == "product" else language
-    done = _Described(output, as_json)
+    done, catalog = _Described(output, as_json), None
     with ExitStack() as opened:
         if file is None and text is None:
             settings, store = opened.enter_context(open_workspace(workspace))
@@ -91,16 +100,19 @@ def describe(
         else:
             store = None
             used = load_model(model) if model else starter_model(profile_of(workspace, profile))
-            batches = (
-                iter(catalog_of(file, mapping, rejects=Path(f"{Path(file).name}.rejects.jsonl")))
-                if file is not None
-                else iter([products_to_batch([{"id": "text", "title": text}])])
-            )
+            if file is not None:
+                rejects = Path(f"{output or Path(file).name}.rejects.jsonl")
+                catalog = catalog_of(file, mapping, rejects=rejects)
+                batches = iter(catalog)
+            else:
+                batches = iter([products_to_batch([{"id": "text", "title": text}])])
         describer = opened.enter_context(options.describer(used, channel, season, wanted))
         done.run(describer, batches, store)
     options.note_spending()
     options.note_batch(done.waiting)
-    done.note_failed()
+    write_beside(output or Path("describe"), "failed", done.failed, "llm_failed")
+    if catalog is not None:
+        note_catalog(catalog)
     if done.failed:
         raise typer.Exit(1)
 
@@ -167,12 +179,3 @@ class _Described:
                 if sentence["flagged"]:
                     missing = ", ".join(sentence["unsupported"]) or say("no_source")
                     typer.echo(say("flagged", text=sentence["text"], missing=missing))
-
-    def note_failed(self) -> None:
-        """The products that failed, in a file beside the output."""
-        path = Path(f"{self._output or 'describe'}.failed.jsonl")
-        path.unlink(missing_ok=True)
-        if self.failed:
-            lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in self.failed]
-            path.write_text("".join(lines), encoding="utf-8")
-            note(say("llm_failed", count=len(self.failed), path=path))

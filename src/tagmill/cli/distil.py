@@ -7,9 +7,28 @@ from typing import Annotated, Any
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.llm import (
+    LLM_CACHE,
+    BatchIn,
+    BatchOut,
+    Budget,
+    LlmCache,
+    LlmModel,
+    LlmOptions,
+    LlmUrl,
+)
 from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Map, Workspace, catalog_of, counting, note, print_json
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    counting,
+    note,
+    note_catalog,
+    print_json,
+    write_beside,
+)
 
 
 def distil(
@@ -26,14 +45,10 @@ def distil(
     seed: Annotated[int, typer.Option(help="Same data and seed, same model.")] = 0,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
-    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
-    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
-        "tagmill-llm.db"
-    ),
-    batch_out: Annotated[
-        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
-    ] = None,
-    batch_in: Annotated[list[Path] | None, typer.Option(help="Take answers from there.")] = None,
+    budget: Budget = None,
+    llm_cache: LlmCache = LLM_CACHE,
+    batch_out: BatchOut = None,
+    batch_in: BatchIn = None,
     mapping: Map = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -61,6 +76,8 @@ def distil(
         )  # fmt: skip
     options.note_spending()
     options.note_batch(found.waiting)
+    write_beside(output, "failed", found.failed, "llm_failed")
+    note_catalog(products)
     if found.waiting:
         return
     save_model(found.model, output)

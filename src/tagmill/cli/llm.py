@@ -18,6 +18,7 @@ from tagmill.cli.terminal import (
     catalog_of,
     counting,
     note,
+    note_catalog,
     print_json,
     print_table,
 )
@@ -54,6 +55,18 @@ ProfileOption = Annotated[
         "--profile", help="What a row is: product, article, reply, or a folder of your own."
     ),
 ]
+
+Budget = Annotated[
+    float | None, typer.Option(help="Money a run may cost, in the currency of the prices.")
+]
+LlmCache = Annotated[Path, typer.Option(help="Where answers are kept, so that none is paid twice.")]
+BatchOut = Annotated[
+    Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
+]
+BatchIn = Annotated[
+    list[Path] | None, typer.Option(help="Take answers from there; may be given again.")
+]
+LLM_CACHE = Path("tagmill-llm.db")
 
 
 app = typer.Typer(no_args_is_help=True, help="Large language models.")
@@ -243,10 +256,8 @@ def fit(
     profile: ProfileOption = None,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
-    budget: Annotated[float | None, typer.Option(help="Money it may cost.")] = None,
-    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
-        "tagmill-llm.db"
-    ),
+    budget: Budget = None,
+    llm_cache: LlmCache = LLM_CACHE,
     mapping: Map = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -266,6 +277,7 @@ def fit(
     )
     with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
         fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+    note_catalog(catalog)
     used.card["llm"] = fitted.as_card()
     save_model(used, model)
     report: dict[str, Any] = {

@@ -7,10 +7,18 @@ from typing import Annotated
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption
+from tagmill.cli.llm import LLM_CACHE, LlmCache, LlmModel, LlmOptions, LlmUrl, ProfileOption
 from tagmill.cli.messages import say
 from tagmill.cli.tag import model_of
-from tagmill.cli.terminal import AsJson, Map, Workspace, catalog_of, print_json, print_table
+from tagmill.cli.terminal import (
+    AsJson,
+    Map,
+    Workspace,
+    catalog_of,
+    note_catalog,
+    print_json,
+    print_table,
+)
 from tagmill.errors import SettingsError
 
 
@@ -25,9 +33,7 @@ def plan(
     ] = 0.1,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
-    llm_cache: Annotated[Path, typer.Option(help="Where answers are kept.")] = Path(
-        "tagmill-llm.db"
-    ),
+    llm_cache: LlmCache = LLM_CACHE,
     profile: ProfileOption = None,
     mapping: Map = None,
     workspace: Workspace = Path("."),
@@ -44,7 +50,7 @@ def plan(
     if llm not in ("all", "cascade"):
         raise SettingsError(f"Unknown --llm '{llm}'. Known: all, cascade")
     used = model_of(model, workspace, profile)
-    catalog = catalog_of(source, mapping)
+    catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
     options = LlmOptions(
         llm_url, llm_model, None, False, llm_cache, workspace=workspace, profile=profile
     )
@@ -52,6 +58,7 @@ def plan(
         chosen = choose_to_ask(used, catalog, llm_share) if llm == "cascade" else None
         found = forecast(used, consultant, catalog, chosen)
         budget = consultant.propose.settings.budget
+    note_catalog(catalog)
     if as_json:
         print_json({**vars(found), "budget": budget})
         return

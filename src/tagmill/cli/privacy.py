@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmUrl, ProfileOption, settings_with, stays_here
+from tagmill.cli.llm import (
+    LLM_CACHE,
+    LlmCache,
+    LlmModel,
+    LlmUrl,
+    ProfileOption,
+    settings_with,
+    stays_here,
+)
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -61,9 +69,7 @@ def preview(
 def audit(
     product: Annotated[str | None, typer.Argument(help="Only of this product's id.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many calls, the newest.")] = 50,
-    llm_cache: Annotated[Path, typer.Option(help="Where the answers are kept.")] = Path(
-        "tagmill-llm.db"
-    ),
+    llm_cache: LlmCache = LLM_CACHE,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmOptions, LlmUrl, ProfileOption, profile_of
+from tagmill.cli.llm import (
+    LLM_CACHE,
+    BatchIn,
+    BatchOut,
+    Budget,
+    LlmCache,
+    LlmModel,
+    LlmOptions,
+    LlmUrl,
+    ProfileOption,
+    profile_of,
+)
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -24,6 +34,7 @@ from tagmill.cli.terminal import (
     open_workspace,
     print_json,
     print_table,
+    write_beside,
 )
 from tagmill.errors import SettingsError
 
@@ -78,21 +89,13 @@ def tag(
     llm_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the products that cascade asks about.")
     ] = 0.1,
-    budget: Annotated[
-        float | None, typer.Option(help="Money a run may cost, in the currency of the prices.")
-    ] = None,
+    budget: Budget = None,
     closed: Annotated[
         bool, typer.Option("--closed", help="No proposals of names that are not in the library.")
     ] = False,
-    llm_cache: Annotated[
-        Path, typer.Option(help="Where answers are kept, so that none is paid twice.")
-    ] = Path("tagmill-llm.db"),
-    batch_out: Annotated[
-        Path | None, typer.Option(help="Write the requests there, in OpenAI's batch format.")
-    ] = None,
-    batch_in: Annotated[
-        list[Path] | None, typer.Option(help="Take answers from there; may be given again.")
-    ] = None,
+    llm_cache: LlmCache = LLM_CACHE,
+    batch_out: BatchOut = None,
+    batch_in: BatchIn = None,
     table: Table = None,
     query: Query = None,
     mapping: Map = None,
@@ -228,24 +231,14 @@ def _consult(
         print_json({**shown, **numbers, "llm": vars(asked.spending)})
     note(say("tagged", **vars(summary)))
     asked.note_spending()
-    _write_beside(base, "proposals", report.proposals(), "llm_proposals")
-    _write_beside(base, "failed", report.failed, "llm_failed")
+    write_beside(base, "proposals", report.proposals(), "llm_proposals")
+    write_beside(base, "failed", report.failed, "llm_failed")
     asked.note_batch(report.waiting)
     if output is not None:
         note(say("written", path=output))
     note_catalog(catalog)
     if report.failed:
         raise typer.Exit(1)
-
-
-def _write_beside(base: Path, what: str, entries: list[dict[str, Any]], message: str) -> None:
-    """Entries as JSON Lines in a file beside the output; none, no file."""
-    path = Path(f"{base}.{what}.jsonl")
-    path.unlink(missing_ok=True)  # that of an earlier run
-    if entries:
-        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
-        path.write_text("".join(lines), encoding="utf-8")
-        note(say(message, count=len(entries), path=path))
 
 
 class _Options:
@@ -329,8 +322,8 @@ def _tag_workspace(
     if llm is not None:
         llm.note_spending()
         base = settings.root / (f"run-{run.id}" if run else "run")
-        _write_beside(base, "proposals", report.proposals(), "llm_proposals")
-        _write_beside(base, "failed", report.failed, "llm_failed")
+        write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        write_beside(base, "failed", report.failed, "llm_failed")
         if report.failed:
             raise typer.Exit(1)
 

@@ -38,6 +38,7 @@ __all__ = [
     "product_or_text",
     "stages",
     "workspace_settings",
+    "write_beside",
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -201,3 +202,13 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
             status.update(f"{say('training')}: {stage} {done}/{total}")
 
         yield show
+
+
+def write_beside(base: Path, what: str, entries: list[dict[str, Any]], message: str) -> None:
+    """Entries as JSON Lines in a file beside the output; none, no file."""
+    path = Path(f"{base}.{what}.jsonl")
+    path.unlink(missing_ok=True)  # that of an earlier run
+    if entries:
+        lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]
+        path.write_text("".join(lines), encoding="utf-8")
+        note(say(message, count=len(entries), path=path))

@@ -12,7 +12,7 @@ from typing import Any
 
 from tagmill.errors import LanguageModelError
 from tagmill.language import open_model
-from tagmill.language.client import ALTERNATIVES, LanguageModel, Request, ServerModel
+from tagmill.language.client import ALTERNATIVES, LanguageModel, Request, ServerModel, read_body
 from tagmill.language.embedded import EmbeddedModel
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings, PrivacySettings
@@ -105,7 +105,7 @@ async def _tried(model: LanguageModel, request: Request, holds: Any) -> bool:  #
 
 
 async def _sees(door: ServerModel) -> bool:
-    """Whether a request with an image is answered."""
+    """Whether the colour of an image is told: some take images and do not look at them."""
     url = "data:image/png;base64," + base64.b64encode(_png()).decode()
     content = [
         {"type": "text", "text": "What colour is this?"},
@@ -113,10 +113,10 @@ async def _sees(door: ServerModel) -> bool:
     ]
     body = {"model": door.name, "max_tokens": 8, "messages": [{"role": "user", "content": content}]}
     try:
-        await door.post("/chat/completions", body)
+        said = read_body(*await door.post("/chat/completions", body), door.name).text.casefold()
     except LanguageModelError:
         return False
-    return True
+    return "red" in said or "红" in said
 
 
 async def _embeds(door: ServerModel) -> bool:
