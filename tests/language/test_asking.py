@@ -236,14 +236,29 @@ def test_concurrency_is_kept_and_halved_where_the_server_is_busy() -> None:
 
     def behave(body: dict[str, Any]) -> Response:  # more than four at once are refused
         in_flight.append(server._now)
-        return error(429) if server._now >= 4 else Response(chat("fine").body, wait=0.01)
+        return error(429) if server._now > 4 else Response(chat("fine").body, wait=0.01)
 
     server = ChatServer(behave)
     answers, one = ask(server, 300, max_concurrency=64)
     assert set(answers.values()) == {"fine"}
     assert one.spending.failed == 0
-    refused = sum(now >= 4 for now in in_flight)
+    refused = sum(now > 4 for now in in_flight)
     assert refused < 300  # each of 300 would have met a wall of 64 otherwise
+
+
+def test_who_is_crowded_out_while_others_are_answered_waits_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking_module, "_TRIES", 2)
+    monkeypatch.setattr(asking_module, "_FIRST_WAIT", 0.02)
+
+    def behave(body: dict[str, Any]) -> Response:  # one at a time
+        return error(429) if server._now > 1 else Response(chat("fine").body, wait=0.005)
+
+    server = ChatServer(behave)
+    answers, one = ask(server, 60, max_concurrency=16)
+    assert set(answers.values()) == {"fine"}
+    assert one.spending.failed == 0
 
 
 def test_a_rate_is_kept_to() -> None:

@@ -109,7 +109,7 @@ class Asker:
                 "anything. Set llm.price_input and llm.price_output, or leave the budget out"
             )
         self._limits = _Limits(self.settings)
-        self._dead = self._silent = 0
+        self._dead = self._silent = self._answered = 0
         self._reserved = 0.0  # money that what is under way may cost
         self._factor = 1.0  # tokens that requests really had for each one guessed, at most
 
@@ -214,13 +214,19 @@ class Asker:
         """One request, tried again while the server is busy."""
         request = asked.question.request
         tokens = _guess_tokens(request) + request.max_tokens
-        for attempt in range(_TRIES):
+        tries, answered = 0, self._answered
+        while True:
             async with self._limits.turn(tokens):
                 wait = await self._try(asked)
             if wait is None:
                 return asked
-            if attempt < _TRIES - 1:
-                await asyncio.sleep(_pause(attempt, wait))
+            crowded = isinstance(asked.failure, Busy) and asked.failure.crowded
+            if not crowded or self._answered == answered:  # else others had its place: go on
+                tries += 1
+            if tries == _TRIES:
+                break
+            answered = self._answered
+            await asyncio.sleep(_pause(max(tries - 1, 0), wait))
         self._dead += 1
         if self._dead >= _DEAD:
             asked.stop = LanguageModelError(
@@ -253,6 +259,7 @@ class Asker:
             asked.failure = asked.stop = error
             return None
         self._dead = 0
+        self._answered += 1
         self._limits.went_well()
         guessed = _guess_tokens(asked.question.request)
         self._factor = max(self._factor, reply.input_tokens / guessed)

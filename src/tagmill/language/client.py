@@ -75,11 +75,18 @@ class Busy(LanguageModelError):
     """The server cannot answer now: try again, after `wait` seconds where it says so."""
 
     def __init__(
-        self, message: str, *, model: str = "", wait: float | None = None, silent: bool = False
+        self,
+        message: str,
+        *,
+        model: str = "",
+        wait: float | None = None,
+        silent: bool = False,
+        crowded: bool = False,
     ) -> None:
         super().__init__(message, model=model)
         self.wait = wait
         self.silent = silent  # no answer came in time
+        self.crowded = crowded  # too much at once: nothing is wrong with this request
 
 
 class Waiting(LanguageModelError):
@@ -162,7 +169,7 @@ class ServerModel:
     def _check(self, status: int, text: str, wait: float | None) -> None:
         said = f"{self.where} answered {status}: {_shown(_message_of(text))}"
         if status == 429 or status == 408 or status >= 500:
-            raise Busy(said, model=self.name, wait=wait)
+            raise Busy(said, model=self.name, wait=wait, crowded=status == 429)
         if status == 402:
             raise LanguageModelError(f"{said}. There is no money left there", model=self.name)
         if status in (401, 403):
