@@ -178,19 +178,27 @@ def _longest_passing(
 
 
 def best_f1_threshold(
-    probabilities: npt.NDArray[np.floating], outcomes: Bools, gold_total: int
+    probabilities: npt.NDArray[np.floating],
+    outcomes: Bools,
+    gold_total: int,
+    *,
+    published: int = 0,
+    published_right: int = 0,
 ) -> float:
     """The probability from which publishing gives the highest micro-F1, 2 TP / (published + gold).
 
-    `gold_total` counts all gold pairs, those never suggested included.
+    `gold_total` counts all gold pairs, those never suggested included. Other pairs may be
+    `published` already, so many of them right; inf where it is best to leave it at these.
     """
     if len(probabilities) == 0:
-        return 0.5
+        return float("inf") if published else 0.5
     order = np.argsort(-np.asarray(probabilities, np.float64), kind="stable")
     ordered = np.asarray(probabilities, np.float64)[order]
     right = np.cumsum(np.asarray(outcomes, np.bool_)[order])
-    published = np.arange(1, len(ordered) + 1)
-    f1 = 2 * right / (published + max(gold_total, 1))
+    sizes = published + np.arange(1, len(ordered) + 1)
+    f1 = 2 * (published_right + right) / (sizes + max(gold_total, 1))
     last_of_ties = np.r_[np.diff(ordered) != 0, True]
     best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
+    if f1[best] < 2 * published_right / (published + max(gold_total, 1)):
+        return float("inf")
     return float(ordered[best])

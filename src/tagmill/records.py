@@ -22,11 +22,14 @@ __all__ = [
     "LANES",
     "PRODUCT_SCHEMA",
     "TAGGED_SCHEMA",
+    "Candidate",
     "Facet",
     "Lane",
     "ModelCall",
+    "Proposer",
     "Reply",
     "Scores",
+    "Span",
     "Tag",
     "TagStatus",
     "Tagger",
@@ -146,6 +149,30 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A place in a field of a product, in characters; evidence once it is stored."""
+
+    field: str  # title, description, attributes.颜色 …
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A name that a proposer reads out of a product; the library makes a tag or a proposal of it.
+
+    `score` is a calibrated probability where the proposer has one, None where it has not.
+    """
+
+    row: int  # of the product in its batch
+    facet: str
+    name: str
+    score: float | None
+    evidence: Span | None  # None: ungrounded
+
+
+@dataclass(frozen=True)
 class Reply:
     """An answer of a large language model. `logprobs`: of each token its alternatives, ln P by
     text; empty where the server gives none. Not `complete`: it was longer than allowed."""
@@ -181,6 +208,14 @@ class Tagger(Protocol):
 
     def score(self, batch: pa.RecordBatch) -> Scores:
         """Scores of a batch of `PRODUCT_SCHEMA`, one row a product, in the batch's order."""
+        ...
+
+
+class Proposer(Protocol):
+    """Writes tag names with evidence (open vocabulary)."""
+
+    def propose(self, batch: pa.RecordBatch) -> list[Candidate]:
+        """Names for products of a batch of `PRODUCT_SCHEMA` that are not in the library, by row."""
         ...
 
 

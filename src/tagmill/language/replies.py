@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tagmill.errors import BadReply
-from tagmill.records import Reply, Tag
+from tagmill.records import Reply, Span, Tag
 from tagmill.text import fold, normal_form
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Choices",
     "NewName",
     "Sentence",
-    "Span",
     "Verification",
     "ground",
     "read_choices",
@@ -63,16 +62,6 @@ CHOICES_SCHEMA = _object(
     new=_list_of(facet=_TEXT, name=_TEXT, quote=_TEXT),
 )
 DESCRIPTION_SCHEMA = _object(sentences=_list_of(text=_TEXT, quote=_TEXT))
-
-
-@dataclass(frozen=True)
-class Span:
-    """A place in a field of a product, in characters; evidence once it is stored."""
-
-    field: str  # title, description, attributes.颜色 …
-    start: int
-    end: int
-    text: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,17 +26,21 @@ from tagmill import __version__
 from tagmill.errors import NotTrained
 from tagmill.learning.dataset import Dataset, LabelMatrix, Verdicts, load_dataset
 from tagmill.learning.one_vs_rest import OneVsRest
+from tagmill.learning.span_fit import CrossFitted, NewJudge, cross_fit_spans
 from tagmill.library.vocabulary import Library
-from tagmill.probability import Curve, fit_calibration
+from tagmill.probability import Curve, best_f1_threshold, fit_calibration
 from tagmill.records import Tagger
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import (
+    FEATURES,
+    MISSING,
     Candidates,
     TagStatistics,
     build_candidates,
     entries_at,
 )
 from tagmill.tagging.context import Together
+from tagmill.tagging.extraction import SPAN_FEATURES, Values
 from tagmill.tagging.features import Idf, Rows, count_rows, fit_idf
 from tagmill.tagging.folder import shipped_prior
 from tagmill.tagging.fusion import NO_TREES, Fusion, fit_first, fit_second, with_context
@@ -50,6 +54,7 @@ from tagmill.tagging.model import (
     aligned_scores,
     facet_numbers,
 )
+from tagmill.tagging.new_names import Extraction, NewNames
 from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.similarity import (
     NOTHING_SIMILAR,
@@ -66,6 +71,7 @@ _HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
 _LARGE, _LARGE_FOLDS = 200_000, 2  # where a fold is too few of the products to be missed
 _TREE_FOLDS = 5  # trees learn little from more
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
+_HELPS = 0.005  # of micro-F1, for which tagging may take several times as long
 _LIKENED = 5_000  # products that tell what the likeness of a tag's text means
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
@@ -110,9 +116,18 @@ def train(
     progress("linear models", 1, 1)
     options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
     folds = _split(len(dataset), seed)
-    pairs, together = _cross_fit_pairs(dataset, evidence, solution, folds, options, progress)
+    spans = cross_fit_spans(dataset, evidence.hits, folds, seed)
+    pairs, together = _cross_fit_pairs(dataset, evidence, spans, solution, folds, options, progress)
     progress("fusion", 0, 1)
+    fused = spans is not None and _spans_help(pairs, dataset, seed, options)
+    if spans is not None and not fused:
+        pairs = pairs.without_spans(options.candidates)
     fusion, held_out_odds = _fit_fusion(dataset, evidence, pairs, together, seed, options)
+    held_out = _held_out(pairs, held_out_odds, dataset)
+    extraction = None
+    if spans is not None:
+        new = _fit_new_names(dataset, spans, pairs, held_out_odds, held_out, seed, options)
+        extraction = Extraction(spans.of_all, spans.facets, fused, new)
     progress("fusion", 1, 1)
     progress("final model", 0, 1)
     everywhere = np.ones(len(dataset), np.bool_)
@@ -122,9 +137,10 @@ def train(
         statistics=_statistics(evidence.hits, dataset.labels, evidence.facets, everywhere),
         fusion=fusion,
         calibration=fit_calibration(held_out_odds, pairs.right, pairs.counts),
-        held_out=_held_out(pairs, held_out_odds, dataset),
+        held_out=held_out,
         memory=_remember(evidence.counts, dataset, seed),
         similarity=_fit_similarity(dataset, evidence, folds >= 0),
+        extraction=extraction,
         candidates=options.candidates,
     )
     progress("final model", 1, 1)
@@ -175,6 +191,18 @@ class _Pairs:
     right: npt.NDArray[np.float32]  # 1 right, 0 wrong, a teacher's probability in between
     counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
     folds: npt.NDArray[np.int8]
+    # Of the products of each fold; none without span extractors.
+    values: dict[int, Values] = field(default_factory=dict)
+
+    def without_spans(self, limit: int) -> _Pairs:
+        """The same as they look without the source of spans, each product's highest margins."""
+        features = self.features[:, : -len(SPAN_FEATURES)]
+        named = (features[:, FEATURES.index("hits")] > 0) | (
+            features[:, len(FEATURES) :: 2] > MISSING
+        ).any(axis=1)
+        kept = named | (features[:, FEATURES.index("linear_rank")] < limit)
+        arrays = (self.rows, self.tags, features, self.right, self.counts, self.folds)
+        return _Pairs(*(array[kept] for array in arrays), values=self.values)
 
 
 def _candidates_for(labels: LabelMatrix) -> int:
@@ -196,6 +224,7 @@ def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
 def _cross_fit_pairs(
     dataset: Dataset,
     evidence: _Evidence,
+    spans: CrossFitted | None,
     solution: OneVsRest,
     folds: npt.NDArray[np.int8],
     options: TrainingOptions,
@@ -204,13 +233,21 @@ def _cross_fit_pairs(
     """Candidates of each fold by models of all other products, and what goes together there."""
     count = int(folds.max()) + 1
     parts, together = [], []
+    values: dict[int, Values] = {}
     for fold in range(count):
         progress("cross-fitting", fold, count)
-        parts.append(_pairs_of_fold(dataset, evidence, solution, folds == fold, fold, options))
+        if spans is not None:
+            values[fold] = spans.values(fold, np.flatnonzero(folds == fold))
+        parts.append(
+            _pairs_of_fold(
+                dataset, evidence, solution, folds == fold, fold, options, values.get(fold)
+            )
+        )
         others = dataset.labels.subset(np.flatnonzero(folds != fold))
         together.append(Together.count(others.values))
     progress("cross-fitting", count, count)
-    return _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True))), together
+    joined = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return _Pairs(*joined, values=values), together
 
 
 def _pairs_of_fold(
@@ -220,6 +257,7 @@ def _pairs_of_fold(
     held_out: npt.NDArray[np.bool_],
     fold: int,
     options: TrainingOptions,
+    values: Values | None,
 ) -> tuple[npt.NDArray[np.generic], ...]:
     """The arrays of `_Pairs` for the products that are `held_out`, from a model of the others."""
     inside = np.flatnonzero(held_out)
@@ -234,6 +272,7 @@ def _pairs_of_fold(
     candidates = build_candidates(
         evidence.rows_without(held_out), solution.without(held_out).index(), options.candidates,
         hits.take(inside), statistics, [sparse.csr_array(s[inside]) for s in evidence.others],
+        values=values,
     )  # fmt: skip
     outcome = _outcomes(candidates, labels)
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
@@ -327,6 +366,43 @@ def _fit_fusion(
         ).log_odds(rows[inside]),
     )
     return replace(final, second=fit_second(rows, right, seed=seed, options=options)), log_odds
+
+
+def _spans_help(pairs: _Pairs, dataset: Dataset, seed: int, options: TrainingOptions) -> bool:
+    """Whether the source of spans is worth its time: by how much it raises the best micro-F1 of a
+    first look at held-out pairs."""
+    gold = int((dataset.labels.subset(np.unique(pairs.rows)).values.data == 1).sum())
+
+    def best_f1(judged: _Pairs) -> float:
+        odds = _by_fold(
+            judged.folds,
+            lambda inside, outside: fit_first(
+                judged.features[outside], judged.right[outside], seed=seed, options=options
+            ).log_odds(judged.features[inside]),
+        )
+        right = judged.right == 1
+        published = odds >= best_f1_threshold(odds, right, gold)
+        return 2 * int((right & published).sum()) / (int(published.sum()) + gold)
+
+    return best_f1(pairs) - best_f1(pairs.without_spans(options.candidates)) >= _HELPS
+
+
+def _fit_new_names(
+    dataset: Dataset,
+    spans: CrossFitted,
+    pairs: _Pairs,
+    log_odds: npt.NDArray[np.float64],
+    held_out: HeldOut,
+    seed: int,
+    options: TrainingOptions,
+) -> NewNames:
+    """What tells new names that are right from others, by those of all folds."""
+    judge = NewJudge(dataset, spans)
+    parts = []
+    for fold, values in pairs.values.items():
+        own = pairs.folds == fold
+        parts.append(judge.pairs(fold, values, pairs.rows[own], pairs.tags[own], log_odds[own]))
+    return judge.fit(parts, held_out, options, seed)
 
 
 def _by_fold(

@@ -31,7 +31,7 @@ from tagmill.tagging.candidates import FEATURES, TagStatistics, build_candidates
 from tagmill.tagging.features import FEATURE_BITS, Idf, Rows, extract
 from tagmill.tagging.folder import moved_to
 from tagmill.tagging.linear import LinearModel
-from tagmill.tagging.model import HeldOut, Memory, Model, Trained, aligned_scores
+from tagmill.tagging.model import HeldOut, Memory, Model, Trained
 from tagmill.tagging.spans import grown
 
 __all__ = ["Verdict", "read_verdicts", "update"]
@@ -199,10 +199,10 @@ class _Scored:
 def _score(model: Model, trained: Trained, judged: _Judged) -> _Scored:
     m = len(model.tag_ids)
     keys = judged.rows * m + judged.tags
-    others = [aligned_scores(tagger, judged.batch, model.tag_ids) for tagger in model.others]
+    hits = model.lexicon.find(judged.batch)
     found = build_candidates(
-        trained.idf.apply(judged.counts), trained.linear, trained.candidates,
-        model.lexicon.find(judged.batch), trained.statistics, others, keys,
+        trained.idf.apply(judged.counts), trained.linear, trained.candidates, hits,
+        trained.statistics, asked=keys, **model.sources(judged.batch, hits),
     )  # fmt: skip
     place = found.rows.astype(np.int64) * m + found.tags
     order = np.argsort(place)

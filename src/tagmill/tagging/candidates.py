@@ -22,6 +22,7 @@ from tagmill.tagging.features import Rows
 from tagmill.tagging.linear import DENSE_TAGS, LinearModel, find_highest, sums_of
 
 if TYPE_CHECKING:
+    from tagmill.tagging.extraction import Values
     from tagmill.tagging.hits import Hits
 
 __all__ = [
@@ -88,7 +89,7 @@ class Candidates:
 
     rows: npt.NDArray[np.int32]  # (c,)
     tags: npt.NDArray[np.int32]  # (c,)
-    features: npt.NDArray[np.float32]  # (c, len(FEATURES) and two for each other source)
+    features: npt.NDArray[np.float32]  # (c, len(FEATURES) and two for each further source)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -102,16 +103,18 @@ def build_candidates(
     statistics: TagStatistics,
     others: Sequence[sparse.csr_array] = (),
     asked: npt.NDArray[np.int64] | None = None,
+    values: Values | None = None,
 ) -> Candidates:
     """The `limit` highest margins of each of n products, and every pair that a hit or another
     source (n, m) names or that is `asked` for (row · m + tag, any number), with their features.
 
     Each of `others` adds two features behind `FEATURES`: its score (MISSING where it says
-    nothing) and the score's rank in the product.
+    nothing) and the score's rank in the product; `values` add `SPAN_FEATURES` behind these.
     """
     size, m = len(rows), len(statistics.counts)
     other_keys = [_pair_keys(other) for other in others]
     wanted = [*other_keys, np.zeros(0, np.int64) if asked is None else asked]
+    wanted += [] if values is None else [values.keys()]
     forced = np.unique(np.concatenate(wanted))
     titles = np.array([name == "title" for name in hits.field_names] or [False])
     edges = np.arange(size + 1)
@@ -125,7 +128,7 @@ def build_candidates(
         np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
         statistics.facets, statistics.per_tag,
     )  # fmt: skip
-    if not others:
+    if not others and values is None:
         return Candidates(numbers, tags, features)
     keys = numbers.astype(np.int64) * m + tags
     columns = [features]
@@ -134,6 +137,8 @@ def build_candidates(
         scores = np.full(len(keys), MISSING, np.float32)
         scores[order[np.searchsorted(keys, found, sorter=order)]] = other.data
         columns.append(np.stack([scores, _rank_within(numbers, -scores)], axis=1))
+    if values is not None:
+        columns.append(values.columns(numbers, tags))
     return Candidates(numbers, tags, np.concatenate(columns, axis=1, dtype=np.float32))
 
 

@@ -28,12 +28,13 @@ from tagmill.errors import LibraryError
 from tagmill.records import LANES, Lane, Tag
 from tagmill.tagging.candidates import FEATURES, NO_MARGIN, Candidates, build_candidates
 from tagmill.tagging.context import CONTEXT, look_around
+from tagmill.tagging.extraction import SPAN_FEATURES
 from tagmill.tagging.feature_spans import feature_spans, field_texts, word_spans
 from tagmill.tagging.features import Rows, extract
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.linear import LinearModel, add_postings, sums_of
-from tagmill.tagging.model import Model, Trained, aligned_scores
+from tagmill.tagging.model import Model, Trained
 from tagmill.tagging.output import check_precision
 from tagmill.tagging.similarity import similarities
 
@@ -49,6 +50,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "name_precision", "facet_precision", "product_hits",
     ),
     "frequency": ("tag_count",),
+    "spans": SPAN_FEATURES,
     "others": CONTEXT,
     "taggers": (),
 }  # fmt: skip
@@ -187,22 +189,23 @@ def _fusion(
 ) -> Reasons:
     """The sums behind a pair that is among the `limit` highest margins, or named."""
     rows = trained.idf.apply(extract(batch))
-    others = [aligned_scores(tagger, batch, model.tag_ids) for tagger in model.others]
+    sources = model.sources(batch, hits)
     usual, wide = (
-        build_candidates(rows, trained.linear, most, hits, trained.statistics, others)
+        build_candidates(rows, trained.linear, most, hits, trained.statistics, **sources)
         for most in (trained.candidates, max(trained.candidates, limit))
     )
     (place,) = np.flatnonzero(wide.tags == column)
     fusion, facets = trained.fusion, trained.statistics.facets
     background = _in_context(fusion, usual, facets)
     rows_of_all = _in_context(fusion, wide, facets)
-    baseline, sources = _shapley(fusion, rows_of_all[place], background)
+    fused = sources["values"] is not None
+    baseline, added = _shapley(fusion, rows_of_all[place], background, fused=fused)
     words = _words(batch, rows, _weights(trained.linear, column, rows.indices))
     bias = float(max(trained.linear.lowest_bias[column], NO_MARGIN))
     return Reasons(
         log_odds=float(fusion.log_odds(wide, facets)[place]),
         baseline=baseline,
-        sources=sources,
+        sources=added,
         margin=bias + sum(word.weight for word in words),
         bias=bias,
         words=words,
@@ -222,13 +225,22 @@ def _in_context(
 
 
 def _shapley(
-    fusion: Fusion, row: npt.NDArray[np.float32], background: npt.NDArray[np.float32]
+    fusion: Fusion,
+    row: npt.NDArray[np.float32],
+    background: npt.NDArray[np.float32],
+    *,
+    fused: bool,
 ) -> tuple[float, dict[str, float]]:
     """The mean log-odds of the background (b, features), and what each source adds for `row`."""
     width = len(row) - len(CONTEXT)
-    names = [*FEATURES, *[""] * (width - len(FEATURES)), *CONTEXT]
-    columns = {name: [names.index(part) for part in parts] for name, parts in SOURCES.items()}
-    columns["taggers"] = list(range(len(FEATURES), width))
+    of_spans = SPAN_FEATURES if fused else ()
+    further = width - len(FEATURES) - len(of_spans)
+    names = [*FEATURES, *[""] * further, *of_spans, *CONTEXT]
+    columns = {
+        name: [names.index(part) for part in parts if part in names]
+        for name, parts in SOURCES.items()
+    }
+    columns["taggers"] = list(range(len(FEATURES), len(FEATURES) + further))
     players = [name for name in columns if columns[name]]
     worth: dict[frozenset[str], float] = {}
     for size in range(len(players) + 1):

@@ -26,10 +26,13 @@ from tagmill.probability import FREQUENCY_BUCKETS, Calibration, Curve
 from tagmill.tagging import make_tagger
 from tagmill.tagging.candidates import FEATURES, TagStatistics
 from tagmill.tagging.context import CONTEXT, Together
+from tagmill.tagging.crf import Crf
+from tagmill.tagging.extraction import SPAN_FEATURES
 from tagmill.tagging.features import Idf, Rows
 from tagmill.tagging.fusion import Fusion, Trees
 from tagmill.tagging.linear import LinearModel
 from tagmill.tagging.model import HeldOut, Memory, Model, Trained, facet_numbers
+from tagmill.tagging.new_names import Extraction, NewNames
 
 if TYPE_CHECKING:
     from tagmill.language.profiles import Profile
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior", "starter_model"]
 
 _MEMORY = ("tag_indptr", "tags", "accepted", "complete", "ids")
+_NEW_NAMES = ("novelty", "facet_share", "start")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
-_FORMAT = 5  # of the folder; another number is refused
+_FORMAT = 6  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 
@@ -87,6 +91,7 @@ def save_model(model: Model, folder: Path) -> None:
             "gold_total": model.trained.held_out.gold_total,
             "sampled_pairs": model.trained.held_out.sampled,
             "candidates": model.trained.candidates,
+            "extraction": _extraction_card(model.trained.extraction),
             "arrays": {name: [str(a.dtype), list(a.shape)] for name, a in arrays.items()},
         }
         text = json.dumps(card, ensure_ascii=False, indent=1)
@@ -135,6 +140,7 @@ def load_model(folder: Path, library: Library | None = None) -> Model:
         "gold_total",
         "sampled_pairs",
         "candidates",
+        "extraction",
     )
     kept = {**{k: v for k, v in card.items() if k not in internal}, "name": folder.name}
     if library is None and [str(tag.id) for tag in own.active()] != card["tag_ids"]:
@@ -180,7 +186,42 @@ def _arrays(trained: Trained) -> dict[str, np.ndarray[Any, Any]]:
     }  # fmt: skip
     for name in _MEMORY:
         arrays[f"memory_{name}"] = getattr(trained.memory, name)
+    if trained.extraction is not None:
+        arrays |= _extraction_arrays(trained.extraction)
     return arrays
+
+
+def _extraction_card(extraction: Extraction | None) -> dict[str, Any] | None:
+    if extraction is None:
+        return None
+    return {"facets": extraction.facets.tolist(), "fused": extraction.fused}
+
+
+def _extraction_arrays(extraction: Extraction) -> dict[str, np.ndarray[Any, Any]]:
+    new = extraction.new
+    return {
+        **{f"spans_{f.name}": getattr(extraction.crf, f.name) for f in fields(Crf)},
+        **{f"new_{f.name}": getattr(new.trees, f.name) for f in fields(Trees)},
+        **{f"new_{name}": getattr(new, name) for name in _NEW_NAMES},
+        "new_curve_x": new.curve.x,
+        "new_curve_y": new.curve.y,
+    }
+
+
+def _extraction(
+    arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any] | None
+) -> Extraction | None:
+    if card is None:
+        return None
+    crf = Crf(**{f.name: arrays[f"spans_{f.name}"] for f in fields(Crf)})
+    if crf.facets != len(card["facets"]):
+        raise ValueError(f"spans_inside.npy is of {crf.facets} facets, not of {card['facets']}")
+    new = NewNames(
+        Trees(**{f.name: arrays[f"new_{f.name}"] for f in fields(Trees)}),
+        Curve(np.asarray(arrays["new_curve_x"]), np.asarray(arrays["new_curve_y"])),
+        **{name: arrays[f"new_{name}"] for name in _NEW_NAMES},
+    )
+    return Extraction(crf, np.array(card["facets"], np.str_), bool(card["fused"]), new)
 
 
 def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> Trained:
@@ -190,6 +231,8 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
     first, second = Trees(**part("first", Trees)), Trees(**part("second", Trees))
     linear = LinearModel(**part("linear", LinearModel))
     tag_count, width = len(card["tag_ids"]), len(FEATURES) + 2 * len(card["taggers"])
+    extraction = _extraction(arrays, card["extraction"])
+    width += len(SPAN_FEATURES) if extraction and extraction.fused else 0
     if len(linear.bias) != tag_count:
         raise ValueError(f"linear_bias.npy is of {len(linear.bias)} tags, not of {tag_count}")
     for trees, known in ((first, width), (second, width + 2 + len(CONTEXT))):
@@ -219,6 +262,7 @@ def _trained(arrays: dict[str, np.ndarray[Any, Any]], card: dict[str, Any]) -> T
             **{name: arrays[f"memory_{name}"] for name in _MEMORY},
         ),
         Curve(np.asarray(arrays["similarity_x"]), np.asarray(arrays["similarity_y"])),
+        extraction,
         int(card["candidates"]),
     )  # fmt: skip
 
@@ -264,6 +308,7 @@ def moved_to(trained: Trained, tag_ids: Sequence[str], own: Library, library: Li
         ),
         _moved_memory(trained.memory, moved),
         trained.similarity,
+        trained.extraction,
         trained.candidates,
     )
 

@@ -39,7 +39,6 @@ from tagmill.language.replies import (
     CHOICES_SCHEMA,
     Choices,
     NewName,
-    Span,
     Verification,
     ground,
     read_choices,
@@ -47,7 +46,7 @@ from tagmill.language.replies import (
 )
 from tagmill.library.vocabulary import Library
 from tagmill.probability import Curve, lane_threshold
-from tagmill.records import Reply, Tag
+from tagmill.records import Reply, Span, Tag
 from tagmill.settings import PrivacySettings
 from tagmill.tagging.fusion import Trees
 

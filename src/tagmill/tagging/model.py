@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from tagmill.errors import TaggerError
+from tagmill.errors import NotTrained, TaggerError
 from tagmill.library.vocabulary import Library
 from tagmill.probability import Calibration, Curve, best_f1_threshold, lane_threshold
 from tagmill.records import LANES, Lane, Scores, Tagger
@@ -30,11 +30,13 @@ from tagmill.tagging.candidates import (
     entries_at,
 )
 from tagmill.tagging.diversity import Diversity
+from tagmill.tagging.extraction import TagFinder, Values, read_values
 from tagmill.tagging.features import Idf, Rows, extract, fit_idf
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.linear import LinearModel, best_margins
+from tagmill.tagging.new_names import Extraction
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
 from tagmill.tagging.similarity import features_of_texts, index_of_texts, similar_pairs
 
@@ -48,6 +50,13 @@ __all__ = ["HeldOut", "Memory", "Model", "Trained", "aligned_scores", "facet_num
 _FACET_PAIRS = 500
 # Without any trained model, what the lexicon says is shown from this probability on.
 _PRIOR_REVIEW = 0.5
+
+
+class Sources(TypedDict):
+    """What sources beside the linear model and the lexicon say of a batch."""
+
+    others: Sequence[sparse.csr_array]
+    values: Values | None
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ class Trained:
     held_out: HeldOut
     memory: Memory
     similarity: Curve  # cosine with the text of a tag without examples → probability
+    extraction: Extraction | None  # None: too few tags stand in the texts
     candidates: int  # highest margins of a product that become candidates
 
 
@@ -157,18 +167,20 @@ class Model:
         diversity = self.diversity if selection.diverse else None
         return tagged_batch(self.names, batch, hits, scored, lanes, selection, diversity)
 
-    def score_pairs(self, batch: pa.RecordBatch, hits: Hits, top_k: int) -> ScoredPairs:
-        """Every candidate pair of the batch with its probability."""
+    def score_pairs(
+        self, batch: pa.RecordBatch, hits: Hits, top_k: int, values: Values | None = None
+    ) -> ScoredPairs:
+        """Every candidate pair of the batch with its probability; `values` where they are known."""
         if self.trained is None:
             return self.score_by_prior(batch, hits)
         trained = self.trained
         rows = trained.idf.apply(extract(batch))
-        others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
         limit = max(trained.candidates, top_k)
         similar = similar_pairs(rows, self._texts) if self._texts is not None else None
+        sources = self.sources(batch, hits, values)
         candidates = build_candidates(
-            rows, trained.linear, limit, hits, trained.statistics, others,
-            None if similar is None else similar[0],
+            rows, trained.linear, limit, hits, trained.statistics,
+            asked=None if similar is None else similar[0], **sources,
         )  # fmt: skip
         log_odds = trained.fusion.log_odds(candidates, trained.statistics.facets)
         counts = trained.statistics.counts[candidates.tags]
@@ -182,6 +194,35 @@ class Model:
         margin = candidates.features[:, FEATURES.index("linear")]
         score = log_odds + 1e-6 * margin
         return ScoredPairs(candidates.rows, candidates.tags, probability, score, fitted)
+
+    def sources(self, batch: pa.RecordBatch, hits: Hits, values: Values | None = None) -> Sources:
+        """What the further sources of the fusion say of a batch."""
+        others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
+        if self.trained is None or self.trained.extraction is None:
+            return {"others": others, "values": None}
+        if values is None and self.trained.extraction.fused:
+            values = self.read_values(batch, hits)
+        return {"others": others, "values": values if self.trained.extraction.fused else None}
+
+    @property
+    def extraction(self) -> Extraction:
+        """What it knows of values in texts. Raises NotTrained where that is nothing."""
+        if self.trained is None or self.trained.extraction is None:
+            raise NotTrained(
+                "The model finds no new names: too few of the tags it learned from stand in the "
+                "texts of their products. Train it on products whose tags do"
+            )
+        return self.trained.extraction
+
+    def read_values(self, batch: pa.RecordBatch, hits: Hits) -> Values:
+        """The values in the texts of a batch, of the library or not. Raises NotTrained."""
+        crf, finder = self.extraction.crf, self._finder
+        counts = self.trained.statistics.counts if self.trained else np.zeros(0, np.int64)
+        return read_values(crf, finder, batch, hits, counts)
+
+    @cached_property
+    def _finder(self) -> TagFinder:
+        return TagFinder(self.library, self.tag_ids, self.extraction.facets)
 
     @cached_property
     def _texts(self) -> LinearModel | None:

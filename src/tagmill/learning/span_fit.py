@@ -1,0 +1,258 @@
+"""The span extractor of a model, and what it says of products it was not fitted on.
+
+Fitted on a sample of the products: one extractor for each group of folds, without them, and one of
+all for the model. Where too few of the given tags stand in the texts there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from os import cpu_count
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tagmill.learning.crf_fit import fit_crf
+from tagmill.learning.dataset import Dataset, LabelMatrix
+from tagmill.learning.span_labels import SpanLabels, label_spans
+from tagmill.probability import Curve, best_f1_threshold, fit_curve
+from tagmill.records import parse_tag
+from tagmill.tagging.candidates import entries_at
+from tagmill.tagging.crf import Crf
+from tagmill.tagging.extraction import TagFinder, Values, read_values
+from tagmill.tagging.fusion import Trees, fit_trees
+from tagmill.tagging.hits import Hits
+from tagmill.tagging.model import HeldOut
+from tagmill.tagging.new_names import NewNames, best_known, new_features
+from tagmill.tagging.options import TrainingOptions
+from tagmill.tagging.sequences import Gazetteer, Sequences
+
+__all__ = ["CrossFitted", "NewJudge", "NewPairs", "cross_fit_spans"]
+
+_PRODUCTS, _TOKENS = 8_000, 80_000  # the extractors learn from, at most
+_GLANCED = 1_000  # products that tell whether tags stand in the texts
+_STANDING = 0.25  # share of the given tags that must
+_FEWEST_SPANS = 50
+_GROUPS = 5
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """Extractors of all groups of folds but one each, and of everything."""
+
+    products: pa.Table
+    hits: Hits
+    finder: TagFinder
+    facets: npt.NDArray[np.str_]
+    folds: npt.NDArray[np.int8]
+    examples: npt.NDArray[np.int64]  # (groups, m) products outside the group that have each tag
+    of_group: list[Crf]
+    of_all: Crf
+
+    def values(self, fold: int, rows: npt.NDArray[np.int64]) -> Values:
+        """The values in products (numbers) of a fold, as they look to an extractor without it."""
+        group = fold % len(self.of_group)
+        return read_values(
+            self.of_group[group], self.finder, _batch_of(self.products, rows),
+            self.hits.take(rows), self.examples[group],
+        )  # fmt: skip
+
+
+def cross_fit_spans(
+    dataset: Dataset, hits: Hits, folds: npt.NDArray[np.int8], seed: int
+) -> CrossFitted | None:
+    """Extractors for the tags of a data set, or None where too few of them stand in the texts.
+
+    `hits` are those of its library in all its products, `folds` (n,) in which each is held out.
+    """
+    products = pa.Table.from_batches(dataset.batches)
+    complete = np.flatnonzero(dataset.labels.complete)
+    order = np.random.default_rng(seed + 3).permutation(complete)[:_PRODUCTS]
+    glance = _sample(dataset, products, hits, order[:_GLANCED])
+    if glance.labels.named < _STANDING * glance.labels.pairs:
+        return None
+    sample = _sample(dataset, products, hits, order)
+    facet_of = np.array([dataset.library.tags[tag_id].facet for tag_id in dataset.tag_ids])
+    facets = sample.labels.facets(facet_of)
+    if not len(facets) or len(sample.labels.spans) < _FEWEST_SPANS:
+        return None
+    finder = TagFinder(dataset.library, dataset.tag_ids, facets)
+    states = sample.labels.states(len(sample.sequences.starts), finder.facets, len(facets))
+    counts = dataset.labels.counts()
+    groups = folds % min(_GROUPS, int(folds.max()) + 1)
+    groups[folds < 0] = -1
+    size = int(groups.max()) + 1
+    examples = np.stack([
+        counts - dataset.labels.subset(np.flatnonzero(groups == group)).counts()
+        for group in range(size)
+    ])  # fmt: skip
+
+    def fit(group: int) -> Crf:
+        outside = groups[sample.rows] != group
+        known = counts if group == size else examples[group]
+        sequences = sample.read_with(finder, known, dataset)
+        chosen = np.flatnonzero(outside[sequences.rows])
+        return fit_crf(sequences, states, chosen, len(facets), seed)
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        fitted = list(pool.map(fit, range(size + 1)))
+    return CrossFitted(products, hits, finder, facets, folds, examples, fitted[:-1], fitted[-1])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Products that extractors learn from."""
+
+    rows: npt.NDArray[np.int64]  # of the data set
+    batch: pa.RecordBatch
+    hits: Hits
+    sequences: Sequences
+    labels: SpanLabels
+
+    def read_with(
+        self, finder: TagFinder, examples: npt.NDArray[np.int64], dataset: Dataset
+    ) -> Sequences:
+        """The sequences, with names of tags that other products have: a product's own label must
+        not tell itself."""
+        gazetteer = Gazetteer.of(self.hits, finder.facets, examples)
+        own = entries_at(dataset.labels.values, self.rows[self.hits.rows], self.hits.tags) > 0
+        return Sequences.of(self.batch, replace(gazetteer, examples=gazetteer.examples - own))
+
+
+def _sample(
+    dataset: Dataset, products: pa.Table, hits: Hits, rows: npt.NDArray[np.int64]
+) -> _Sample:
+    """The first of these products that have no more than `_TOKENS` together."""
+    batch = _batch_of(products, rows)
+    nothing = np.zeros(len(dataset.tag_ids), np.int64)
+    sequences = Sequences.of(
+        batch, Gazetteer.of(hits.take(rows), nothing.astype(np.int32), nothing)
+    )
+    tokens = np.bincount(sequences.rows, np.diff(sequences.first), minlength=len(rows))
+    kept = max(int(np.searchsorted(np.cumsum(tokens), _TOKENS, side="right")), 1)
+    if kept < len(rows):
+        return _sample(dataset, products, hits, rows[:kept])
+    labels = dataset.labels.subset(rows)
+    spans = label_spans(sequences, labels, dataset.library, dataset.tag_ids)
+    return _Sample(rows, batch, hits.take(rows), sequences, spans)
+
+
+@dataclass(frozen=True)
+class NewPairs:
+    """Values of held-out products that no tag which other folds know is named like."""
+
+    features: npt.NDArray[np.float32]  # (k, len(NEW_FEATURES))
+    right: npt.NDArray[np.bool_]  # the product was given just this tag
+    folds: npt.NDArray[np.int8]
+
+
+class NewJudge:
+    """Which new names of a data set are right, and how new a facet's names are."""
+
+    def __init__(self, dataset: Dataset, cross_fitted: CrossFitted) -> None:
+        labels = dataset.labels
+        self._dataset, self._spans = dataset, cross_fitted
+        self._counts = labels.counts()
+        facets, size = cross_fitted.finder.facets, len(cross_fitted.facets)
+        known = facets >= 0
+        given = np.bincount(facets[known], self._counts[known], minlength=size)
+        once = np.bincount(facets[known], self._counts[known] == 1, minlength=size)
+        self.novelty = ((once + 1) / (given + 2)).astype(np.float32)
+        self.facet_share = _facet_shares(labels, facets, size)
+
+    def pairs(
+        self, fold: int, values: Values, rows: npt.NDArray[np.int64], tags: npt.NDArray[np.int32],
+        scores: npt.NDArray[np.float64],
+    ) -> NewPairs:  # fmt: skip
+        """The new names among the values of a fold, whose held-out pairs have these scores."""
+        dataset = self._dataset
+        inside = np.flatnonzero(self._spans.folds == fold)
+        here = np.searchsorted(inside, rows)
+        features = new_features(
+            values, best_known(values, here, tags, scores), self.novelty, self.facet_share
+        )
+        known = self._counts - dataset.labels.subset(inside).counts() > 0
+        complete = dataset.labels.complete[inside[values.rows]]
+        new = np.flatnonzero(complete & ((values.tags < 0) | ~known[values.tags]))
+        written = self._spans.products.column("tags").take(pa.array(inside)).to_pylist()
+        given = [self._as_given(tags_of_product or ()) for tags_of_product in written]
+        right = [
+            (str(self._spans.facets[values.facets[i]]), dataset.library.form(values.texts[i]))
+            in given[values.rows[i]]
+            for i in new.tolist()
+        ]
+        return NewPairs(features[new], np.array(right, np.bool_), np.full(len(new), fold, np.int8))
+
+    def _as_given(self, tags: Sequence[str]) -> set[tuple[str, str]]:
+        """The tags of a product as facet and form of the name."""
+        library, given = self._dataset.library, set()
+        for text in tags:
+            written, name = parse_tag(text)
+            facet = library.facet_named(written)
+            given.add((facet.key if facet else written, library.form(name)))
+        return given
+
+    def fit(
+        self, parts: Sequence[NewPairs], held_out: HeldOut, options: TrainingOptions, seed: int
+    ) -> NewNames:
+        """Trees and curve of the pairs of all folds; with the `held_out` pairs of known tags, the
+        probability from which proposing names is best for micro-F1."""
+        features, right, folds = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("features", "right", "folds")
+        )
+
+        def trees_of(members: npt.NDArray[np.bool_]) -> Trees:
+            chosen = features[members], right[members].astype(np.float32)
+            return fit_trees(*chosen, seed=seed, options=options, skips_hopeless=False)
+
+        odds = np.zeros(len(right))
+        probability = np.zeros(len(right))
+        for fold in np.unique(folds):
+            odds[folds == fold] = trees_of(folds != fold).log_odds(features[folds == fold])
+        for fold in np.unique(folds):
+            curve = _curve(odds[folds != fold], right[folds != fold])
+            probability[folds == fold] = curve(odds[folds == fold])
+        everything = np.ones(len(right), np.bool_)
+        start = _best_start(probability, right, held_out)
+        return NewNames(
+            trees_of(everything), _curve(odds, right), self.novelty, self.facet_share,
+            np.array([start]),
+        )  # fmt: skip
+
+
+def _curve(odds: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve:
+    return fit_curve(odds, right, np.ones(len(odds)))
+
+
+def _best_start(
+    probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], held_out: HeldOut
+) -> float:
+    """The probability from which to propose, beside what is published of known tags."""
+    sample = slice(held_out.sampled)
+    known, correct = held_out.probability[sample], held_out.right[sample]
+    published = known >= best_f1_threshold(known, correct, held_out.gold_total)
+    return best_f1_threshold(
+        probability, right, held_out.gold_total, published=int(published.sum()),
+        published_right=int((published & correct).sum()),
+    )  # fmt: skip
+
+
+def _facet_shares(
+    labels: LabelMatrix, facets: npt.NDArray[np.int32], size: int
+) -> npt.NDArray[np.float32]:
+    """Share of the products that have a tag of each facet, (size,)."""
+    values = labels.values
+    rows = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))
+    kept = (values.data > 0) & (facets[values.indices] >= 0)
+    cells = np.unique(rows[kept] * size + facets[values.indices[kept]])
+    return (np.bincount(cells % size, minlength=size) / max(values.shape[0], 1)).astype(np.float32)
+
+
+def _batch_of(products: pa.Table, rows: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """Some of the products as one batch."""
+    taken = products.take(pa.array(rows)).combine_chunks().to_batches()
+    return taken[0] if taken else pa.RecordBatch.from_pylist([], schema=products.schema)

@@ -1,0 +1,45 @@
+"""Proposes what a model's extractor finds in texts and its library has not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from tagmill.records import Candidate, Span
+from tagmill.tagging.model import Model
+from tagmill.tagging.new_names import best_known
+
+__all__ = ["SpanProposer"]
+
+
+class SpanProposer:
+    """Proposes what a model's extractor finds and its library has not."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises NotTrained where the model has no extractor."""
+        self._model, self._extraction = model, model.extraction
+
+    def propose(self, batch: pa.RecordBatch) -> list[Candidate]:
+        """The names worth proposing, by product, each with a calibrated probability."""
+        model = self._model
+        hits = model.lexicon.find(batch)
+        values = model.read_values(batch, hits)
+        scored = model.score_pairs(batch, hits, 0, values)
+        known = best_known(values, scored.rows, scored.tags, scored.score)
+        probability = self._extraction.new.probability(values, known)
+        proposed = np.flatnonzero(
+            (values.tags < 0) & (probability >= self._extraction.new.start[0])
+        )
+        return [
+            Candidate(
+                row=int(values.rows[i]),
+                facet=str(self._extraction.facets[values.facets[i]]),
+                name=values.texts[i],
+                score=float(probability[i]),
+                evidence=Span(
+                    values.field_names[values.fields[i]], int(values.starts[i]),
+                    int(values.ends[i]), values.texts[i],
+                ),
+            )
+            for i in proposed.tolist()
+        ]  # fmt: skip
