@@ -19,11 +19,11 @@ from tagmill.tagging.crf import (
     look_up_row,
     state_scores,
 )
-from tagmill.tagging.sequences import Sequences
+from tagmill.tagging.sequences import Names, Sequences
 
 __all__ = ["fit_crf"]
 
-_EPOCHS, _RATE, _DECAY = 10, 0.1, 1e-3
+_EPOCHS, _RATE, _DECAY = 10, 0.07, 1e-3
 _TOGETHER = 8  # sequences between two steps of the transitions
 _START = 1e-4  # of the sums of squared gradients
 _SMALLEST = 1e-5  # gradient that is not followed
@@ -33,10 +33,12 @@ def fit_crf(
     sequences: Sequences,
     states: npt.NDArray[np.int32],
     chosen: npt.NDArray[np.int64],
+    names: Names,
     facets: int,
     seed: int,
 ) -> Crf:
-    """The field of the `chosen` sequences, whose tokens have these `states` (tokens,).
+    """The field of the `chosen` sequences, read with these `names`, whose tokens have these
+    `states` (tokens,).
 
     The same sequences, states and seed give the same weights.
     """
@@ -60,7 +62,7 @@ def fit_crf(
         transition, inside, orders,
     )  # fmt: skip
     return Crf(
-        _table(known), indptr, seen_states, weights, transition.astype(np.float32),
+        names, _table(known), indptr, seen_states, weights, transition.astype(np.float32),
         inside.astype(np.float32),
     )  # fmt: skip
 

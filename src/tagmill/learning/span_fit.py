@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import cpu_count
 
 import numpy as np
@@ -20,15 +20,13 @@ from tagmill.learning.dataset import Dataset, LabelMatrix
 from tagmill.learning.span_labels import SpanLabels, label_spans
 from tagmill.probability import Curve, best_f1_threshold, fit_curve
 from tagmill.records import parse_tag
-from tagmill.tagging.candidates import entries_at
 from tagmill.tagging.crf import Crf
-from tagmill.tagging.extraction import TagFinder, Values, read_values
+from tagmill.tagging.extraction import TagFinder, Values, facet_places, read_values
 from tagmill.tagging.fusion import Trees, fit_trees
-from tagmill.tagging.hits import Hits
 from tagmill.tagging.model import HeldOut
 from tagmill.tagging.new_names import NewNames, best_known, new_features
 from tagmill.tagging.options import TrainingOptions
-from tagmill.tagging.sequences import Gazetteer, Sequences
+from tagmill.tagging.sequences import NO_NAMES, Names, OwnNames, Sequences, names_table
 
 __all__ = ["CrossFitted", "NewJudge", "NewPairs", "cross_fit_spans"]
 
@@ -37,69 +35,56 @@ _GLANCED = 1_000  # products that tell whether tags stand in the texts
 _STANDING = 0.25  # share of the given tags that must
 _FEWEST_SPANS = 50
 _GROUPS = 5
+_GIVEN = np.dtype([("row", np.int64), ("facet", np.int32), ("key", np.uint64)])
 
 
 @dataclass(frozen=True)
 class CrossFitted:
     """Extractors of all groups of folds but one each, and of everything."""
 
+    dataset: Dataset
     products: pa.Table
-    hits: Hits
-    finder: TagFinder
     facets: npt.NDArray[np.str_]
     folds: npt.NDArray[np.int8]
-    examples: npt.NDArray[np.int64]  # (groups, m) products outside the group that have each tag
     of_group: list[Crf]
     of_all: Crf
 
-    def values(self, fold: int, rows: npt.NDArray[np.int64]) -> Values:
-        """The values in products (numbers) of a fold, as they look to an extractor without it."""
-        group = fold % len(self.of_group)
-        return read_values(
-            self.of_group[group], self.finder, _batch_of(self.products, rows),
-            self.hits.take(rows), self.examples[group],
-        )  # fmt: skip
+    def values(self, fold: int) -> Values:
+        """The values in the products of a fold, as they look to an extractor without it and a
+        library without the tags that only this fold has."""
+        data, inside = self.dataset, np.flatnonzero(self.folds == fold)
+        known = data.labels.counts() - data.labels.subset(inside).counts() > 0
+        finder = TagFinder(data.library, data.tag_ids, self.facets, known)
+        crf = self.of_group[fold % len(self.of_group)]
+        return read_values(crf, finder, _batch_of(self.products, inside))
 
 
-def cross_fit_spans(
-    dataset: Dataset, hits: Hits, folds: npt.NDArray[np.int8], seed: int
-) -> CrossFitted | None:
+def cross_fit_spans(dataset: Dataset, folds: npt.NDArray[np.int8], seed: int) -> CrossFitted | None:
     """Extractors for the tags of a data set, or None where too few of them stand in the texts.
 
-    `hits` are those of its library in all its products, `folds` (n,) in which each is held out.
+    `folds` (n,) is in which each product is held out; -1: in none.
     """
     products = pa.Table.from_batches(dataset.batches)
     complete = np.flatnonzero(dataset.labels.complete)
     order = np.random.default_rng(seed + 3).permutation(complete)[:_PRODUCTS]
-    glance = _sample(dataset, products, hits, order[:_GLANCED])
+    glance = _Sample.of(dataset, products, order[:_GLANCED])
     if glance.labels.named < _STANDING * glance.labels.pairs:
         return None
-    sample = _sample(dataset, products, hits, order)
+    sample = _Sample.of(dataset, products, order)
     facet_of = np.array([dataset.library.tags[tag_id].facet for tag_id in dataset.tag_ids])
     facets = sample.labels.facets(facet_of)
     if not len(facets) or len(sample.labels.spans) < _FEWEST_SPANS:
         return None
-    finder = TagFinder(dataset.library, dataset.tag_ids, facets)
-    states = sample.labels.states(len(sample.sequences.starts), finder.facets, len(facets))
-    counts = dataset.labels.counts()
-    groups = folds % min(_GROUPS, int(folds.max()) + 1)
-    groups[folds < 0] = -1
+    places = facet_places(dataset.library, dataset.tag_ids, facets)
+    groups = np.where(folds < 0, -1, folds % min(_GROUPS, int(folds.max()) + 1))
     size = int(groups.max()) + 1
-    examples = np.stack([
-        counts - dataset.labels.subset(np.flatnonzero(groups == group)).counts()
-        for group in range(size)
-    ])  # fmt: skip
 
     def fit(group: int) -> Crf:
-        outside = groups[sample.rows] != group
-        known = counts if group == size else examples[group]
-        sequences = sample.read_with(finder, known, dataset)
-        chosen = np.flatnonzero(outside[sequences.rows])
-        return fit_crf(sequences, states, chosen, len(facets), seed)
+        return sample.fit(places, len(facets), groups[sample.rows] != group, seed)
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         fitted = list(pool.map(fit, range(size + 1)))
-    return CrossFitted(products, hits, finder, facets, folds, examples, fitted[:-1], fitted[-1])
+    return CrossFitted(dataset, products, facets, folds, fitted[:-1], fitted[-1])
 
 
 @dataclass(frozen=True)
@@ -108,36 +93,47 @@ class _Sample:
 
     rows: npt.NDArray[np.int64]  # of the data set
     batch: pa.RecordBatch
-    hits: Hits
     sequences: Sequences
     labels: SpanLabels
 
-    def read_with(
-        self, finder: TagFinder, examples: npt.NDArray[np.int64], dataset: Dataset
-    ) -> Sequences:
-        """The sequences, with names of tags that other products have: a product's own label must
-        not tell itself."""
-        gazetteer = Gazetteer.of(self.hits, finder.facets, examples)
-        own = entries_at(dataset.labels.values, self.rows[self.hits.rows], self.hits.tags) > 0
-        return Sequences.of(self.batch, replace(gazetteer, examples=gazetteer.examples - own))
+    @staticmethod
+    def of(dataset: Dataset, products: pa.Table, rows: npt.NDArray[np.int64]) -> _Sample:
+        """The first of these products that have no more than `_TOKENS` together."""
+        batch = _batch_of(products, rows)
+        sequences = Sequences.of(batch, NO_NAMES)
+        tokens = np.bincount(sequences.rows, np.diff(sequences.first), minlength=len(rows))
+        kept = max(int(np.searchsorted(np.cumsum(tokens), _TOKENS, side="right")), 1)
+        if kept < len(rows):
+            return _Sample.of(dataset, products, rows[:kept])
+        labels = dataset.labels.subset(rows)
+        spans = label_spans(sequences, labels, dataset.library, dataset.tag_ids)
+        return _Sample(rows, batch, sequences, spans)
 
+    def fit(
+        self, places: npt.NDArray[np.int32], facets: int, inside: npt.NDArray[np.bool_], seed: int
+    ) -> Crf:
+        """The extractor of the products `inside` (rows,); `places` (m,) are the tags' facets."""
+        names, own = self._names(places, inside)
+        sequences = Sequences.of(self.batch, names, own)
+        states = self.labels.states(len(sequences.starts), places, facets)
+        chosen = np.flatnonzero(inside[sequences.rows])
+        return fit_crf(sequences, states, chosen, names, facets, seed)
 
-def _sample(
-    dataset: Dataset, products: pa.Table, hits: Hits, rows: npt.NDArray[np.int64]
-) -> _Sample:
-    """The first of these products that have no more than `_TOKENS` together."""
-    batch = _batch_of(products, rows)
-    nothing = np.zeros(len(dataset.tag_ids), np.int64)
-    sequences = Sequences.of(
-        batch, Gazetteer.of(hits.take(rows), nothing.astype(np.int32), nothing)
-    )
-    tokens = np.bincount(sequences.rows, np.diff(sequences.first), minlength=len(rows))
-    kept = max(int(np.searchsorted(np.cumsum(tokens), _TOKENS, side="right")), 1)
-    if kept < len(rows):
-        return _sample(dataset, products, hits, rows[:kept])
-    labels = dataset.labels.subset(rows)
-    spans = label_spans(sequences, labels, dataset.library, dataset.tag_ids)
-    return _Sample(rows, batch, hits.take(rows), sequences, spans)
+    def _names(
+        self, places: npt.NDArray[np.int32], inside: npt.NDArray[np.bool_]
+    ) -> tuple[Names, OwnNames]:
+        """The names that products `inside` were given, and those that each was given itself."""
+        numbers, tags, first, end = self.labels.spans.T
+        rows, facets = self.sequences.rows[numbers].astype(np.int64), places[tags]
+        keys = self.sequences.name_keys(first, end)
+        kept = inside[rows] & (facets >= 0) & (keys > 0)
+        given = np.zeros(int(kept.sum()), _GIVEN)
+        given["row"], given["facet"], given["key"] = rows[kept], facets[kept], keys[kept]
+        given = np.unique(given)
+        names, products = np.unique(given[["facet", "key"]], return_counts=True)
+        indptr = np.searchsorted(given["row"], np.arange(len(inside) + 1))
+        own = OwnNames(indptr, given["key"].copy(), given["facet"].copy())
+        return names_table(names["key"].copy(), names["facet"].copy(), products), own
 
 
 @dataclass(frozen=True)
@@ -152,36 +148,35 @@ class NewPairs:
 class NewJudge:
     """Which new names of a data set are right, and how new a facet's names are."""
 
-    def __init__(self, dataset: Dataset, cross_fitted: CrossFitted) -> None:
-        labels = dataset.labels
-        self._dataset, self._spans = dataset, cross_fitted
-        self._counts = labels.counts()
-        facets, size = cross_fitted.finder.facets, len(cross_fitted.facets)
-        known = facets >= 0
-        given = np.bincount(facets[known], self._counts[known], minlength=size)
-        once = np.bincount(facets[known], self._counts[known] == 1, minlength=size)
+    def __init__(self, spans: CrossFitted) -> None:
+        self._spans, self._dataset = spans, spans.dataset
+        labels, size = self._dataset.labels, len(spans.facets)
+        facets = facet_places(self._dataset.library, self._dataset.tag_ids, spans.facets)
+        known, counts = facets >= 0, labels.counts()
+        given = np.bincount(facets[known], counts[known], minlength=size)
+        once = np.bincount(facets[known], counts[known] == 1, minlength=size)
         self.novelty = ((once + 1) / (given + 2)).astype(np.float32)
         self.facet_share = _facet_shares(labels, facets, size)
 
     def pairs(
-        self, fold: int, values: Values, rows: npt.NDArray[np.int64], tags: npt.NDArray[np.int32],
+        self,
+        fold: int,
+        values: Values,
+        rows: npt.NDArray[np.int64],
+        tags: npt.NDArray[np.int32],
         scores: npt.NDArray[np.float64],
-    ) -> NewPairs:  # fmt: skip
+    ) -> NewPairs:
         """The new names among the values of a fold, whose held-out pairs have these scores."""
-        dataset = self._dataset
         inside = np.flatnonzero(self._spans.folds == fold)
-        here = np.searchsorted(inside, rows)
-        features = new_features(
-            values, best_known(values, here, tags, scores), self.novelty, self.facet_share
-        )
-        known = self._counts - dataset.labels.subset(inside).counts() > 0
-        complete = dataset.labels.complete[inside[values.rows]]
-        new = np.flatnonzero(complete & ((values.tags < 0) | ~known[values.tags]))
+        known = best_known(values, np.searchsorted(inside, rows), tags, scores)
+        features = new_features(values, known, self.novelty, self.facet_share)
+        complete = self._dataset.labels.complete[inside[values.rows]]
+        new = np.flatnonzero(complete & (values.tags < 0))
         written = self._spans.products.column("tags").take(pa.array(inside)).to_pylist()
         given = [self._as_given(tags_of_product or ()) for tags_of_product in written]
+        form, facets = self._dataset.library.form, self._spans.facets.tolist()
         right = [
-            (str(self._spans.facets[values.facets[i]]), dataset.library.form(values.texts[i]))
-            in given[values.rows[i]]
+            (facets[values.facets[i]], form(values.texts[i])) in given[values.rows[i]]
             for i in new.tolist()
         ]
         return NewPairs(features[new], np.array(right, np.bool_), np.full(len(new), fold, np.int8))

@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,8 +116,10 @@ def train(
     progress("linear models", 1, 1)
     options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
     folds = _split(len(dataset), seed)
-    spans = cross_fit_spans(dataset, evidence.hits, folds, seed)
-    pairs, together = _cross_fit_pairs(dataset, evidence, spans, solution, folds, options, progress)
+    spans = cross_fit_spans(dataset, folds, seed)
+    pairs, together, values = _cross_fit_pairs(
+        dataset, evidence, spans, solution, folds, options, progress
+    )
     progress("fusion", 0, 1)
     fused = spans is not None and _spans_help(pairs, dataset, seed, options)
     if spans is not None and not fused:
@@ -126,7 +128,7 @@ def train(
     held_out = _held_out(pairs, held_out_odds, dataset)
     extraction = None
     if spans is not None:
-        new = _fit_new_names(dataset, spans, pairs, held_out_odds, held_out, seed, options)
+        new = _fit_new_names(NewJudge(spans), values, pairs, held_out_odds, held_out, seed, options)
         extraction = Extraction(spans.of_all, spans.facets, fused, new)
     progress("fusion", 1, 1)
     progress("final model", 0, 1)
@@ -191,8 +193,6 @@ class _Pairs:
     right: npt.NDArray[np.float32]  # 1 right, 0 wrong, a teacher's probability in between
     counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
     folds: npt.NDArray[np.int8]
-    # Of the products of each fold; none without span extractors.
-    values: dict[int, Values] = field(default_factory=dict)
 
     def without_spans(self, limit: int) -> _Pairs:
         """The same as they look without the source of spans, each product's highest margins."""
@@ -202,7 +202,7 @@ class _Pairs:
         ).any(axis=1)
         kept = named | (features[:, FEATURES.index("linear_rank")] < limit)
         arrays = (self.rows, self.tags, features, self.right, self.counts, self.folds)
-        return _Pairs(*(array[kept] for array in arrays), values=self.values)
+        return _Pairs(*(array[kept] for array in arrays))
 
 
 def _candidates_for(labels: LabelMatrix) -> int:
@@ -229,15 +229,16 @@ def _cross_fit_pairs(
     folds: npt.NDArray[np.int8],
     options: TrainingOptions,
     progress: Progress,
-) -> tuple[_Pairs, list[Together]]:
-    """Candidates of each fold by models of all other products, and what goes together there."""
+) -> tuple[_Pairs, list[Together], dict[int, Values]]:
+    """Candidates of each fold by models of all other products, what goes together there, and the
+    values in its texts by an extractor of the others."""
     count = int(folds.max()) + 1
     parts, together = [], []
     values: dict[int, Values] = {}
     for fold in range(count):
         progress("cross-fitting", fold, count)
         if spans is not None:
-            values[fold] = spans.values(fold, np.flatnonzero(folds == fold))
+            values[fold] = spans.values(fold)
         parts.append(
             _pairs_of_fold(
                 dataset, evidence, solution, folds == fold, fold, options, values.get(fold)
@@ -246,8 +247,8 @@ def _cross_fit_pairs(
         others = dataset.labels.subset(np.flatnonzero(folds != fold))
         together.append(Together.count(others.values))
     progress("cross-fitting", count, count)
-    joined = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return _Pairs(*joined, values=values), together
+    pairs = _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return pairs, together, values
 
 
 def _pairs_of_fold(
@@ -263,16 +264,16 @@ def _pairs_of_fold(
     inside = np.flatnonzero(held_out)
     labels = dataset.labels.subset(inside)
     known = dataset.labels.counts() - labels.counts() > 0
-    hits = evidence.hits
-    if dataset.is_open and not known.all():
+    statistics = _statistics(evidence.hits, dataset.labels, evidence.facets, ~held_out)
+    if (dataset.is_open or values is not None) and not known.all():
         # A name only the held-out products use would hide a shorter one that stands inside it,
         # as it never does for a new product: find the names the other folds know.
-        hits = _find_hits(dataset, known)
-    statistics = _statistics(hits, dataset.labels, evidence.facets, ~held_out)
+        hits = _find_hits(dataset, known, inside)
+    else:
+        hits = evidence.hits.take(inside)
     candidates = build_candidates(
         evidence.rows_without(held_out), solution.without(held_out).index(), options.candidates,
-        hits.take(inside), statistics, [sparse.csr_array(s[inside]) for s in evidence.others],
-        values=values,
+        hits, statistics, [sparse.csr_array(s[inside]) for s in evidence.others], values=values,
     )  # fmt: skip
     outcome = _outcomes(candidates, labels)
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
@@ -288,12 +289,17 @@ def _pairs_of_fold(
     )
 
 
-def _find_hits(dataset: Dataset, known: npt.NDArray[np.bool_]) -> Hits:
-    """Where names of the `known` tags (m,) stand in the products."""
+def _find_hits(
+    dataset: Dataset, known: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64] | None = None
+) -> Hits:
+    """Where names of the `known` tags (m,) stand in the products, or in some `rows` of them."""
     tags = [dataset.library.tags[tag_id] for tag_id in dataset.tag_ids[known]]
     facets = dataset.library.facets.values()
     lexicon = LexiconTagger(Library(tags, facets, verbatim=dataset.library.verbatim))
-    hits = Hits.concatenate([(lexicon.find(b), b.num_rows) for b in dataset.batches])
+    batches = dataset.batches
+    if rows is not None:
+        batches = pa.Table.from_batches(batches).take(rows).to_batches()
+    hits = Hits.concatenate([(lexicon.find(b), b.num_rows) for b in batches])
     numbers = np.flatnonzero(known).astype(np.int32)
     return replace(hits, tags=numbers[hits.tags], tag_ids=dataset.tag_ids)
 
@@ -388,20 +394,19 @@ def _spans_help(pairs: _Pairs, dataset: Dataset, seed: int, options: TrainingOpt
 
 
 def _fit_new_names(
-    dataset: Dataset,
-    spans: CrossFitted,
+    judge: NewJudge,
+    values: dict[int, Values],
     pairs: _Pairs,
     log_odds: npt.NDArray[np.float64],
     held_out: HeldOut,
     seed: int,
     options: TrainingOptions,
 ) -> NewNames:
-    """What tells new names that are right from others, by those of all folds."""
-    judge = NewJudge(dataset, spans)
+    """What tells new names that are right from others, by the values of all folds."""
     parts = []
-    for fold, values in pairs.values.items():
+    for fold, found in values.items():
         own = pairs.folds == fold
-        parts.append(judge.pairs(fold, values, pairs.rows[own], pairs.tags[own], log_odds[own]))
+        parts.append(judge.pairs(fold, found, pairs.rows[own], pairs.tags[own], log_odds[own]))
     return judge.fit(parts, held_out, options, seed)
 
 

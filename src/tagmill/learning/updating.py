@@ -202,7 +202,7 @@ def _score(model: Model, trained: Trained, judged: _Judged) -> _Scored:
     hits = model.lexicon.find(judged.batch)
     found = build_candidates(
         trained.idf.apply(judged.counts), trained.linear, trained.candidates, hits,
-        trained.statistics, asked=keys, **model.sources(judged.batch, hits),
+        trained.statistics, asked=keys, **model.sources(judged.batch),
     )  # fmt: skip
     place = found.rows.astype(np.int64) * m + found.tags
     order = np.argsort(place)

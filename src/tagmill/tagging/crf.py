@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tagmill.kernels import kernel
-from tagmill.tagging.sequences import Sequences
+from tagmill.tagging.sequences import Names, Sequences
 from tagmill.tagging.spans import grown
 
 __all__ = ["ACTIVE", "Crf", "FoundSpans", "active_facets", "forward_backward", "local_scores",
@@ -47,6 +47,7 @@ class FoundSpans:
 class Crf:
     """Its weights as arrays. Of F facets, state 0 is outside, 1 + f begins, 1 + F + f goes on."""
 
+    names: Names  # that help to find spans
     slots: npt.NDArray[np.void]  # of SLOT, a power of two
     indptr: npt.NDArray[np.int64]  # (rows + 1,)
     states: npt.NDArray[np.int32]
@@ -58,7 +59,7 @@ class Crf:
     @property
     def facets(self) -> int:
         """How many facets it knows."""
-        return self.inside.shape[1]
+        return len(self.inside[0])
 
     def find(self, sequences: Sequences, least: float) -> FoundSpans:
         """The spans whose posterior is at least `least`."""

@@ -189,7 +189,7 @@ def _fusion(
 ) -> Reasons:
     """The sums behind a pair that is among the `limit` highest margins, or named."""
     rows = trained.idf.apply(extract(batch))
-    sources = model.sources(batch, hits)
+    sources = model.sources(batch)
     usual, wide = (
         build_candidates(rows, trained.linear, most, hits, trained.statistics, **sources)
         for most in (trained.candidates, max(trained.candidates, limit))

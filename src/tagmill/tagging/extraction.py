@@ -17,11 +17,10 @@ import pyarrow as pa
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.candidates import MISSING
 from tagmill.tagging.crf import Crf
-from tagmill.tagging.hits import Hits
-from tagmill.tagging.sequences import Gazetteer, Sequences
+from tagmill.tagging.sequences import Sequences
 from tagmill.text import normal_form
 
-__all__ = ["SPAN_FEATURES", "TagFinder", "Values", "read_values"]
+__all__ = ["SPAN_FEATURES", "TagFinder", "Values", "facet_places", "log_odds", "read_values"]
 
 # What the fusion reads of the values of a product, behind all other sources.
 SPAN_FEATURES: tuple[str, ...] = (
@@ -33,21 +32,34 @@ _SUREST = 1e-4
 _normal_form = lru_cache(65536)(normal_form)
 
 
+def facet_places(
+    library: Library, tag_ids: npt.NDArray[np.object_], facets: npt.NDArray[np.str_]
+) -> npt.NDArray[np.int32]:
+    """The place among `facets` of the facet of each tag, (m,); -1: not among them."""
+    place = {facet: number for number, facet in enumerate(facets.tolist())}
+    return np.array([place.get(library.tags[tag_id].facet, -1) for tag_id in tag_ids], np.int32)
+
+
 class TagFinder:
     """Tags of a library by facet and spelling, in the numbering of an extractor's facets."""
 
     def __init__(
-        self, library: Library, tag_ids: npt.NDArray[np.object_], facets: npt.NDArray[np.str_]
+        self,
+        library: Library,
+        tag_ids: npt.NDArray[np.object_],
+        facets: npt.NDArray[np.str_],
+        known: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        number = {facet: place for place, facet in enumerate(facets.tolist())}
-        tags = [library.tags[tag_id] for tag_id in tag_ids]
-        self.facets = np.array([number.get(tag.facet, -1) for tag in tags], np.int32)  # (m,)
+        """Of the tags (m,), or of the `known` (m,) of them."""
+        self.facets = facet_places(library, tag_ids, facets)  # (m,)
         self.form = library.form if library.verbatim else _normal_form
         self._tags: dict[tuple[int, str], int] = {}
         self._alike: dict[tuple[int, str], int] = {}
-        for place, tag in enumerate(tags):
+        for place, tag_id in enumerate(tag_ids):
+            if known is not None and not known[place]:
+                continue
             facet = int(self.facets[place])
-            for name in library.names_of(tag):
+            for name in library.names_of(library.tags[tag_id]):
                 self._tags.setdefault((facet, self.form(name)), place)
                 self._alike.setdefault((facet, _normal_form(name)), place)
 
@@ -132,18 +144,9 @@ def log_odds(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return odds
 
 
-def read_values(
-    crf: Crf,
-    finder: TagFinder,
-    batch: pa.RecordBatch,
-    hits: Hits,
-    examples: npt.NDArray[np.int64],
-) -> Values:
-    """The values in a batch of `PRODUCT_SCHEMA`.
-
-    `examples` (m,) says how many training products have each tag: names of those with some help.
-    """
-    sequences = Sequences.of(batch, Gazetteer.of(hits, finder.facets, examples))
+def read_values(crf: Crf, finder: TagFinder, batch: pa.RecordBatch) -> Values:
+    """The values in a batch of `PRODUCT_SCHEMA`."""
+    sequences = Sequences.of(batch, crf.names)
     found = crf.find(sequences, _LEAST)
     starts, ends = sequences.starts[found.first], sequences.ends[found.end - 1]
     texts = sequences.texts.cut(found.sequences.astype(np.int64), starts, ends)

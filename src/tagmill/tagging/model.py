@@ -177,7 +177,7 @@ class Model:
         rows = trained.idf.apply(extract(batch))
         limit = max(trained.candidates, top_k)
         similar = similar_pairs(rows, self._texts) if self._texts is not None else None
-        sources = self.sources(batch, hits, values)
+        sources = self.sources(batch, values)
         candidates = build_candidates(
             rows, trained.linear, limit, hits, trained.statistics,
             asked=None if similar is None else similar[0], **sources,
@@ -195,13 +195,13 @@ class Model:
         score = log_odds + 1e-6 * margin
         return ScoredPairs(candidates.rows, candidates.tags, probability, score, fitted)
 
-    def sources(self, batch: pa.RecordBatch, hits: Hits, values: Values | None = None) -> Sources:
+    def sources(self, batch: pa.RecordBatch, values: Values | None = None) -> Sources:
         """What the further sources of the fusion say of a batch."""
         others = [aligned_scores(tagger, batch, self.tag_ids) for tagger in self.others]
         if self.trained is None or self.trained.extraction is None:
             return {"others": others, "values": None}
         if values is None and self.trained.extraction.fused:
-            values = self.read_values(batch, hits)
+            values = self.read_values(batch)
         return {"others": others, "values": values if self.trained.extraction.fused else None}
 
     @property
@@ -214,11 +214,9 @@ class Model:
             )
         return self.trained.extraction
 
-    def read_values(self, batch: pa.RecordBatch, hits: Hits) -> Values:
+    def read_values(self, batch: pa.RecordBatch) -> Values:
         """The values in the texts of a batch, of the library or not. Raises NotTrained."""
-        crf, finder = self.extraction.crf, self._finder
-        counts = self.trained.statistics.counts if self.trained else np.zeros(0, np.int64)
-        return read_values(crf, finder, batch, hits, counts)
+        return read_values(self.extraction.crf, self._finder, batch)
 
     @cached_property
     def _finder(self) -> TagFinder:

@@ -94,4 +94,5 @@ def best_known(
     kept = facets >= 0
     keys = rows[kept].astype(np.int64) * wide + facets[kept]
     np.maximum.at(best, keys, scores[kept].astype(np.float32))
-    return best[values.rows.astype(np.int64) * wide + values.facets]
+    known: npt.NDArray[np.float32] = best[values.rows.astype(np.int64) * wide + values.facets]
+    return known

@@ -23,7 +23,7 @@ class SpanProposer:
         """The names worth proposing, by product, each with a calibrated probability."""
         model = self._model
         hits = model.lexicon.find(batch)
-        values = model.read_values(batch, hits)
+        values = model.read_values(batch)
         scored = model.score_pairs(batch, hits, 0, values)
         known = best_known(values, scored.rows, scored.tags, scored.score)
         probability = self._extraction.new.probability(values, known)

@@ -16,35 +16,48 @@ import pyarrow as pa
 
 from tagmill.kernels import kernel, string_buffers
 from tagmill.tagging.features import _character_tables, _hash_whole, _mix
-from tagmill.tagging.hits import Hits
 from tagmill.tagging.strings import Texts, attribute_fields
 from tagmill.tagging.tokens import LETTERS, UNSPACED, tokenize
 
-__all__ = ["Gazetteer", "Sequences"]
+__all__ = ["NAME", "NO_NAMES", "Names", "OwnNames", "Sequences", "names_table"]
 
 _TOKENS_A_TEXT = 256  # of a longer text only so many tokens are read
 _FIELDS = ("title", "description")
-_FEATURES, _NAMES = 36, 8  # of a token, and of names that stand there, at most
+_FEATURES, _NAMES = 36, 16  # of a token, and of names that stand there, at most
+_LONGEST_NAME = 10  # tokens
 _EDGE = np.uint64(0x5851F42D4C957F2D)  # what stands before and behind a text
 _NONE = np.uint64(0)
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _PRIME = np.uint64(0x100000001B3)
 _FIELD_SEED = np.uint64(0xD6E8FEB86659FD93)
-_OFTEN = 3  # examples from which a name is well known
+_NAME_SEED = np.uint64(0xA0761D6478BD642F)
+_HALF = np.uint64(32)
+_OFTEN = 3  # products from which a name is well known
+
+
+# A name of a facet: a hash of its tokens (0: a free place), and products that were given it. In a
+# hash table with open addressing, where a name of two facets has two places.
+NAME = np.dtype([("key", np.uint64), ("facet", np.int32), ("products", np.int32)])
+Names = npt.NDArray[np.void]  # of NAME, a power of two
 
 
 @dataclass(frozen=True)
-class Gazetteer:
-    """Which names of the library stand in a batch: arrays with one entry a hit, by row."""
+class OwnNames:
+    """What products of a batch were given themselves: row i the names indptr[i]:indptr[i + 1].
 
-    hits: Hits
-    facets: npt.NDArray[np.int32]  # (k,) as the extractor numbers them; -1: left out
-    examples: npt.NDArray[np.int64]  # (k,) products that have the tag; 0: left out
+    Of these each counts one product less, so that a label does not tell itself.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    facets: npt.NDArray[np.int32]
 
     @staticmethod
-    def of(hits: Hits, facets: npt.NDArray[np.int32], examples: npt.NDArray[np.int64]) -> Gazetteer:
-        """Of hits of tags whose facets (m,) and examples (m,) these are."""
-        return Gazetteer(hits, facets[hits.tags], examples[hits.tags])
+    def none(products: int) -> OwnNames:
+        """Of products whose tags are not known."""
+        return OwnNames(
+            np.zeros(products + 1, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int32)
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class Sequences:
     first: npt.NDArray[np.int64]  # (s + 1,)
     starts: npt.NDArray[np.int32]  # (t,) characters of the text
     ends: npt.NDArray[np.int32]  # (t,)
+    words: npt.NDArray[np.uint64]  # (t,) a hash of each token, folded
     places: npt.NDArray[np.int64]  # (t + 1,)
     hashes: npt.NDArray[np.uint32]
 
@@ -66,26 +80,44 @@ class Sequences:
         return len(self.rows)
 
     @staticmethod
-    def of(batch: pa.RecordBatch, gazetteer: Gazetteer) -> Sequences:
+    def of(batch: pa.RecordBatch, names: Names, own: OwnNames | None = None) -> Sequences:
         """The sequences of a batch of `PRODUCT_SCHEMA`, ordered by product."""
-        texts, rows, fields, names, seeds = _texts_of(batch)
+        texts, rows, fields, field_names, seeds = _texts_of(batch)
+        own = own or OwnNames.none(batch.num_rows)
         folded, kinds = _character_tables()
         data, starts, ends = string_buffers(batch.column("category"))
         categories = _hash_whole(data, starts, ends, folded, _FIELD_SEED)
-        places, spans = _names_by_sequence(gazetteer, rows, fields, names)
-        first, token_starts, token_ends, feature_places, hashes = _hash_sequences(
-            texts.data, texts.starts, texts.ends, folded, kinds, seeds, categories[rows],
-            places, spans, _TOKENS_A_TEXT,
+        arrays = _hash_sequences(
+            texts.data, texts.starts, texts.ends, folded, kinds, seeds, categories[rows], names,
+            np.stack([own.indptr[rows], own.indptr[rows + 1]], axis=1), own.keys, own.facets,
+            _TOKENS_A_TEXT,
         )  # fmt: skip
-        return Sequences(
-            rows, fields, names, texts, first, token_starts, token_ends, feature_places, hashes
-        )
+        return Sequences(rows, fields, field_names, texts, *arrays)
+
+    def name_keys(
+        self, first: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.uint64]:
+        """A hash of the tokens of each span, as `NAME` has it; 0 for one that is too long."""
+        keys: npt.NDArray[np.uint64] = _name_keys(self.words, first, end)
+        return keys
+
+
+NO_NAMES: Names = np.zeros(1, NAME)
+
+
+def names_table(
+    keys: npt.NDArray[np.uint64], facets: npt.NDArray[np.int32], products: npt.NDArray[np.int64]
+) -> Names:
+    """The table of distinct names."""
+    table = np.zeros(1 << (2 * len(keys) + 1).bit_length(), NAME)
+    _insert_names(table, keys, facets, products)
+    return table
 
 
 def _texts_of(
     batch: pa.RecordBatch,
 ) -> tuple[Texts, npt.NDArray[np.int32], npt.NDArray[np.int32], list[str], npt.NDArray[np.uint64]]:
-    """Texts ordered by product, their products and fields, field names, and a hash of each field."""
+    """Texts ordered by product, their products and fields, field names, a hash of each field."""
     size = batch.num_rows
     names = list(_FIELDS)
     columns = [batch.column(name) for name in _FIELDS]
@@ -115,68 +147,53 @@ def _texts_of(
     return ordered, all_rows[order], all_fields[order], names, np.concatenate(seeds)[order]
 
 
-def _names_by_sequence(
-    gazetteer: Gazetteer,
-    rows: npt.NDArray[np.int32],
-    fields: npt.NDArray[np.int32],
-    names: list[str],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Where the names in each sequence begin (s + 1,), and start, end, facet and fame (k, 4)."""
-    hits = gazetteer.hits
-    number = {name: place for place, name in enumerate(names)}
-    numbers = np.array([number.get(name, -1) for name in hits.field_names] or [-1], np.int64)
-    field = numbers[hits.fields]
-    known = (gazetteer.facets >= 0) & (gazetteer.examples > 0) & (field >= 0)
-    wide = len(names) + 1
-    keys = (hits.rows.astype(np.int64) * wide + field)[known]
-    spans = np.stack(
-        [
-            hits.starts[known], hits.ends[known], gazetteer.facets[known],
-            (gazetteer.examples[known] >= _OFTEN).astype(np.int32),
-        ],
-        axis=1,
-    ).astype(np.int32)  # fmt: skip
-    order = np.argsort(keys, kind="stable")
-    wanted = rows.astype(np.int64) * wide + fields
-    return (
-        np.stack(
-            [np.searchsorted(keys[order], wanted, side) for side in ("left", "right")], axis=1
-        ),
-        spans[order],
-    )
-
-
 @kernel
 def _hash_sequences(  # type: ignore[no-untyped-def]
-    data, starts, ends, folded, kinds, seeds, categories, name_places, names, limit
+    data,
+    starts,
+    ends,
+    folded,
+    kinds,
+    seeds,
+    categories,
+    names,
+    own_places,
+    own_keys,
+    own_facets,
+    limit,
 ):
-    """First tokens, token starts and ends, where features begin, and the features."""
+    """First tokens; starts, ends and words of tokens; where features begin, and the features."""
     size = len(starts)
     room = 0
     for i in range(size):
         room += min(ends[i] - starts[i], limit)
     first = np.zeros(size + 1, np.int64)
     token_starts, token_ends = np.empty(room, np.int32), np.empty(room, np.int32)
+    words = np.empty(room, np.uint64)
     places = np.zeros(room + 1, np.int64)
     hashes = np.empty(room * (_FEATURES + _NAMES), np.uint32)
     out = np.empty(_FEATURES + _NAMES, np.uint64)
     used, count = 0, 0
     for i in range(size):
         tokens = tokenize(data, starts[i], ends[i], folded, kinds, limit)
-        spans = names[name_places[i, 0] : name_places[i, 1]]
+        own = slice(own_places[i, 0], own_places[i, 1])
+        named, counts = _names_in(tokens, names, own_keys[own], own_facets[own])
         for t in range(len(tokens)):
             found = _features(tokens, t, seeds[i], categories[i], out)
-            found = _names_at(tokens[t].start, tokens[t].end, spans, out, found)
+            for k in range(counts[t]):
+                out[found] = named[t, k]
+                found += 1
             for k in range(found):
                 hashes[count + k] = np.uint32(out[k] >> np.uint64(32)) | np.uint32(1)
             count += found
             token_starts[used], token_ends[used] = tokens[t].start, tokens[t].end
+            words[used] = tokens[t].word
             used += 1
             places[used] = count
         first[i + 1] = used
     return (
-        first, token_starts[:used].copy(), token_ends[:used].copy(), places[: used + 1].copy(),
-        hashes[:count].copy(),
+        first, token_starts[:used].copy(), token_ends[:used].copy(), words[:used].copy(),
+        places[: used + 1].copy(), hashes[:count].copy(),
     )  # fmt: skip
 
 
@@ -254,14 +271,68 @@ def _features(tokens, t, field, category, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _names_at(start, end, spans, out, count):  # type: ignore[no-untyped-def]
-    """Append which facets' names stand at a token, whether they begin there and are well known."""
-    room = count + _NAMES - 1
-    for k in range(len(spans)):
-        if spans[k, 0] <= start and end <= spans[k, 1] and count < room:
-            begins = np.uint64(spans[k, 0] == start)
-            facet = np.uint64(spans[k, 2])
-            out[count] = _two(40, facet, begins)
-            out[count + 1] = _two(41, facet, begins + np.uint64(2 * spans[k, 3]))
-            count += 2
-    return count
+def _names_in(tokens, names, own_keys, own_facets):  # type: ignore[no-untyped-def]
+    """Hashes of the names that stand at each token (tokens, _NAMES), and how many (tokens,)."""
+    size = len(tokens)
+    named = np.empty((size, _NAMES), np.uint64)
+    counts = np.zeros(size, np.int64)
+    mask = len(names) - 1
+    for first in range(size if mask else 0):
+        key = _NAME_SEED
+        for end in range(first + 1, min(first + _LONGEST_NAME, size) + 1):
+            key = _longer(key, tokens[end - 1].word)
+            place = np.int64(key >> _HALF) & mask
+            while names[place].key != 0:
+                if names[place].key == key:
+                    products = names[place].products
+                    for k in range(len(own_keys)):
+                        products -= own_keys[k] == key and own_facets[k] == names[place].facet
+                    if products > 0:
+                        fame = np.uint64(2 if products >= _OFTEN else 0)
+                        facet = np.uint64(names[place].facet)
+                        for t in range(first, end):
+                            begins = np.uint64(t == first)
+                            _note(named, counts, t, _two(40, facet, begins))
+                            _note(named, counts, t, _two(41, facet, begins + fame))
+                place = (place + 1) & mask
+    return named, counts
+
+
+@numba.njit(nogil=True)
+def _note(named, counts, t, name):  # type: ignore[no-untyped-def]
+    """Add a name to those at a token, once, where there is room."""
+    for k in range(counts[t]):
+        if named[t, k] == name:
+            return
+    if counts[t] < _NAMES:
+        named[t, counts[t]] = name
+        counts[t] += 1
+
+
+@numba.njit(nogil=True)
+def _longer(key, word):  # type: ignore[no-untyped-def]
+    """The hash of a name with one more token."""
+    return _mix((key ^ word) * _PRIME) | np.uint64(1)
+
+
+@kernel
+def _name_keys(words, first, end):  # type: ignore[no-untyped-def]
+    keys = np.zeros(len(first), np.uint64)
+    for i in range(len(first)):
+        if end[i] - first[i] <= _LONGEST_NAME:
+            key = _NAME_SEED
+            for t in range(first[i], end[i]):
+                key = _longer(key, words[t])
+            keys[i] = key
+    return keys
+
+
+@kernel
+def _insert_names(table, keys, facets, products):  # type: ignore[no-untyped-def]
+    mask = len(table) - 1
+    for i in range(len(keys)):
+        place = np.int64(keys[i] >> _HALF) & mask
+        while table[place].key != 0:
+            place = (place + 1) & mask
+        table[place].key, table[place].facet = keys[i], facets[i]
+        table[place].products = products[i]
