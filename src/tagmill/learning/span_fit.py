@@ -133,7 +133,24 @@ class _Sample:
         names, products = np.unique(given[["facet", "key"]], return_counts=True)
         indptr = np.searchsorted(given["row"], np.arange(len(inside) + 1))
         own = OwnNames(indptr, given["key"].copy(), given["facet"].copy())
-        return names_table(names["key"].copy(), names["facet"].copy(), products), own
+        words, standing = self._words(inside)
+        table = names_table(
+            np.concatenate([names["key"], words]),
+            np.concatenate([names["facet"], np.full(len(words), -1, np.int32)]),
+            np.concatenate([products, standing]),
+        )
+        return table, own
+
+    def _words(
+        self, inside: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """The tokens of products `inside`, hashed like names, and in how many each stands."""
+        sequences = self.sequences
+        rows = np.repeat(sequences.rows, np.diff(sequences.first))
+        tokens = np.flatnonzero(inside[rows])
+        standing = np.zeros(len(tokens), _GIVEN)
+        standing["row"], standing["key"] = rows[tokens], sequences.name_keys(tokens, tokens + 1)
+        return np.unique(np.unique(standing)["key"], return_counts=True)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ __all__ = ["NAME", "NO_NAMES", "Names", "OwnNames", "Sequences", "names_table"]
 
 _TOKENS_A_TEXT = 256  # of a longer text only so many tokens are read
 _FIELDS = ("title", "description")
-_FEATURES, _NAMES = 36, 16  # of a token, and of names that stand there, at most
+_FEATURES, _NAMES = 47, 16  # of a token, and of names that stand there, at most
 _LONGEST_NAME = 10  # tokens
 _EDGE = np.uint64(0x5851F42D4C957F2D)  # what stands before and behind a text
 _NONE = np.uint64(0)
@@ -35,8 +35,9 @@ _HALF = np.uint64(32)
 _OFTEN = 3  # products from which a name is well known
 
 
-# A name of a facet: a hash of its tokens (0: a free place), and products that were given it. In a
-# hash table with open addressing, where a name of two facets has two places.
+# A name of a facet: a hash of its tokens (0: a free place), and products that were given it; of
+# facet -1 a single token, and products in whose text it stands. In a hash table with open
+# addressing, where a name of two facets has two places.
 NAME = np.dtype([("key", np.uint64), ("facet", np.int32), ("products", np.int32)])
 Names = npt.NDArray[np.void]  # of NAME, a power of two
 
@@ -45,19 +46,19 @@ Names = npt.NDArray[np.void]  # of NAME, a power of two
 class OwnNames:
     """What products of a batch were given themselves: row i the names indptr[i]:indptr[i + 1].
 
-    Of these each counts one product less, so that a label does not tell itself.
+    Of these, and of each token, one product does not count, so that a label does not tell itself.
     """
 
     indptr: npt.NDArray[np.int64]
     keys: npt.NDArray[np.uint64]
     facets: npt.NDArray[np.int32]
+    counted: int = 1  # 0: the table's products are others
 
     @staticmethod
     def none(products: int) -> OwnNames:
-        """Of products whose tags are not known."""
-        return OwnNames(
-            np.zeros(products + 1, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.int32)
-        )
+        """Of products that the table was not made of."""
+        nothing = np.zeros(0, np.uint64), np.zeros(0, np.int32)
+        return OwnNames(np.zeros(products + 1, np.int64), *nothing, 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Sequences:
         arrays = _hash_sequences(
             texts.data, texts.starts, texts.ends, folded, kinds, seeds, categories[rows], names,
             np.stack([own.indptr[rows], own.indptr[rows + 1]], axis=1), own.keys, own.facets,
-            _TOKENS_A_TEXT,
+            own.counted, _TOKENS_A_TEXT,
         )  # fmt: skip
         return Sequences(rows, fields, field_names, texts, *arrays)
 
@@ -149,19 +150,9 @@ def _texts_of(
 
 @kernel
 def _hash_sequences(  # type: ignore[no-untyped-def]
-    data,
-    starts,
-    ends,
-    folded,
-    kinds,
-    seeds,
-    categories,
-    names,
-    own_places,
-    own_keys,
-    own_facets,
-    limit,
-):
+    data, starts, ends, folded, kinds, seeds, categories, names, own_places, own_keys, own_facets,
+    counted, limit,
+):  # fmt: skip
     """First tokens; starts, ends and words of tokens; where features begin, and the features."""
     size = len(starts)
     room = 0
@@ -177,9 +168,10 @@ def _hash_sequences(  # type: ignore[no-untyped-def]
     for i in range(size):
         tokens = tokenize(data, starts[i], ends[i], folded, kinds, limit)
         own = slice(own_places[i, 0], own_places[i, 1])
-        named, counts = _names_in(tokens, names, own_keys[own], own_facets[own])
+        named, counts, known = _names_in(tokens, names, own_keys[own], own_facets[own], counted)
         for t in range(len(tokens)):
             found = _features(tokens, t, seeds[i], categories[i], out)
+            found = _rarity(tokens, t, known, categories[i], out, found)
             for k in range(counts[t]):
                 out[found] = named[t, k]
                 found += 1
@@ -271,9 +263,34 @@ def _features(tokens, t, field, category, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _names_in(tokens, names, own_keys, own_facets):  # type: ignore[no-untyped-def]
-    """Hashes of the names that stand at each token (tokens, _NAMES), and how many (tokens,)."""
+def _rarity(tokens, t, known, category, out, count):  # type: ignore[no-untyped-def]
+    """Append how rare the token t and its neighbours are: what was never seen is likely a name."""
+    size, form = len(tokens), tokens[t].form
+    own = np.uint64(known[t])
+    before = np.uint64(known[t - 1]) if t > 0 else _EDGE
+    after = np.uint64(known[t + 1]) if t + 1 < size else _EDGE
+    place = np.uint64(min(t, 5))
+    placed = _two(50, form, place)
+    out[count] = _two(51, own, _NONE)
+    out[count + 1] = _two(52, own, place)
+    out[count + 2] = _two(53, own, form)
+    out[count + 3] = _two(54, own, category)
+    out[count + 4] = _two(55, own, before)
+    out[count + 5] = _two(56, own, after)
+    out[count + 6] = _two(57, out[count + 4], after)
+    out[count + 7] = _two(58, placed, own)
+    out[count + 8] = _two(59, placed, category)
+    out[count + 9] = _two(60, out[count + 3], place)
+    out[count + 10] = _two(61, out[count + 3], form)
+    return count + 11
+
+
+@numba.njit(nogil=True)
+def _names_in(tokens, names, own_keys, own_facets, counted):  # type: ignore[no-untyped-def]
+    """Hashes of the names that stand at each token (tokens, _NAMES), how many (tokens,), and in
+    how many products it stands, in steps (tokens,)."""
     size = len(tokens)
+    known = np.zeros(size, np.int64)
     named = np.empty((size, _NAMES), np.uint64)
     counts = np.zeros(size, np.int64)
     mask = len(names) - 1
@@ -283,7 +300,9 @@ def _names_in(tokens, names, own_keys, own_facets):  # type: ignore[no-untyped-d
             key = _longer(key, tokens[end - 1].word)
             place = np.int64(key >> _HALF) & mask
             while names[place].key != 0:
-                if names[place].key == key:
+                if names[place].key == key and names[place].facet < 0:
+                    known[first] = _steps(names[place].products - counted)
+                elif names[place].key == key:
                     products = names[place].products
                     for k in range(len(own_keys)):
                         products -= own_keys[k] == key and own_facets[k] == names[place].facet
@@ -295,7 +314,15 @@ def _names_in(tokens, names, own_keys, own_facets):  # type: ignore[no-untyped-d
                             _note(named, counts, t, _two(40, facet, begins))
                             _note(named, counts, t, _two(41, facet, begins + fame))
                 place = (place + 1) & mask
-    return named, counts
+    return named, counts, known
+
+
+@numba.njit(nogil=True)
+def _steps(products):  # type: ignore[no-untyped-def]
+    """A number of products in steps."""
+    if products < 2:
+        return max(products, 0)
+    return 2 if products < 4 else 3 if products < 10 else 4 if products < 40 else 5
 
 
 @numba.njit(nogil=True)
