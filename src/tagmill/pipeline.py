@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from tagmill.learning.dataset import held_out_fifth
 from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
-from tagmill.records import LANES
+from tagmill.records import LANES, Candidate, Proposer
 from tagmill.store import Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
@@ -45,8 +45,10 @@ from tagmill.tagging.output import Selection, check_precision
 from tagmill.text import normal_form
 
 __all__ = [
+    "OPEN",
     "ConsultReport",
     "ExportReport",
+    "NewNames",
     "TagSummary",
     "choose_to_ask",
     "consult_file",
@@ -67,8 +69,59 @@ __all__ = [
 _CONSULTED_AT_ONCE = 1024  # products in both rounds of questions
 _EXAMPLES = 3  # of products, for each new name
 
+OPEN = {"open": "spans"}  # in the signature of a run that also looks for new names
+
+Result = TypeVar("Result")
 Progress = Callable[[int], None]  # how many more products are done
 Stages = Callable[[str, int, int], None]  # stage, steps done, steps in all
+
+
+def tag_batches(
+    model: Model, batches: Iterable[pa.RecordBatch], selection: Selection
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """(products, tagged) for each batch, in order; the work runs on every core."""
+    return _on_every_core(batches, lambda batch: model.tag_batch(batch, selection))
+
+
+def _on_every_core(
+    batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], Result]
+) -> Iterator[tuple[pa.RecordBatch, Result]]:
+    """Each batch and what `work` makes of it, in order."""
+    workers = os.cpu_count() or 1
+    waiting: deque[tuple[pa.RecordBatch, Future[Result]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for batch in batches:
+            waiting.append((batch, pool.submit(work, batch)))
+            if len(waiting) > workers + 1:
+                products, future = waiting.popleft()
+                yield products, future.result()
+        while waiting:
+            products, future = waiting.popleft()
+            yield products, future.result()
+
+
+@dataclass
+class NewNames:
+    """Names that are not in the library, out of any proposer: for proposals."""
+
+    entries: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def count(self, products: pa.RecordBatch, candidates: Iterable[Candidate]) -> None:
+        """Add the names that a batch's products gave."""
+        ids = products.column("id")
+        for one in candidates:
+            entry = self.entries.setdefault(
+                (one.facet, normal_form(one.name)),
+                {"facet": one.facet, "name": one.name, "products": 0, "examples": []},
+            )
+            entry["products"] += 1
+            if len(entry["examples"]) < _EXAMPLES and one.evidence is not None:
+                example = {"id": ids[one.row].as_py(), **asdict(one.evidence)}
+                entry["examples"].append(example)
+
+    def proposals(self) -> list[dict[str, Any]]:
+        """`{"facet", "name", "products", "examples"}` of each, the most frequent first."""
+        return sorted(self.entries.values(), key=lambda entry: -entry["products"])
 
 
 @dataclass
@@ -80,6 +133,11 @@ class TagSummary:
     auto: int = 0
     review: int = 0
     untagged: int = 0  # products without any tag
+    new_names: NewNames = field(default_factory=NewNames)
+
+    def numbers(self) -> dict[str, int]:
+        """The counts by name."""
+        return {key: value for key, value in vars(self).items() if key != "new_names"}
 
     def count(self, tagged: pa.RecordBatch) -> None:
         """Add a batch of `TAGGED_SCHEMA`."""
@@ -92,21 +150,24 @@ class TagSummary:
         self.untagged += pc.sum(pc.equal(pc.list_value_length(lists), 0)).as_py() or 0
 
 
-def tag_batches(
-    model: Model, batches: Iterable[pa.RecordBatch], selection: Selection
+def _tag_and_propose(
+    model: Model,
+    batches: Iterable[pa.RecordBatch],
+    selection: Selection,
+    proposer: Proposer | None,
+    new_names: NewNames,
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """(products, tagged) for each batch, in order; the work runs on every core."""
-    workers = os.cpu_count() or 1
-    waiting: deque[tuple[pa.RecordBatch, Future[pa.RecordBatch]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for batch in batches:
-            waiting.append((batch, pool.submit(model.tag_batch, batch, selection)))
-            if len(waiting) > workers + 1:
-                products, future = waiting.popleft()
-                yield products, future.result()
-        while waiting:
-            products, future = waiting.popleft()
-            yield products, future.result()
+    """`tag_batches`, with the names that a proposer finds counted."""
+    if proposer is None:
+        yield from tag_batches(model, batches, selection)
+        return
+
+    def work(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Candidate]]:
+        return model.tag_batch(batch, selection), proposer.propose(batch)
+
+    for products, (tagged, candidates) in _on_every_core(batches, work):
+        new_names.count(products, candidates)
+        yield products, tagged
 
 
 def tag_file(
@@ -115,10 +176,15 @@ def tag_file(
     writer: TagWriter,
     selection: Selection,
     progress: Progress = lambda done: None,
+    proposer: Proposer | None = None,
 ) -> TagSummary:
-    """Tag a catalogue into a file (or the terminal); the database is not touched."""
+    """Tag a catalogue into a file (or the terminal); the database is not touched.
+
+    With a `proposer` the summary also has the new names that it finds.
+    """
     summary = TagSummary()
-    for products, tagged in tag_batches(model, catalog, selection):
+    tagging = _tag_and_propose(model, catalog, selection, proposer, summary.new_names)
+    for products, tagged in tagging:
         writer.write(products, tagged)
         summary.count(tagged)
         progress(products.num_rows)
@@ -132,7 +198,7 @@ class ConsultReport:
     asked: int = 0  # products
     failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
     waiting: int = 0  # products whose requests stand in the batch file
-    new_names: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    new_names: NewNames = field(default_factory=NewNames)
 
     def count(self, batch: pa.RecordBatch, opinions: Opinions) -> None:
         """Add the answers about a batch."""
@@ -141,19 +207,11 @@ class ConsultReport:
         self.waiting += len(opinions.waiting)
         for row, reason in opinions.failed.items():
             self.failed.append({"id": ids[row], "reason": reason})
-        for row, names in opinions.new.items():
-            for new in names:
-                entry = self.new_names.setdefault(
-                    (new.facet, normal_form(new.name)),
-                    {"facet": new.facet, "name": new.name, "products": 0, "examples": []},
-                )
-                entry["products"] += 1
-                if len(entry["examples"]) < _EXAMPLES:
-                    entry["examples"].append({"id": ids[row], **asdict(new.evidence)})
+        self.new_names.count(batch, opinions.candidates())
 
     def proposals(self) -> list[dict[str, Any]]:
         """The names that are not in the library, the most frequent first."""
-        return sorted(self.new_names.values(), key=lambda entry: -entry["products"])
+        return self.new_names.proposals()
 
 
 def consult_file(
@@ -209,21 +267,24 @@ def tag_workspace(
     *,
     labelled: bool = False,
     progress: Progress = lambda done: None,
+    proposer: Proposer | None = None,
 ) -> tuple[Run | None, TagSummary]:
     """Tag the products that need it and store the lanes auto and review, as one run.
 
     A product needs it when it is new, changed, or was tagged by another model, library version or
     selection; those a person has tagged only with `labelled`. A run that was killed is taken up
-    where its last stored chunk ended. Without anything to do there is no run.
+    where its last stored chunk ended. Without anything to do there is no run. With a `proposer`
+    the summary also has the new names that it finds.
     """
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    run = _start_run(store, model, selection, labelled, {})
+    run = _start_run(store, model, selection, labelled, OPEN if proposer is not None else {})
     summary = TagSummary()
     if run is None:
         return None, summary
     origin = "lexicon" if model.trained is None else "model"
     pending = store.products.pending(run.signature, 2048, labelled=None if labelled else False)
-    for products, tagged in tag_batches(model, pending, selection):
+    tagging = _tag_and_propose(model, pending, selection, proposer, summary.new_names)
+    for products, tagged in tagging:
         store.assignments.write(run, products, tagged, origin)
         summary.count(tagged)
         progress(products.num_rows)

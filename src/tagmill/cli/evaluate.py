@@ -38,6 +38,9 @@ def evaluate(
     per_facet: Annotated[
         bool, typer.Option("--per-facet", help="Promise it of each facet by itself.")
     ] = False,
+    new_names: Annotated[
+        bool, typer.Option("--open", help="Count proposed names too; needs a file and --model.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split, without a file.")] = 0,
     mapping: Map = None,
@@ -53,8 +56,12 @@ def evaluate(
 
         used = load_model(model) if model is not None else starter_model()
         catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
-        report = measure(used, catalog, precision=precision, per_facet=per_facet)
+        report = measure(
+            used, catalog, precision=precision, per_facet=per_facet, new_names=new_names
+        )
         note_catalog(catalog)
+    elif new_names:
+        raise SettingsError("--open needs a file: tagmill evaluate test.jsonl --model DIR --open")
     elif model is not None:
         raise SettingsError(
             "--model needs a file of tagged products: tagmill evaluate test.jsonl --model DIR"
@@ -97,6 +104,8 @@ def _print_report(report: dict[str, Any]) -> None:
     )  # fmt: skip
     diversity = report["diversity"]
     typer.echo(say("diversity", **diversity, f1=diversity["diverse"]["micro_f1"]))
+    if "open" in report:
+        typer.echo(say("open_evaluated", **report["open"]))
 
 
 def _value(value: float | None) -> str:

@@ -227,9 +227,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:,} products failed and were not tagged; each is named, with its reason, in {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
     ),
-    "llm_proposals": (
+    "proposals_written": (
         "{count:,} new names are proposed in {path}.",
         "{count:,} 个新名称作为建议写入 {path}。",
+    ),
+    "open_evaluated": (
+        "With new names: {proposed:,} proposed, {proposed_right:,} right; precision "
+        "{precision:.3f}, recall {recall:.3f}, micro-F1 {micro_f1:.3f}; "
+        "{unknown_recall:.3f} of the {unknown_gold:,} gold tags that the library lacks are found.",
+        "计入新名称：建议 {proposed:,} 个，正确 {proposed_right:,} 个；精确率 {precision:.3f}，"
+        "召回率 {recall:.3f}，微平均 F1 {micro_f1:.3f}；标签库没有的 {unknown_gold:,} 个"
+        "正确标签中，找到 {unknown_recall:.3f}。",
     ),
     "llm_batch": (
         "{waiting:,} products wait for answers; {requests:,} requests written to {path}; "

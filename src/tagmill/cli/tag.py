@@ -93,6 +93,9 @@ def tag(
     closed: Annotated[
         bool, typer.Option("--closed", help="No proposals of names that are not in the library.")
     ] = False,
+    new_names: Annotated[
+        bool, typer.Option("--open", help="Propose new names found in the texts, without an LLM.")
+    ] = False,
     llm_cache: LlmCache = LLM_CACHE,
     batch_out: BatchOut = None,
     batch_in: BatchIn = None,
@@ -108,6 +111,7 @@ def tag(
     are tagged, and the tags are stored as a run that can be undone.
     """
     _check_llm(llm, source, batch_in, batch_out)
+    _check_open(new_names, llm, text)
     _check_profile(profile, llm, model, in_workspace=source is None and text is None)
     chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
     if source is not None and text is not None:
@@ -129,7 +133,7 @@ def tag(
                 llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
             )
         share = llm_share if llm == "cascade" else None
-        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
+        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share, new_names)
         return
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
@@ -153,13 +157,21 @@ def tag(
         share = llm_share if llm == "cascade" else None
         _consult(used, catalog, base, output, selection, asked, share, as_json)
         return
-    summary = _tag_catalog(used, catalog, output, selection, as_json)
-    note(say("tagged", **vars(summary)))
+    summary = _tag_catalog(used, catalog, output, selection, as_json, new_names)
+    _note_tagged(summary, base, output, as_json, new_names)
+    note_catalog(catalog)
+
+
+def _note_tagged(
+    summary: TagSummary, base: Path, output: Path | None, as_json: bool, new_names: bool
+) -> None:
+    note(say("tagged", **summary.numbers()))
     if output is not None:
         note(say("written", path=output))
         if as_json:
-            print_json({"output": str(output), **vars(summary)})
-    note_catalog(catalog)
+            print_json({"output": str(output), **summary.numbers()})
+    if new_names:
+        write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
 
 
 def _check_llm(
@@ -171,6 +183,16 @@ def _check_llm(
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
     if source is None and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need a file to tag")
+
+
+def _check_open(new_names: bool, llm: str, text: str | None) -> None:
+    if new_names and llm != "off":
+        raise SettingsError(
+            "--open finds new names without a large language model; with --llm that one proposes "
+            "them. Leave one out"
+        )
+    if new_names and text is not None:
+        raise SettingsError("--open needs a file to tag, or a workspace; leave --text out")
 
 
 def _check_profile(
@@ -224,14 +246,14 @@ def _consult(
             model, catalog, consultant, writer, selection, share=share, progress=progress
         )
     lines.flush() if not as_json else None
-    numbers = {**vars(summary), "asked": report.asked, "failed": len(report.failed),
+    numbers = {**summary.numbers(), "asked": report.asked, "failed": len(report.failed),
                "waiting": report.waiting}  # fmt: skip
     if as_json:
         shown = {"output": str(output)} if output else {"tagged": lines.lines}
         print_json({**shown, **numbers, "llm": vars(asked.spending)})
-    note(say("tagged", **vars(summary)))
+    note(say("tagged", **summary.numbers()))
     asked.note_spending()
-    write_beside(base, "proposals", report.proposals(), "llm_proposals")
+    write_beside(base, "proposals", report.proposals(), "proposals_written")
     write_beside(base, "failed", report.failed, "llm_failed")
     asked.note_batch(report.waiting)
     if output is not None:
@@ -277,14 +299,17 @@ def _tag_workspace(
     as_json: bool,
     llm: LlmOptions | None,
     share: float | None,
+    new_names: bool,
 ) -> None:
     from tagmill.pipeline import (
+        OPEN,
         ConsultReport,
         consult_workspace,
         current_model,
         run_signature,
         tag_workspace,
     )
+    from tagmill.tagging import make_proposer
 
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
@@ -299,11 +324,14 @@ def _tag_workspace(
         model = current_model(store, settings.models_dir)
         which = None if include_tagged else False
         if llm is None:
-            total = store.products.pending_count(run_signature(model, selection), labelled=which)
+            proposer = make_proposer("spans", model) if new_names else None
+            signature = run_signature(model, selection, OPEN if new_names else {})
+            total = store.products.pending_count(signature, labelled=which)
             with counting("tagging", total) as progress:
                 run, summary = tag_workspace(
-                    store, model, selection, labelled=include_tagged, progress=progress
-                )
+                    store, model, selection, labelled=include_tagged, progress=progress,
+                    proposer=proposer,
+                )  # fmt: skip
         else:
             llm.store = store
             with llm.consultant(model.library) as consultant, counting("tagging") as progress:
@@ -313,16 +341,18 @@ def _tag_workspace(
                 )  # fmt: skip
     if as_json:
         more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
-        print_json({"run": run and run.id, **vars(summary), **more})
+        print_json({"run": run and run.id, **summary.numbers(), **more})
     elif run is None:
         typer.echo(say("nothing_to_tag"))
     else:
-        typer.echo(say("tagged", **vars(summary)))
+        typer.echo(say("tagged", **summary.numbers()))
         typer.echo(say("run_stored", run=run.id))
+    base = settings.root / (f"run-{run.id}" if run else "run")
+    if new_names:
+        write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
     if llm is not None:
         llm.note_spending()
-        base = settings.root / (f"run-{run.id}" if run else "run")
-        write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        write_beside(base, "proposals", report.proposals(), "proposals_written")
         write_beside(base, "failed", report.failed, "llm_failed")
         if report.failed:
             raise typer.Exit(1)
@@ -334,16 +364,19 @@ def _tag_catalog(
     output: Path | None,
     selection: Selection,
     as_json: bool,
+    new_names: bool,
 ) -> TagSummary:
     from tagmill.catalog.writers import ListWriter, open_writer
     from tagmill.pipeline import tag_file
+    from tagmill.tagging import make_proposer
 
+    proposer = make_proposer("spans", model) if new_names else None
     with counting("tagging", catalog.total_hint) as progress:
         if output is not None:
             with open_writer(output) as writer:
-                return tag_file(model, catalog, writer, selection, progress)
+                return tag_file(model, catalog, writer, selection, progress, proposer)
         lines = ListWriter(print_tagged if not as_json else None)
-        summary = tag_file(model, catalog, lines, selection, progress)
+        summary = tag_file(model, catalog, lines, selection, progress, proposer)
     if as_json:
         print_json(lines.lines)
     else:

@@ -27,6 +27,7 @@ from tagmill.records import parse_tag, tag_text
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import ScoredPairs, check_precision, spread_out
+from tagmill.tagging.proposer import SpanProposer
 
 __all__ = ["evaluate"]
 
@@ -39,6 +40,7 @@ def evaluate(
     *,
     precision: float = 0.95,
     per_facet: bool = False,
+    new_names: bool = False,
 ) -> dict[str, Any]:
     """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`.
 
@@ -46,8 +48,10 @@ def evaluate(
     the lexicon's own, `promise` what the lane auto of this `precision` (with `per_facet`: promised
     of each facet by itself) really held. `coverage_at_095` is the share of gold tags in the lane
     auto promised 0.95, `achieved_precision_at_095` what precision that lane really had (None: it
-    is empty).
-    Raises CatalogError where no product has tags, SettingsError for an impossible `precision`.
+    is empty). With `new_names`, `open` counts names that the model proposes as tags: precision,
+    recall and micro-F1 of both together, and the recall of gold tags that it does not know.
+    Raises CatalogError where no product has tags, SettingsError for an impossible `precision`,
+    NotTrained for `new_names` of a model without an extractor.
     """
     check_precision(precision)
     judged_batches = [
@@ -84,6 +88,8 @@ def evaluate(
             "diverse": _when_diverse(model, judged, published, universe.facets),
         },
     }
+    if new_names:
+        report["open"] = _open(model, judged_batches, judged, published, universe)
     report["per_facet"] = _per_facet(judged, published, auto, universe)
     report["per_frequency"] = _per_frequency(judged, published, auto, frequency)
     report["per_tag"] = _per_tag(judged, published, frequency, universe)
@@ -151,6 +157,42 @@ def _predict(model: Model, batches: list[pa.RecordBatch]) -> tuple[ScoredPairs, 
         lexicon_parts.append(model.score_by_prior(batch, hits).shifted(offset))
         offset += batch.num_rows
     return ScoredPairs.concatenate(parts), ScoredPairs.concatenate(lexicon_parts)
+
+
+def _open(
+    model: Model,
+    batches: list[pa.RecordBatch],
+    judged: Judged,
+    published: npt.NDArray[np.bool_],
+    universe: _Universe,
+) -> dict[str, Any]:
+    """Sets with the proposed names in them; a name counts as the tag that is written so."""
+    proposer = SpanProposer(model)
+    size = len(universe)  # a name beyond these is no product's gold
+    found: set[tuple[int, int]] = set()
+    wrong, offset = 0, 0
+    for batch in batches:
+        for one in proposer.propose(batch):
+            number = universe.number(tag_text(one.facet, one.name))
+            if number < size:
+                found.add((offset + one.row, number))
+            else:
+                wrong += 1
+        offset += batch.num_rows
+    gold = set(zip(judged.gold_rows.tolist(), judged.gold_tags.tolist(), strict=True))
+    shown = set(zip(judged.rows[published].tolist(), judged.tags[published].tolist(), strict=True))
+    total = len(shown | found) + wrong
+    right = len((shown | found) & gold)
+    unknown = {pair for pair in gold if pair[1] >= len(model.tag_ids)}
+    return {
+        "proposed": len(found - shown) + wrong,
+        "proposed_right": len((found - shown) & gold),
+        "precision": right / max(total, 1),
+        "recall": right / max(len(gold), 1),
+        "micro_f1": 2 * right / max(total + len(gold), 1),
+        "unknown_gold": len(unknown),
+        "unknown_recall": len(unknown & found) / max(len(unknown), 1),
+    }
 
 
 def _judge(

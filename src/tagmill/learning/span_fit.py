@@ -76,7 +76,7 @@ def cross_fit_spans(dataset: Dataset, folds: npt.NDArray[np.int8], seed: int) ->
     if not len(facets) or len(sample.labels.spans) < _FEWEST_SPANS:
         return None
     places = facet_places(dataset.library, dataset.tag_ids, facets)
-    groups = np.where(folds < 0, -1, folds % min(_GROUPS, int(folds.max()) + 1))
+    groups = np.where(folds < 0, -1, folds % min(_GROUPS, max(int(folds.max()) + 1, 1)))
     size = int(groups.max()) + 1
 
     def fit(group: int) -> Crf:

@@ -116,7 +116,7 @@ def train(
     progress("linear models", 1, 1)
     options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
     folds = _split(len(dataset), seed)
-    spans = cross_fit_spans(dataset, folds, seed)
+    spans = cross_fit_spans(dataset, folds, seed) if options.spans else None
     pairs, together, values = _cross_fit_pairs(
         dataset, evidence, spans, solution, folds, options, progress
     )
@@ -201,7 +201,9 @@ class _Pairs:
             features[:, len(FEATURES) :: 2] > MISSING
         ).any(axis=1)
         kept = named | (features[:, FEATURES.index("linear_rank")] < limit)
-        arrays = (self.rows, self.tags, features, self.right, self.counts, self.folds)
+        arrays: tuple[npt.NDArray[Any], ...] = (
+            self.rows, self.tags, features, self.right, self.counts, self.folds
+        )  # fmt: skip
         return _Pairs(*(array[kept] for array in arrays))
 
 

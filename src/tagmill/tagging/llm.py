@@ -46,7 +46,7 @@ from tagmill.language.replies import (
 )
 from tagmill.library.vocabulary import Library
 from tagmill.probability import Curve, lane_threshold
-from tagmill.records import Reply, Span, Tag
+from tagmill.records import Candidate, Reply, Span, Tag
 from tagmill.settings import PrivacySettings
 from tagmill.tagging.fusion import Trees
 
@@ -111,6 +111,14 @@ class Opinions:
             self.waiting.add(row)
         else:
             self.failed[row] = str(failure)
+
+    def candidates(self) -> list[Candidate]:
+        """The new names, by row; the model gives no probability of them."""
+        return [
+            Candidate(row, new.facet, new.name, None, new.evidence)
+            for row, names in sorted(self.new.items())
+            for new in names
+        ]
 
     def features(
         self,

@@ -18,3 +18,4 @@ class TrainingOptions:
     trees: int = 80  # boosted trees of the fusion, at most
     learning_rate: float = 0.12  # what each tree adds, in (0, 1]
     leaf_pairs: int = 20  # a leaf of a tree holds at least so many
+    spans: bool = True  # whether to look for a span extractor, which also finds new names

@@ -1,4 +1,4 @@
-"""Proposes what a model's extractor finds in texts and its library has not."""
+"""Proposers: what products name and the library has not, by the extractor or a large model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import numpy as np
 import pyarrow as pa
 
 from tagmill.records import Candidate, Span
+from tagmill.tagging.cascade import ask_about
+from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
 from tagmill.tagging.new_names import best_known
 
-__all__ = ["SpanProposer"]
+__all__ = ["LlmProposer", "SpanProposer"]
 
 
 class SpanProposer:
+    """Proposes values of a model's extractor that no tag is named like."""
+
     """Proposes what a model's extractor finds and its library has not."""
 
     def __init__(self, model: Model) -> None:
@@ -43,3 +47,16 @@ class SpanProposer:
             )
             for i in proposed.tolist()
         ]  # fmt: skip
+
+
+class LlmProposer:
+    """Proposes the new names that a large language model answers with."""
+
+    def __init__(self, model: Model, consultant: Consultant) -> None:
+        self._model, self._consultant = model, consultant
+
+    def propose(self, batch: pa.RecordBatch) -> list[Candidate]:
+        """The names with the words they rest on, by product; without a probability."""
+        hits = self._model.lexicon.find(batch)
+        _, opinions = ask_about(self._model, self._consultant, batch, hits, 0)
+        return opinions.candidates()
