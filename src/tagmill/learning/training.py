@@ -266,16 +266,16 @@ def _pairs_of_fold(
     inside = np.flatnonzero(held_out)
     labels = dataset.labels.subset(inside)
     known = dataset.labels.counts() - labels.counts() > 0
-    statistics = _statistics(evidence.hits, dataset.labels, evidence.facets, ~held_out)
-    if (dataset.is_open or values is not None) and not known.all():
+    hits = evidence.hits
+    if dataset.is_open and not known.all():
         # A name only the held-out products use would hide a shorter one that stands inside it,
         # as it never does for a new product: find the names the other folds know.
-        hits = _find_hits(dataset, known, inside)
-    else:
-        hits = evidence.hits.take(inside)
+        hits = _find_hits(dataset, known)
+    statistics = _statistics(hits, dataset.labels, evidence.facets, ~held_out)
     candidates = build_candidates(
         evidence.rows_without(held_out), solution.without(held_out).index(), options.candidates,
-        hits, statistics, [sparse.csr_array(s[inside]) for s in evidence.others], values=values,
+        hits.take(inside), statistics, [sparse.csr_array(s[inside]) for s in evidence.others],
+        values=values,
     )  # fmt: skip
     outcome = _outcomes(candidates, labels)
     # A tag the other folds do not have would, as a new tag, go by the prior calibration.
@@ -291,17 +291,12 @@ def _pairs_of_fold(
     )
 
 
-def _find_hits(
-    dataset: Dataset, known: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64] | None = None
-) -> Hits:
-    """Where names of the `known` tags (m,) stand in the products, or in some `rows` of them."""
+def _find_hits(dataset: Dataset, known: npt.NDArray[np.bool_]) -> Hits:
+    """Where names of the `known` tags (m,) stand in the products."""
     tags = [dataset.library.tags[tag_id] for tag_id in dataset.tag_ids[known]]
     facets = dataset.library.facets.values()
     lexicon = LexiconTagger(Library(tags, facets, verbatim=dataset.library.verbatim))
-    batches = dataset.batches
-    if rows is not None:
-        batches = pa.Table.from_batches(batches).take(rows).to_batches()
-    hits = Hits.concatenate([(lexicon.find(b), b.num_rows) for b in batches])
+    hits = Hits.concatenate([(lexicon.find(b), b.num_rows) for b in dataset.batches])
     numbers = np.flatnonzero(known).astype(np.int32)
     return replace(hits, tags=numbers[hits.tags], tag_ids=dataset.tag_ids)
 
