@@ -26,6 +26,9 @@ __all__ = [
 
 _EVIDENCE_PER_TAG = 3
 _LANE_NAMES = pa.array(LANES)
+_ENTRIES = TAGGED_SCHEMA.field("tags").type
+_ENTRY_FIELDS = list(_ENTRIES.value_type)
+_EVIDENCE = _ENTRIES.value_type.field("evidence").type
 _CALIBRATIONS = pa.array(["prior", "fitted"])
 # The lowest lane that leaves the model, an index into LANES.
 _LOWEST_LANE = {"auto": 0, "review": 1, "all": len(LANES)}
@@ -145,11 +148,9 @@ def tagged_batch(
             _LANE_NAMES.take(pa.array(lanes[chosen])),
             _evidence(batch, hits, rows, tags),
         ],
-        fields=list(TAGGED_SCHEMA.field("tags").type.value_type),
+        fields=_ENTRY_FIELDS,
     )
-    lists = pa.ListArray.from_arrays(
-        pa.array(offsets), entries, type=TAGGED_SCHEMA.field("tags").type
-    )
+    lists = pa.ListArray.from_arrays(pa.array(offsets), entries, type=_ENTRIES)
     return pa.RecordBatch.from_arrays([batch.column("id"), lists], schema=TAGGED_SCHEMA)
 
 
@@ -245,22 +246,32 @@ def _evidence(
     tags: npt.NDArray[np.int32],
 ) -> pa.ListArray:
     """The spans where each chosen pair's names stand, at most three; null where nowhere."""
-    first = np.searchsorted(hits.rows, np.arange(batch.num_rows + 1))
-    chosen, offsets = _hits_of_pairs(rows, tags, first, hits.tags)
+    chosen, offsets, present, missing = _hits_of_pairs(rows, tags, hits.rows, hits.tags)
+    buffers = [pa.py_buffer(present), pa.py_buffer(offsets)]
     spans = hits.evidence(batch, chosen)
-    return pa.ListArray.from_arrays(pa.array(offsets), spans, mask=pa.array(np.diff(offsets) == 0))
+    return pa.Array.from_buffers(_EVIDENCE, len(rows), buffers, missing, children=[spans])
 
 
 @kernel
-def _hits_of_pairs(rows, tags, first, hit_tags):  # type: ignore[no-untyped-def]
-    """The first hits of each pair, and where each pair's begin."""
+def _hits_of_pairs(rows, tags, hit_rows, hit_tags):  # type: ignore[no-untyped-def]
+    """The first hits of each pair, where each pair's begin, Arrow's bitmap of the pairs that have
+    any, and how many have none. Pairs and hits are ordered by row."""
     chosen = np.empty(len(rows) * _EVIDENCE_PER_TAG, np.int64)
     offsets = np.zeros(len(rows) + 1, np.int32)
-    used = 0
+    present = np.zeros((len(rows) + 7) // 8, np.uint8)
+    used, missing, first = 0, 0, 0
     for pair in range(len(rows)):
-        for i in range(first[rows[pair]], first[rows[pair] + 1]):
+        while first < len(hit_rows) and hit_rows[first] < rows[pair]:
+            first += 1
+        i = first
+        while i < len(hit_rows) and hit_rows[i] == rows[pair]:
             if hit_tags[i] == tags[pair] and used < offsets[pair] + _EVIDENCE_PER_TAG:
                 chosen[used] = i
                 used += 1
+            i += 1
         offsets[pair + 1] = used
-    return chosen[:used].copy(), offsets
+        if used > offsets[pair]:
+            present[pair >> 3] |= np.uint8(1 << (pair & 7))
+        else:
+            missing += 1
+    return chosen[:used].copy(), offsets, present, missing
