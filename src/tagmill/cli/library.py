@@ -33,7 +33,7 @@ def import_(
 
     with open_workspace(workspace) as (_, store):
         library = _library(store)
-        changed = merge_csv(library, file)
+        changed = merge_csv(library, file).changed
         version = _save(store, library, changed, kind="import", why=str(file))
     _done({"version": version, "tags": len(changed)}, f"{len(changed)} × {file.name}", as_json)
 

@@ -3,7 +3,7 @@
 from tagmill.store.assignments import Export
 from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA
 from tagmill.store.database import Store, open_store
-from tagmill.store.library import LibraryChange
+from tagmill.store.library import LibraryChange, LibraryEntry
 from tagmill.store.products import UpsertCounts
 from tagmill.store.runs import Run, UndoReport
 from tagmill.store.verdicts import Verdict
@@ -13,6 +13,7 @@ __all__ = [
     "EXPORT_SCHEMA",
     "Export",
     "LibraryChange",
+    "LibraryEntry",
     "Run",
     "Store",
     "UndoReport",
