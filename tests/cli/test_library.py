@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tagmill.records import tag_id
 from tests.cli.command import refusal, tagmill
 
 ENTRY_KEYS = {
     "id", "facet", "name", "names", "aliases", "description", "status", "merged_into",
+    "split_into", "broader", "matches",
 }  # fmt: skip
 
 
@@ -34,29 +36,101 @@ def test_list_by_facet_in_any_language(shop: Path) -> None:
 
 def test_add_alias_and_retire_change_what_is_found(workspace: Path, tmp_path: Path) -> None:
     tagmill("catalog", "import", _one_product(tmp_path), "-w", workspace)
+    tagmill("tag", "-w", workspace)
     new = tagmill(
         "library", "add", "风格:蒸汽波", "--en", "Vaporwave", "--alias", "vapor wave",
         "--description", "霓虹与复古", "-w", workspace, "--json",
     ).json()  # fmt: skip
-    assert set(new) == {*ENTRY_KEYS, "version"}
-    assert new["id"] == tag_id("风格", "蒸汽波")
-    assert new["names"] == {"en": "Vaporwave"}
-    assert (new["status"], new["aliases"]) == ("active", ["vapor wave"])
-    assert _tags_of_the_product(workspace) == []
-    tagmill("tag", "-w", workspace)
+    assert set(new) == {"version", "kind", "tags", "products", "run"}
+    (tag,) = new["tags"]
+    assert set(tag) == ENTRY_KEYS
+    assert tag["id"] == tag_id("风格", "蒸汽波")
+    assert tag["names"] == {"en": "Vaporwave"}
+    assert (tag["status"], tag["aliases"]) == ("active", ["vapor wave"])
+    assert (new["products"], new["run"]) == (0, None)
     assert _tags_of_the_product(workspace) == []
     aliased = tagmill(
         "library", "alias", "Style:Vaporwave", "蒸气波", "-w", workspace, "--json"
     ).json()
-    assert aliased["version"] > new["version"]
-    assert aliased["aliases"] == ["vapor wave", "蒸气波"]
-    tagmill("tag", "-w", workspace)
+    assert aliased["version"] == new["version"] + 1
+    assert aliased["tags"][0]["aliases"] == ["vapor wave", "蒸气波"]
+    assert aliased["products"] == 1
     assert _tags_of_the_product(workspace) == ["蒸汽波"]
+    assert tagmill("tag", "-w", workspace, "--json").json()["run"] is None
     retired = tagmill("library", "retire", "风格:蒸汽波", "-w", workspace, "--json").json()
-    assert retired["status"] == "retired"
+    assert retired["tags"][0]["status"] == "retired"
     assert _tags_of_the_product(workspace) == []
-    shown = tagmill("library", "show", new["id"], "-w", workspace, "--json").json()
+    shown = tagmill("library", "show", tag["id"], "-w", workspace, "--json").json()
     assert (shown["status"], shown["products"]) == ("retired", 0)
+    back = tagmill("library", "undo", "-w", workspace, "--json").json()
+    assert (back["undone"], back["restored"]) == (retired["version"], 1)
+    assert _tags_of_the_product(workspace) == ["蒸汽波"]
+    tagmill("library", "undo", "-w", workspace)  # the alias, as the last is undone
+    assert _tags_of_the_product(workspace) == []
+
+
+def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -> None:
+    rows = ["id,title", "1,绀色衬衫", "2,红色衬衫", "3,白衬衫"]
+    path = tmp_path / "three.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    tagmill("library", "add", "颜色:绀色", "-w", workspace)
+    tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
+    pair = ("library", "merge", "颜色:绀色", "颜色:红色", "-w", workspace)
+    seen = tagmill(*pair, "--dry-run", "--json").json()
+    assert seen["dry_run"] is True
+    assert [tag["name"] for tag in seen["tags"]] == ["绀色", "红色"]
+    assert seen["products"] >= seen["changed"] > 0
+    shown = tagmill(*pair, "--dry-run").out
+    assert "Nothing is changed yet" in shown
+    assert "+ 颜色:红色" in shown
+    before = tagmill("library", "history", "-w", workspace, "--json").json()
+    done = tagmill(*pair, "--why", "the same", "-w", workspace)
+    assert "颜色:绀色 → 颜色:红色" in done.out
+    *rest, last = tagmill("library", "history", "-w", workspace, "--json").json()
+    assert rest == before
+    assert (last["kind"], last["why"], last["size"]) == ("merge", "the same", 2)
+    (changed,) = [
+        one
+        for one in tagmill("library", "diff", last["version"] - 1, "-w", workspace, "--json").json()
+        if one["after"]["name"] == "绀色"
+    ]
+    assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
+    assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
+    table = tagmill("library", "history", "颜色:绀色", "-w", workspace).out
+    assert "merge" in table
+    undone = tagmill("library", "undo", last["version"], "-w", workspace)
+    assert f"Change {last['version']} is undone" in undone.out
+    assert tagmill("library", "show", "颜色:绀色", "-w", workspace, "--json").json()["status"] == (
+        "active"
+    )
+    assert "undone already" in refusal("library", "undo", last["version"], "-w", workspace)
+    listed = tagmill("library", "history", "-w", workspace).out
+    assert f"undone by {last['version'] + 1}" in listed
+
+
+def test_the_other_changes(workspace: Path) -> None:
+    def changed(*command: object) -> dict[str, Any]:
+        tags: list[dict[str, Any]] = tagmill("library", *command, "-w", workspace, "--json").json()[
+            "tags"
+        ]
+        return tags[0] if tags else {}
+
+    assert changed("rename", "颜色:红色", "本命红")["aliases"][-1] == "红色"
+    assert changed("rename", "颜色:红色", "Scarlet", "--language", "en")["names"]["en"] == "Scarlet"
+    assert len(changed("split", "颜色:红色", "浅本命红", "深本命红")["split_into"]) == 2
+    assert changed("restore", "颜色:本命红")["status"] == "active"
+    wine = changed("add", "颜色:本命酒红", "--broader", "颜色:本命红")
+    assert len(wine["broader"]) == 1
+    assert changed("move", wine["id"], "--top")["broader"] == []
+    assert changed("move", wine["id"], "--facet", "风格")["facet"] == "风格"
+    assert "Where to?" in refusal("library", "move", wine["id"], "-w", workspace)
+    changed("facet", "季节", "--single", "--only-for", "颜色:本命红")
+    first = tagmill("library", "history", "-w", workspace, "--json").json()[-1]
+    (entry,) = first["entries"]
+    assert (entry["before"]["single"], entry["after"]["single"]) == (False, True)
+    assert entry["after"]["only_for"]
+    assert "Unknown tag" in refusal("library", "retire", "颜色:没有", "-w", workspace)
 
 
 def _one_product(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from tagmill.cli import (
     export,
     learn,
     library,
+    library_changes,
     llm,
     plan,
     privacy,
@@ -59,6 +60,7 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(library_changes.app)  # without a name: its commands are library's
 app.add_typer(library.app, name="library")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

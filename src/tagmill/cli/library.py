@@ -63,7 +63,7 @@ def list_(
         ]
     shown = chosen[:limit]
     if as_json:
-        print_json([{**_plain(tag), "products": counts.get(tag.id, 0)} for tag in shown])
+        print_json([{**plain_tag(tag), "products": counts.get(tag.id, 0)} for tag in shown])
         return
     print_table(
         [say("facet"), say("name"), say("aliases"), say("status"), say("products")],
@@ -81,65 +81,13 @@ def show(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False
     """One tag: names, aliases, status, how many products have it."""
     with open_workspace(workspace) as (_, store):
         found = _library(store).resolve(tag)
-        entry = {**_plain(found), "products": store.assignments.tag_counts().get(found.id, 0)}
+        entry = {**plain_tag(found), "products": store.assignments.tag_counts().get(found.id, 0)}
     if as_json:
         print_json(entry)
         return
     for key, value in entry.items():
         if value not in (None, "", [], {}):
             typer.echo(f"{key:<12} {_line(value)}")
-
-
-@app.command()
-def add(
-    tag: Annotated[str, typer.Argument(metavar="FACET:NAME", help="The canonical name.")],
-    zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
-    en: Annotated[str | None, typer.Option(help="English name.")] = None,
-    alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
-    description: Annotated[str, typer.Option(help="What it covers.")] = "",
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Add a tag; it is found in texts from the next run on."""
-    from tagmill.records import parse_tag
-
-    try:
-        facet, name = parse_tag(tag)
-    except ValueError as error:
-        raise LibraryError(str(error)) from error
-    names = {code: value for code, value in (("zh", zh), ("en", en)) if value}
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        new = library.add(
-            facet, name, names=names, aliases=tuple(alias or ()), description=description
-        )
-        version = _save(store, library, [new], kind="add", why="")
-    _done({"version": version, **_plain(new)}, f"+ {new.text} ({new.id})", as_json)
-
-
-@app.command("alias")
-def add_alias(
-    tag: TagName,
-    alias: Annotated[str, typer.Argument(help="The other name.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Give a tag one more name."""
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = library.add_alias(library.resolve(tag), alias)
-        version = _save(store, library, [changed], kind="alias", why="")
-    _done({"version": version, **_plain(changed)}, f"{changed.text} = {alias}", as_json)
-
-
-@app.command()
-def retire(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
-    """Take a tag out of use; its id is never given to another."""
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = library.retire(library.resolve(tag))
-        version = _save(store, library, [changed], kind="retire", why="")
-    _done({"version": version, **_plain(changed)}, f"- {changed.text}", as_json)
 
 
 @app.command()
@@ -179,7 +127,8 @@ def _save(store: Store, library: Library, changed: list[Tag], *, kind: str, why:
     return store.library.save(changed, facets, kind=kind, who=getpass.getuser(), why=why)
 
 
-def _plain(tag: Tag) -> dict[str, Any]:
+def plain_tag(tag: Tag) -> dict[str, Any]:
+    """A tag as JSON."""
     return {
         "id": tag.id,
         "facet": tag.facet,
@@ -189,6 +138,9 @@ def _plain(tag: Tag) -> dict[str, Any]:
         "description": tag.description,
         "status": tag.status,
         "merged_into": tag.merged_into,
+        "split_into": list(tag.split_into),
+        "broader": list(tag.broader),
+        "matches": list(tag.matches),
     }
 
 

@@ -110,6 +110,36 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Decide with: tagmill review accept PRODUCT TAG, or reject.",
         "裁定：tagmill review accept 商品 标签，或 reject。",
     ),
+    "version": ("Version", "版本"),
+    "when": ("When", "时间"),
+    "who": ("Who", "谁"),
+    "what": ("What", "内容"),
+    "why": ("Why", "原因"),
+    "gained": ("Gained", "新增"),
+    "lost": ("Lost", "失去"),
+    "moved": ("Another lane", "换通道"),
+    "undone_by": ("undone by {change}", "已被 {change} 撤销"),
+    "forecast": (
+        "Nothing is changed yet. This would change {tags:,} tags and touch {products:,} products; "
+        "{changed:,} of them would have other tags: {gained:,} gained, {lost:,} lost, {moved:,} in "
+        "another lane.",
+        "尚未改动。此操作将改变 {tags:,} 个标签，涉及 {products:,} 件商品，"
+        "其中 {changed:,} 件的标签会变：新增 {gained:,}，失去 {lost:,}，换通道 {moved:,}。",
+    ),
+    "retagged": (
+        "{products:,} touched products tagged again as run {run}.",
+        "已为涉及的 {products:,} 件商品重新打标签（批次 {run}）。",
+    ),
+    "retag_llm": (
+        "{products:,} touched products were tagged with a large model: tag them again with "
+        "tagmill tag --llm …",
+        "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
+    ),
+    "change_undone": (
+        "Change {change} is undone: library version {version}, {products:,} products have their "
+        "former tags again.",
+        "已撤销改动 {change}：标签库版本 {version}，{products:,} 件商品恢复原有标签。",
+    ),
     "library_changed": ("Library version {version}: {what}.", "标签库版本 {version}：{what}。"),
     "exported": (
         "{products:,} products exported; next time: --since {cursor}",

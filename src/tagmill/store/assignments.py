@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
@@ -133,6 +133,25 @@ class Assignments:
         )
         with self._database.read() as connection:
             return list(connection.execute(wanted).scalars())
+
+    def products_with(self, tag_ids: Iterable[str]) -> set[str]:
+        """The ids of the catalogue's products that have one of these tags, or a verdict on it."""
+        wanted = list(tag_ids)
+        given = (
+            sa.select(products.c.id)
+            .join(assignments, assignments.c.seq == products.c.snapshot)
+            .where(sa.not_(products.c.gone), self._database.among(assignments.c.tag_id, wanted))
+        )
+        judged = (
+            sa.select(products.c.id)
+            .join(verdicts, verdicts.c.product_id == products.c.id)
+            .where(sa.not_(products.c.gone), self._database.among(verdicts.c.tag_id, wanted))
+        )
+        with self._database.read() as connection:
+            return {
+                *connection.execute(given).scalars(),
+                *connection.execute(judged).scalars(),
+            }
 
     def tag_counts(self) -> dict[str, int]:
         """How many products of the catalogue have each tag, in the lanes auto and review."""

@@ -43,12 +43,12 @@ class Store:
     def undo_change(self, version: int, *, who: str = "", why: str = "") -> list[UndoReport]:
         """Take a change of the library back together with the runs that were made for it.
 
-        All or nothing. Raises LibraryError for a change that is not there, TagConflict where
-        later changes or runs rest on it, and lists them.
+        All or nothing; products that later runs tagged keep those tags. Raises LibraryError for a
+        change that is not there, TagConflict where later changes rest on it, and lists them.
         """
         with self._database.write() as connection:
             made = self.runs.of_change(connection, version)
-            undone = [self.runs.undo_within(connection, run_id) for run_id in made]
+            undone = [self.runs.undo_within(connection, run_id, keep_later=True) for run_id in made]
             self.library.undo_within(connection, version, who=who, why=why)
         return undone
 

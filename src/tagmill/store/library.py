@@ -51,7 +51,10 @@ class LibraryEntry:
 
 @dataclass(frozen=True)
 class LibraryChange:
-    """One change of the library, which is a version of it; `undoes` is one it took back."""
+    """One change of the library, which is a version of it; `undoes` is one it took back.
+
+    `size` counts the entries it has, `entries` may be the first of them.
+    """
 
     version: int
     kind: str
@@ -59,6 +62,7 @@ class LibraryChange:
     who: str
     why: str
     at: str
+    size: int = 0
     entries: tuple[LibraryEntry, ...] = ()
 
 
@@ -91,7 +95,7 @@ class LibraryStore:
                     f"The library has no version {version}, the newest is {newest}. See: "
                     "tagmill library history"
                 )
-            earlier = _rewound(found, known, self._entries(connection, after=version))
+            earlier = _rewound(found, known, self._entries(connection, version))
             return *earlier, version
 
     def save(
@@ -172,18 +176,31 @@ class LibraryStore:
         self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return newest + 1
 
-    def history(self, tag_id: str | None = None, *, after: int = 0) -> builtins.list[LibraryChange]:
-        """The changes after a version, oldest first, with their entries; of one tag if asked."""
+    def history(
+        self, tag_id: str | None = None, *, after: int = 0, first: int | None = None
+    ) -> builtins.list[LibraryChange]:
+        """The changes after a version, oldest first; of one tag if asked.
+
+        With their entries, or the `first` few of each.
+        """
         wanted = sa.select(library_changes).where(library_changes.c.version > after)
+        counted = (
+            sa.select(library_entries.c.version, sa.func.count())
+            .where(library_entries.c.version > after)
+            .group_by(library_entries.c.version)
+        )
         with self._database.read() as connection:
             entries: dict[int, builtins.list[LibraryEntry]] = {}
-            for version, entry in self._entries(connection, after=after, tag_id=tag_id):
+            for version, entry in self._entries(connection, after, tag_id, first):
                 entries.setdefault(version, []).append(entry)
             rows = connection.execute(wanted.order_by(library_changes.c.version)).all()
+            sizes = {version: size for version, size in connection.execute(counted)}
         return [
-            LibraryChange(**row._mapping, entries=tuple(entries.get(row.version, ())))
+            LibraryChange(
+                **row._mapping, size=sizes[row.version], entries=tuple(entries[row.version])
+            )
             for row in rows
-            if tag_id is None or row.version in entries
+            if row.version in entries
         ]
 
     def latest(self) -> int:
@@ -201,12 +218,18 @@ class LibraryStore:
         return None if found is None else str(found)
 
     def _entries(
-        self, connection: sa.Connection, *, after: int = 0, tag_id: str | None = None
+        self,
+        connection: sa.Connection,
+        after: int,
+        tag_id: str | None = None,
+        first: int | None = None,
     ) -> Iterator[tuple[int, LibraryEntry]]:
         """(version, entry) of the changes after a version, in order."""
         wanted = sa.select(library_entries).where(library_entries.c.version > after)
         if tag_id is not None:
             wanted = wanted.where(library_entries.c.tag_id == tag_id)
+        elif first is not None:
+            wanted = wanted.where(library_entries.c.entry < first)
         wanted = wanted.order_by(library_entries.c.version, library_entries.c.entry)
         for row in connection.execute(wanted):
             yield row.version, LibraryEntry(row.tag_id, row.before, row.after)
@@ -220,7 +243,7 @@ class LibraryStore:
         listed = sa.select(library_entries).where(own).order_by(library_entries.c.entry)
         found = connection.execute(listed)
         entries = tuple(LibraryEntry(e.tag_id, e.before, e.after) for e in found)
-        return LibraryChange(**row._mapping, entries=entries)
+        return LibraryChange(**row._mapping, size=len(entries), entries=entries)
 
     def _facet_records(
         self, connection: sa.Connection, changed: Sequence[Facet]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -126,12 +126,16 @@ class Runs:
         with self._database.write() as connection:
             return self.undo_within(connection, run_id)
 
-    def undo_within(self, connection: sa.Connection, run_id: int) -> UndoReport:
-        """`undo` as a part of the writer's transaction."""
+    def undo_within(
+        self, connection: sa.Connection, run_id: int, *, keep_later: bool = False
+    ) -> UndoReport:
+        """`undo` as a part of the writer's transaction; with `keep_later` products that later
+        runs tagged keep those tags, and do not stop it."""
         run = _find(connection, run_id)
         if run.status == "undone":
             raise StoreError(f"Run {run_id} was undone already. See: tagmill runs list")
-        _refuse_later(connection, run_id)
+        if not keep_later:
+            _refuse_later(connection, run_id)
         total, after = 0, ""
         while rows := _products_of(connection, run_id, after):
             before = self._before(connection, run_id, [row.previous for row in rows])
@@ -153,9 +157,12 @@ class Runs:
         )
         return list(connection.execute(wanted.order_by(runs.c.id.desc())).scalars())
 
-    def confirm(self, version: int) -> None:
-        """Say that the products of all runs have the tags that this library version gives."""
-        older = sa.update(runs).where(runs.c.valid_to < version)
+    def confirm(self, version: int, signatures: Iterable[str]) -> None:
+        """Say that the products of all runs of these signatures have the tags that this library
+        version gives them."""
+        older = sa.update(runs).where(
+            runs.c.valid_to < version, self._database.among(runs.c.signature, signatures)
+        )
         with self._database.write() as connection:
             connection.execute(older.values(valid_to=version))
 

@@ -7,7 +7,7 @@ lexicon's score goes through the prior calibration instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -204,6 +204,19 @@ class Model:
         order = np.argsort(own)
         places = order[np.searchsorted(own, keys, sorter=order)]
         probability[places] = np.maximum(probability[places], self.trained.similarity(cosines))
+
+    def like(self, batch: pa.RecordBatch, tag_ids: Set[str]) -> npt.NDArray[np.bool_]:
+        """Which products (n,) the text of one of these tags is like enough to be shown to people;
+        only tags without examples are tried."""
+        found = np.zeros(batch.num_rows, np.bool_)
+        if self.trained is None or self._texts is None or not tag_ids:
+            return found
+        keys, cosines = similar_pairs(self.trained.idf.apply(extract(batch)), self._texts)
+        wanted = np.array([tag_id in tag_ids for tag_id in self.tag_ids], np.bool_)
+        shown = self.trained.similarity(cosines) >= self.review_start
+        rows, tags = np.divmod(keys, len(self.tag_ids))
+        found[rows[shown & wanted[tags]]] = True
+        return found
 
     def score_by_prior(self, batch: pa.RecordBatch, hits: Hits) -> ScoredPairs:
         """The pairs the lexicon alone names, with their prior probability."""
