@@ -371,6 +371,7 @@ def start_run(
             "precision": selection.precision,
             "per_facet": selection.per_facet,
             "diverse": selection.diverse,
+            "broader": selection.broader,
             **more,
         },
     )
@@ -387,6 +388,7 @@ def run_signature(
             selection.precision,
             selection.per_facet,
             selection.diverse,
+            selection.broader,
         ],
         **more,
     }

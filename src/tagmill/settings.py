@@ -80,6 +80,7 @@ class TaggingSettings(_Section):
     precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # promised of the lane auto
     per_facet: bool = False  # promised of each facet by itself
     diverse: bool = False  # lists that cover facets instead of saying one thing twice
+    broader: bool = False  # also the broader tags that narrower ones imply
     top_k: int = Field(default=10, ge=1, le=1000)  # tags kept per product
     language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
 

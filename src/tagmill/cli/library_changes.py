@@ -362,11 +362,7 @@ def selection_of(settings: Settings) -> Selection:
     """What of the products' tags a workspace stores."""
     from tagmill.tagging.output import Selection
 
-    tagging = settings.tagging
-    return Selection(
-        top_k=tagging.top_k, precision=tagging.precision, per_facet=tagging.per_facet,
-        diverse=tagging.diverse, language=tagging.language,
-    )  # fmt: skip
+    return Selection(**settings.tagging.model_dump())
 
 
 def _change(

@@ -73,6 +73,9 @@ def tag(
     diverse: Annotated[
         bool, typer.Option("--diverse", help="Cover facets: no near-duplicates, usual counts.")
     ] = False,
+    broader: Annotated[
+        bool, typer.Option("--broader", help="Also the broader tags that narrower ones imply.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
     ] = None,
@@ -109,7 +112,9 @@ def tag(
     """
     _check_llm(llm, source, batch_in, batch_out)
     _check_profile(profile, llm, model, in_workspace=source is None and text is None)
-    chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
+    chosen = _Options(
+        top_k, lane, precision, per_facet or None, diverse or None, broader or None, language
+    )
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
@@ -138,7 +143,7 @@ def tag(
             [{"id": "text", "title": text}],
             top_k=selection.top_k, lane=selection.lane,
             precision=selection.precision, per_facet=selection.per_facet, diverse=selection.diverse,
-            language=selection.language,
+            broader=selection.broader, language=selection.language,
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
@@ -251,6 +256,7 @@ class _Options:
         precision: float | None,
         per_facet: bool | None,
         diverse: bool | None,
+        broader: bool | None,
         language: str | None,
     ) -> None:
         self.lane = lane
@@ -258,7 +264,7 @@ class _Options:
             key: value
             for key, value in (
                 ("top_k", top_k), ("precision", precision), ("per_facet", per_facet),
-                ("diverse", diverse),
+                ("diverse", diverse), ("broader", broader),
                 ("language", language),
             )
             if value is not None
@@ -288,14 +294,7 @@ def _tag_workspace(
 
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
-        tagging = settings.tagging
-        selection = options.selection(
-            top_k=tagging.top_k,
-            precision=tagging.precision,
-            per_facet=tagging.per_facet,
-            diverse=tagging.diverse,
-            language=tagging.language,
-        )
+        selection = options.selection(**settings.tagging.model_dump())
         model = current_model(store, settings.models_dir)
         which = None if include_tagged else False
         if llm is None:
