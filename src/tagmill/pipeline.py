@@ -35,8 +35,8 @@ from tagmill.learning.dataset import held_out_fifth
 from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
-from tagmill.records import LANES
-from tagmill.store import Run, Store
+from tagmill.records import LANES, parse_tag, tag_text
+from tagmill.store import NewName, Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
@@ -58,6 +58,7 @@ __all__ = [
     "explain_workspace",
     "export_tags",
     "load_library",
+    "note_new_names",
     "outdated_products",
     "run_signature",
     "start_run",
@@ -252,6 +253,20 @@ def tag_into(
         progress(products.num_rows)
 
 
+def note_new_names(store: Store, library: Library, names: Iterable[NewName]) -> int:
+    """Keep names that the library lacks as proposals; how many are new.
+
+    A facet is noted under its key, whatever language it is named in.
+    """
+    new = []
+    for one in names:
+        facet = library.facet_named(one.facet)
+        known = one if facet is None else replace(one, facet=facet.key)
+        if library.find(tag_text(known.facet, known.name)) is None:
+            new.append(known)
+    return store.proposals.add(new)
+
+
 def outdated_products(store: Store, model: Model, signatures: Set[str]) -> list[str]:
     """The ids of the products, of runs of these signatures, that the library's changes since
     touched."""
@@ -320,12 +335,20 @@ def consult_workspace(
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")
         report.count(batch, consulted.opinions)
+        note_new_names(store, model.library, _new_names(batch, consulted.opinions))
         summary.count(consulted.tagged)
         progress(batch.num_rows)
     run = store.runs.finish(run)
     if not report.failed:
         store.runs.confirm(model.library.version, {signature})
     return run, summary, report
+
+
+def _new_names(batch: pa.RecordBatch, opinions: Opinions) -> Iterator[NewName]:
+    ids = batch.column("id").to_pylist()
+    for row, names in opinions.new.items():
+        for new in names:
+            yield NewName(ids[row], new.facet, new.name, "llm", asdict(new.evidence))
 
 
 def _start_run(
@@ -409,11 +432,14 @@ def train_workspace(
     seed: int = 0,
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Model, Path]:
-    """Train on the workspace's tagged products and verdicts; keep the model as its newest."""
-    last = _last_verdict(store)
+    """Train on the workspace's tagged products and verdicts; keep the model as its newest.
+
+    What people called products and the library lacks becomes proposals.
+    """
+    last, library = _last_verdict(store), load_library(store)
     model = train(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         verdicts=store.verdicts.labels(),
         taggers=taggers,
         seed=seed,
@@ -421,6 +447,17 @@ def train_workspace(
     )
     model.card["last_verdict"] = last
     return model, _keep(model, models)
+
+
+def _noting_labels(store: Store, library: Library) -> Iterator[pa.RecordBatch]:
+    """The workspace's products; tags that people gave and the library lacks are noted."""
+    for batch in store.products.batches():
+        labelled = zip(
+            batch.column("id").to_pylist(), batch.column("tags").to_pylist(), strict=True
+        )
+        written = [(i, *parse_tag(text)) for i, tags in labelled for text in tags or ()]
+        note_new_names(store, library, [NewName(i, f, name, "person") for i, f, name in written])
+        yield batch
 
 
 def tune_workspace(
@@ -435,10 +472,10 @@ def tune_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Tuned, Path]:
     """`train_workspace` with the best training options found in so many minutes."""
-    last = _last_verdict(store)
+    last, library = _last_verdict(store), load_library(store)
     tuned = tune(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         minutes=minutes,
         trials=trials,
         metric=metric,

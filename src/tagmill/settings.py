@@ -85,6 +85,14 @@ class TaggingSettings(_Section):
     language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
 
 
+class LibrarySettings(_Section):
+    """What becomes of new names."""
+
+    min_support: int = Field(default=2, ge=1)  # products or searches; below, nothing is shown
+    auto_accept: bool = False  # by a rule, where people's decisions show that it is right
+    auto_precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # how often
+
+
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
 PRODUCT_FIELDS = (
     "id", "title", "description", "category", "attributes", "image", "language", "tags",
@@ -135,6 +143,7 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+    library: LibrarySettings = Field(default_factory=LibrarySettings)
     llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 

@@ -185,3 +185,34 @@ def test_import_adds_and_changes(workspace: Path, tmp_path: Path) -> None:
     path.write_text("facet,name\n风格,\n,\n颜色,深空灰黑\n", encoding="utf-8")
     message = refusal("library", "import", path, "-w", workspace)
     assert "line 2" in message
+
+
+def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "melon.csv"
+    rows = ["id,title,tags", "1,蜜瓜绿衬衫,颜色:蜜瓜绿", "2,蜜瓜绿裙子,颜色:蜜瓜绿|颜色:雾霾蓝灰"]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    tagmill("catalog", "import", path, "-w", workspace)
+    assert "No proposal" in tagmill("library", "proposals", "-w", workspace).out
+    known = tagmill("library", "propose", "颜色:红色", "--product", "1", "-w", workspace)
+    assert "颜色:红色 is in the library already" in known.out
+    for product in ("1", "2"):
+        tagmill("library", "propose", "颜色:蜜瓜绿", "--product", product, "-w", workspace)
+    tagmill("library", "propose", "颜色:雾霾蓝灰", "--product", "2", "-w", workspace)
+    (melon,) = tagmill("library", "proposals", "-w", workspace, "--json").json()
+    assert (melon["facet"], melon["name"], melon["support"]) == ("颜色", "蜜瓜绿", 2)
+    shown = tagmill("library", "proposals", "--min-support", 1, "-w", workspace)
+    assert "蜜瓜绿" in shown.out
+    assert "雾霾蓝灰" in shown.out
+    assert "accept N" in shown.err
+    done = tagmill("library", "accept", melon["id"], "-w", workspace, "--json").json()
+    assert (done["status"], done["version"]) == ("accepted", done["change"])
+    (other,) = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
+    rejected = tagmill("library", "reject", other["id"], "--why", "too fine", "-w", workspace)
+    assert "never comes back" in rejected.out
+    assert "rejected already" in refusal(
+        "library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace
+    )
+    statuses = tagmill(
+        "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
+    ).json()
+    assert [one["status"] for one in statuses] == ["accepted", "rejected"]

@@ -23,6 +23,7 @@ from tagmill.cli import (
     products,
     profiles,
     prompt,
+    proposals,
     review,
     runs,
     tag,
@@ -60,6 +61,7 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(proposals.app)
 library.app.add_typer(library_changes.app)  # without a name: its commands are library's
 app.add_typer(library.app, name="library")
 app.command("train")(train.train)

@@ -355,7 +355,7 @@ def undo(
         )  # fmt: skip
         return
     typer.echo(say("change_undone", change=version, version=back.version, products=restored))
-    _say_retagged(back.governed)
+    say_retagged(back.governed)
 
 
 def selection_of(settings: Settings) -> Selection:
@@ -402,7 +402,7 @@ def _change(
     else:
         what = ", ".join(_line_of(tag, library) for tag in changed[:_SHOWN])
         typer.echo(say("library_changed", version=done.version, what=what or kind))
-        _say_retagged(done)
+        say_retagged(done)
 
 
 def _show_forecast(seen: Forecast, tags: list[dict[str, Any]], as_json: bool) -> None:
@@ -425,7 +425,8 @@ def _show_forecast(seen: Forecast, tags: list[dict[str, Any]], as_json: bool) ->
         print_table([say("product"), say("gained"), say("lost"), say("moved")], rows)
 
 
-def _say_retagged(done: Governed) -> None:
+def say_retagged(done: Governed) -> None:
+    """What was tagged again after a change."""
     if done.run is not None:
         typer.echo(say("retagged", products=done.summary.products, run=done.run.id))
     if done.llm:

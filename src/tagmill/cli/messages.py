@@ -119,6 +119,32 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "lost": ("Lost", "失去"),
     "moved": ("Another lane", "换通道"),
     "undone_by": ("undone by {change}", "已被 {change} 撤销"),
+    "support": ("Support", "支持商品数"),
+    "searches": ("Searches", "搜索次数"),
+    "nearest": ("Nearest tags", "相近标签"),
+    "example": ("Example", "例子"),
+    "names_proposed": (
+        "{count:,} new names noted: tagmill library proposals",
+        "记下 {count:,} 个新名称：tagmill library proposals",
+    ),
+    "no_proposals": (
+        "No proposal has the support of {least:,} products or searches.",
+        "没有支持数达到 {least:,} 的提议。",
+    ),
+    "proposals_next": (
+        "Decide with: tagmill library accept N, reject N, or merge-into N TAG",
+        "处理：tagmill library accept N（采纳）、reject N（拒绝）、merge-into N 标签（并入）",
+    ),
+    "proposed": ("Proposed: {tag}.", "已提议：{tag}。"),
+    "proposal_known": ("{tag} is in the library already.", "标签库中已有 {tag}。"),
+    "proposal_rejected": (
+        "Rejected: {name}. It never comes back.",
+        "已拒绝：{name}，不会再出现。",
+    ),
+    "accepted_by_rule": (
+        "{count:,} proposals accepted by the rule: {names}.",
+        "规则自动采纳了 {count:,} 条提议：{names}。",
+    ),
     "forecast": (
         "Nothing is changed yet. This would change {tags:,} tags and touch {products:,} products; "
         "{changed:,} of them would have other tags: {gained:,} gained, {lost:,} lost, {moved:,} in "

@@ -41,6 +41,7 @@ from tagmill.errors import SettingsError
 if TYPE_CHECKING:
     from tagmill.catalog import Catalog
     from tagmill.pipeline import TagSummary
+    from tagmill.store import Proposal
     from tagmill.tagging.model import Model
     from tagmill.tagging.output import Selection
 
@@ -291,6 +292,7 @@ def _tag_workspace(
         run_signature,
         tag_workspace,
     )
+    from tagmill.proposing import accept_by_rule
 
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
@@ -310,6 +312,12 @@ def _tag_workspace(
                     store, model, consultant, selection, labelled=include_tagged, share=share,
                     progress=progress,
                 )  # fmt: skip
+        accepted: list[Proposal] = []
+        if settings.library.auto_accept:
+            accepted = accept_by_rule(
+                store, settings.models_dir, selection, precision=settings.library.auto_precision,
+                least=settings.library.min_support,
+            )  # fmt: skip
     if as_json:
         more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
         print_json({"run": run and run.id, **vars(summary), **more})
@@ -321,7 +329,11 @@ def _tag_workspace(
     if llm is not None:
         llm.note_spending()
         base = settings.root / (f"run-{run.id}" if run else "run")
-        write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        if report.new_names:
+            note(say("names_proposed", count=len(report.new_names)))
+        if accepted:
+            shown = ", ".join(f"{one.facet}:{one.name}" for one in accepted)
+            note(say("accepted_by_rule", count=len(accepted), names=shown))
         write_beside(base, "failed", report.failed, "llm_failed")
         if report.failed:
             raise typer.Exit(1)

@@ -5,6 +5,7 @@ from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA
 from tagmill.store.database import Store, open_store
 from tagmill.store.library import LibraryChange, LibraryEntry
 from tagmill.store.products import UpsertCounts
+from tagmill.store.proposals import NewName, Proposal
 from tagmill.store.runs import Run, UndoReport
 from tagmill.store.verdicts import Verdict
 
@@ -14,6 +15,8 @@ __all__ = [
     "Export",
     "LibraryChange",
     "LibraryEntry",
+    "NewName",
+    "Proposal",
     "Run",
     "Store",
     "UndoReport",

@@ -15,6 +15,7 @@ from tagmill.store.connection import Database, without_password
 from tagmill.store.descriptions import Descriptions
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
+from tagmill.store.proposals import Proposals
 from tagmill.store.replies import Answers, Replies
 from tagmill.store.runs import Runs, UndoReport
 from tagmill.store.tables import VERSION_TABLE
@@ -39,6 +40,7 @@ class Store:
         self.replies = Replies(database)
         self.answers = Answers(database)
         self.descriptions = Descriptions(database)
+        self.proposals = Proposals(database)
 
     def undo_change(self, version: int, *, who: str = "", why: str = "") -> list[UndoReport]:
         """Take a change of the library back together with the runs that were made for it.
@@ -50,6 +52,7 @@ class Store:
             made = self.runs.of_change(connection, version)
             undone = [self.runs.undo_within(connection, run_id, keep_later=True) for run_id in made]
             self.library.undo_within(connection, version, who=who, why=why)
+            self.proposals.reopen_within(connection, version)
         return undone
 
     @property

@@ -24,6 +24,8 @@ __all__ = [
     "meta",
     "metadata",
     "products",
+    "proposal_support",
+    "proposals",
     "replies",
     "runs",
     "tag_names",
@@ -227,6 +229,35 @@ library_entries = sa.Table(
     sa.Column("before", _Json),  # null: it was not there
     sa.Column("after", _Json),  # null: it is no longer there
     sa.Index("library_entries_tag", "tag_id"),
+)
+
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),
+    sa.Column("facet", sa.Text, nullable=False),  # suggested; may be no facet of the library
+    sa.Column("normal_form", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # as it was first written
+    sa.Column("status", sa.Text, nullable=False),  # open accepted merged rejected
+    sa.Column("tag_id", sa.Text),  # that it became, or was merged into
+    sa.Column("change", sa.BigInteger),  # of the library, by which it did
+    sa.Column("searches", sa.BigInteger, nullable=False),  # queries that named it
+    sa.Column("by_rule", sa.Boolean, nullable=False),  # not a person decided
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("first_seen", sa.Text, nullable=False),
+    sa.Column("decided", sa.Text),  # when
+    sa.UniqueConstraint("facet", "normal_form", name="proposals_name"),
+)
+
+proposal_support = sa.Table(
+    "proposal_support",
+    metadata,
+    sa.Column("proposal_id", _Number, primary_key=True, autoincrement=False),
+    sa.Column("product_id", _Id, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),  # llm, extractor, person …
+    sa.Column("evidence", _Json),  # {field, start, end, text}; null: ungrounded
+    sa.Column("at", sa.Text, nullable=False),
 )
 
 # Rows are locked and counted up in the writer's transaction: order of commit is order of seq.

@@ -1,4 +1,4 @@
-"""A change of the library has entries; facets and tags have structure."""
+"""A change of the library has entries; facets and tags have structure; new names wait."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_Id = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -42,3 +43,32 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("library_change", sa.BigInteger))
     op.add_column("runs", sa.Column("valid_to", sa.BigInteger, nullable=False, server_default="0"))
     op.execute("UPDATE runs SET valid_to = library_version")
+    _create_proposals()
+
+
+def _create_proposals() -> None:
+    op.create_table(
+        "proposals",
+        sa.Column("id", _Number, primary_key=True),
+        sa.Column("facet", sa.Text, nullable=False),
+        sa.Column("normal_form", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("tag_id", sa.Text),
+        sa.Column("change", sa.BigInteger),
+        sa.Column("searches", sa.BigInteger, nullable=False),
+        sa.Column("by_rule", sa.Boolean, nullable=False),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        sa.Column("first_seen", sa.Text, nullable=False),
+        sa.Column("decided", sa.Text),
+        sa.UniqueConstraint("facet", "normal_form", name="proposals_name"),
+    )
+    op.create_table(
+        "proposal_support",
+        sa.Column("proposal_id", _Number, primary_key=True, autoincrement=False),
+        sa.Column("product_id", _Id, primary_key=True),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("evidence", sa.JSON),
+        sa.Column("at", sa.Text, nullable=False),
+    )
