@@ -185,6 +185,25 @@ def test_another_selection_tags_all_again_and_a_new_tag_what_names_it(
     assert _tag(store, tmp_path, top_k=1)[0] is None
 
 
+def test_an_earlier_library_tags_as_it_did_then(store: Store, tmp_path: Path) -> None:
+    fill(store, "a")
+    before = load_library(store).version
+    _tag(store, tmp_path)
+    library = load_library(store)
+    store.library.save([library.retire(library.resolve("颜色:红色"))])
+    _tag(store, tmp_path)
+    assert names(store, "a") == ["真丝"]
+    then = current_model(store, tmp_path / "models", load_library(store, before))
+    fixed = {"library": str(before)}
+    run, _ = tag_workspace(store, then, Selection(), fixed=fixed)
+    assert run is not None
+    assert run.library_version == before
+    (stored,) = store.runs.list("tag")[:1]
+    assert stored.counts["tags"] == 2
+    assert tag_workspace(store, then, Selection(), fixed=fixed)[0] is None
+    assert _tag(store, tmp_path)[1].products == 1  # the newest library again
+
+
 def test_a_cut_off_run_of_another_model_is_given_up(store: Store, tmp_path: Path) -> None:
     fill(store, "a")
     cut_off = store.runs.start("tag", "of a model that is gone")

@@ -214,6 +214,7 @@ def tag_workspace(
     selection: Selection,
     *,
     labelled: bool = False,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
 ) -> tuple[Run | None, TagSummary]:
     """Tag the products that need it and store the lanes auto and review, as one run.
@@ -221,12 +222,12 @@ def tag_workspace(
     A product needs it when it is new, changed, was tagged by another model or selection, or when
     a change of the library touched it; those a person has tagged only with `labelled`. A run that
     was killed is taken up where its last stored chunk ended. Without anything to do there is no
-    run.
+    run. `fixed` is what else the tags depend on, such as a library that is not the newest.
     """
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    signature, summary = run_signature(model, selection), TagSummary()
+    signature, summary = run_signature(model, selection, fixed), TagSummary()
     outdated = outdated_products(store, model, {signature})
-    run = _start_run(store, model, selection, labelled, {}, outdated)
+    run = _start_run(store, model, selection, labelled, fixed, outdated)
     if run is not None:
         pending = store.products.pending(signature, 2048, labelled=None if labelled else False)
         again = store.products.of_ids(outdated, 2048)
@@ -292,6 +293,7 @@ def consult_workspace(
     *,
     labelled: bool = False,
     share: float | None = None,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
 ) -> tuple[Run | None, TagSummary, ConsultReport]:
     """`tag_workspace` with a large language model asked about every product, or about a `share`.
@@ -300,7 +302,7 @@ def consult_workspace(
     Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
-    asked_with = {"llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
     if share is not None:
         asked_with["share"] = f"{share:g}"
     summary, report = TagSummary(), ConsultReport()

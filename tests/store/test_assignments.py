@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -237,3 +238,16 @@ def test_tag_counts_follow_verdicts_and_gone_products(store: Store) -> None:
     assert store.assignments.tag_counts() == {RED.id: 4, SILK.id: 2, BLUE.id: 1}
     store.products.mark_gone(["p1", "p4"])
     assert store.assignments.tag_counts() == {RED.id: 2, BLUE.id: 1}
+
+
+def test_the_matrix_is_what_products_have_now(store: Store) -> None:
+    fill(store, "a", "b", "c")
+    tag_run(store, {"a": [entry(RED, 0.9), entry(SILK, 0.8)], "b": [entry(BLUE, 0.7)], "c": []})
+    store.verdicts.add("b", BLUE.id, False)
+    store.verdicts.add("c", SILK.id, True)
+    tag_ids, matrix = store.assignments.matrix()
+    counts = dict(zip(tag_ids, matrix.sum(axis=0).tolist(), strict=True))
+    assert counts == {RED.id: 1, SILK.id: 2, BLUE.id: 0}
+    store.library.save([replace(RED, status="retired", merged_into=BLUE.id)])
+    tag_ids, matrix = store.assignments.matrix()
+    assert dict(zip(tag_ids, matrix.sum(axis=0).tolist(), strict=True)) == {SILK.id: 2, BLUE.id: 1}

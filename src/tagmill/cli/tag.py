@@ -98,6 +98,9 @@ def tag(
         bool, typer.Option("--closed", help="No proposals of names that are not in the library.")
     ] = False,
     llm_cache: LlmCache = LLM_CACHE,
+    library_version: Annotated[
+        int | None, typer.Option(help="Of the workspace's library, as it was at this version.")
+    ] = None,
     batch_out: BatchOut = None,
     batch_in: BatchIn = None,
     table: Table = None,
@@ -135,8 +138,10 @@ def tag(
                 llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
             )
         share = llm_share if llm == "cascade" else None
-        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
+        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share, library_version)
         return
+    if library_version is not None:
+        raise SettingsError("--library-version tags the workspace's products; leave the file out")
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
     if text is not None:
@@ -284,11 +289,13 @@ def _tag_workspace(
     as_json: bool,
     llm: LlmOptions | None,
     share: float | None,
+    library_version: int | None,
 ) -> None:
     from tagmill.pipeline import (
         ConsultReport,
         consult_workspace,
         current_model,
+        load_library,
         run_signature,
         tag_workspace,
     )
@@ -297,20 +304,23 @@ def _tag_workspace(
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
         selection = options.selection(**settings.tagging.model_dump())
-        model = current_model(store, settings.models_dir)
+        model = current_model(store, settings.models_dir, load_library(store, library_version))
+        fixed = {} if library_version is None else {"library": str(library_version)}
         which = None if include_tagged else False
         if llm is None:
-            total = store.products.pending_count(run_signature(model, selection), labelled=which)
+            signature = run_signature(model, selection, fixed)
+            total = store.products.pending_count(signature, labelled=which)
             with counting("tagging", total) as progress:
                 run, summary = tag_workspace(
-                    store, model, selection, labelled=include_tagged, progress=progress
-                )
+                    store, model, selection, labelled=include_tagged, fixed=fixed,
+                    progress=progress,
+                )  # fmt: skip
         else:
             llm.store = store
             with llm.consultant(model.library) as consultant, counting("tagging") as progress:
                 run, summary, report = consult_workspace(
                     store, model, consultant, selection, labelled=include_tagged, share=share,
-                    progress=progress,
+                    fixed=fixed, progress=progress,
                 )  # fmt: skip
         accepted: list[Proposal] = []
         if settings.library.auto_accept:

@@ -9,8 +9,10 @@ from json.encoder import encode_basestring
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
+from scipy import sparse
 
 from tagmill.errors import StoreError, UnknownTag
 from tagmill.records import LANES
@@ -152,6 +154,41 @@ class Assignments:
                 *connection.execute(given).scalars(),
                 *connection.execute(judged).scalars(),
             }
+
+    def matrix(self) -> tuple[npt.NDArray[np.object_], sparse.csr_array]:
+        """The tags that count now (t,), and which products have them: csr (n, t) of 1.
+
+        Products are those of the catalogue with at least one tag, in no order that means
+        anything; people's verdicts are laid over.
+        """
+        given = (
+            sa.select(products.c.id, assignments.c.tag_id)
+            .join(assignments, assignments.c.seq == products.c.snapshot)
+            .where(sa.not_(products.c.gone))
+        )
+        names = TagNames(self._database)
+        with self._database.read() as connection:
+            found = connection.execute(given).all()
+            judged = connection.execute(latest_verdicts().order_by(verdicts.c.id)).all()
+            names.load(connection, {*(t for _, t in found), *(v.tag_id for v in judged)})
+            gone = set(
+                connection.execute(sa.select(products.c.id).where(products.c.gone)).scalars()
+            )
+        rows: dict[str, int] = {}
+        columns: dict[str, int] = {}
+        pairs: dict[tuple[int, int], bool] = {}
+        says = [(p, t, True) for p, t in found]
+        says += [(v.product_id, v.tag_id, v.accepted) for v in judged if v.product_id not in gone]
+        for product_id, tag_id, has in says:
+            target = names.target(tag_id)
+            if target is not None:
+                row = rows.setdefault(product_id, len(rows))
+                pairs[row, columns.setdefault(target, len(columns))] = has
+        kept = np.array([pair for pair, has in pairs.items() if has], np.int64).reshape(-1, 2)
+        ones = np.ones(len(kept), np.float32)
+        shape = (len(rows), len(columns))
+        matrix = sparse.csr_array((ones, (kept[:, 0], kept[:, 1])), shape=shape)
+        return np.array(list(columns), object), matrix
 
     def tag_counts(self) -> dict[str, int]:
         """How many products of the catalogue have each tag, in the lanes auto and review."""
