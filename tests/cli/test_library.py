@@ -216,3 +216,20 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
         "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
     ).json()
     assert [one["status"] for one in statuses] == ["accepted", "rejected"]
+
+
+def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
+    tagmill("catalog", "import", _one_product(tmp_path), "-w", workspace)
+    page = tmp_path / "health.html"
+    shown = tagmill("library", "report", "--html", page, "-w", workspace)
+    assert "no product has it" in shown.out
+    assert "tagmill library retire" in shown.out
+    assert "<table>" in page.read_text(encoding="utf-8")
+    assert str(page) in shown.err
+    chinese = tagmill("library", "report", "-w", workspace, language="zh")
+    assert "没有商品使用" in chinese.out
+    report = tagmill("library", "report", "-w", workspace, "--json").json()
+    assert {"version", "findings", "facets", "growth"} <= set(report)
+    assert "Cannot write" in refusal(
+        "library", "report", "--html", tmp_path / "no" / "x.html", "-w", workspace
+    )

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tagmill.errors import StoreError, UnknownTag
-from tagmill.records import Facet
+from tagmill.records import Facet, Scores
 from tagmill.store import CURRENT_SCHEMA, EXPORT_SCHEMA, Store
 from tagmill.store.tables import assignments, changes
 from tests.store.samples import (
@@ -245,9 +245,13 @@ def test_the_matrix_is_what_products_have_now(store: Store) -> None:
     tag_run(store, {"a": [entry(RED, 0.9), entry(SILK, 0.8)], "b": [entry(BLUE, 0.7)], "c": []})
     store.verdicts.add("b", BLUE.id, False)
     store.verdicts.add("c", SILK.id, True)
-    tag_ids, matrix = store.assignments.matrix()
-    counts = dict(zip(tag_ids, matrix.sum(axis=0).tolist(), strict=True))
-    assert counts == {RED.id: 1, SILK.id: 2, BLUE.id: 0}
+    matrix = store.assignments.matrix()
+    assert sorted(matrix.product_ids) == ["a", "b", "c"]
+    assert _counts(matrix) == {RED.id: 1, SILK.id: 2, BLUE.id: 0}
     store.library.save([replace(RED, status="retired", merged_into=BLUE.id)])
-    tag_ids, matrix = store.assignments.matrix()
-    assert dict(zip(tag_ids, matrix.sum(axis=0).tolist(), strict=True)) == {SILK.id: 2, BLUE.id: 1}
+    assert _counts(store.assignments.matrix()) == {SILK.id: 2, BLUE.id: 1}
+
+
+def _counts(matrix: Scores) -> dict[str, float]:
+    sums = matrix.values.sum(axis=0).tolist()
+    return dict(zip(matrix.tag_ids.tolist(), sums, strict=True))

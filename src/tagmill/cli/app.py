@@ -14,6 +14,7 @@ from tagmill.cli import (
     evaluate,
     explain,
     export,
+    health,
     learn,
     library,
     library_changes,
@@ -61,6 +62,7 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(health.app)
 library.app.add_typer(proposals.app)
 library.app.add_typer(library_changes.app)  # without a name: its commands are library's
 app.add_typer(library.app, name="library")

@@ -115,6 +115,7 @@ def tag(
     are tagged, and the tags are stored as a run that can be undone.
     """
     _check_llm(llm, source, batch_in, batch_out)
+    _check_version(library_version, source, text)
     _check_profile(profile, llm, model, in_workspace=source is None and text is None)
     chosen = _Options(
         top_k, lane, precision, per_facet or None, diverse or None, broader or None, language
@@ -140,8 +141,6 @@ def tag(
         share = llm_share if llm == "cascade" else None
         _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share, library_version)
         return
-    if library_version is not None:
-        raise SettingsError("--library-version tags the workspace's products; leave the file out")
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
     if text is not None:
@@ -182,6 +181,11 @@ def _check_llm(
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
     if source is None and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need a file to tag")
+
+
+def _check_version(version: int | None, source: str | None, text: str | None) -> None:
+    if version is not None and (source is not None or text is not None):
+        raise SettingsError("--library-version tags the workspace's products; leave the file out")
 
 
 def _check_profile(

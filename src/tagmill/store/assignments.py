@@ -9,13 +9,12 @@ from json.encoder import encode_basestring
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import sqlalchemy as sa
 from scipy import sparse
 
 from tagmill.errors import StoreError, UnknownTag
-from tagmill.records import LANES
+from tagmill.records import LANES, Scores
 from tagmill.store.changes import Change, record_changes
 from tagmill.store.connection import Database
 from tagmill.store.content import content_hashes, list_slices
@@ -155,11 +154,11 @@ class Assignments:
                 *connection.execute(judged).scalars(),
             }
 
-    def matrix(self) -> tuple[npt.NDArray[np.object_], sparse.csr_array]:
-        """The tags that count now (t,), and which products have them: csr (n, t) of 1.
+    def matrix(self) -> Scores:
+        """Which products of the catalogue have which tags now, as 1.
 
-        Products are those of the catalogue with at least one tag, in no order that means
-        anything; people's verdicts are laid over.
+        Of products with at least one tag or verdict, by the tags that count, with people's
+        verdicts laid over.
         """
         given = (
             sa.select(products.c.id, assignments.c.tag_id)
@@ -187,8 +186,8 @@ class Assignments:
         kept = np.array([pair for pair, has in pairs.items() if has], np.int64).reshape(-1, 2)
         ones = np.ones(len(kept), np.float32)
         shape = (len(rows), len(columns))
-        matrix = sparse.csr_array((ones, (kept[:, 0], kept[:, 1])), shape=shape)
-        return np.array(list(columns), object), matrix
+        values = sparse.csr_array((ones, (kept[:, 0], kept[:, 1])), shape=shape)
+        return Scores(np.array(list(rows), object), np.array(list(columns), object), values)
 
     def tag_counts(self) -> dict[str, int]:
         """How many products of the catalogue have each tag, in the lanes auto and review."""
