@@ -16,6 +16,7 @@ from scipy import sparse
 
 from tagmill.learning.dataset import label_matrix
 from tagmill.library import Library
+from tagmill.library.duplicates import find_duplicates
 from tagmill.pipeline import load_library
 from tagmill.proposing import waiting
 from tagmill.records import Tag
@@ -27,6 +28,7 @@ _EVERYWHERE = 0.5  # share of all products: a tag that says so little of them
 _ALWAYS = 0.95  # of the products of a tag: another one that always comes along
 _FEWEST = 20  # products, or verdicts, below which nothing is said
 _LEVEL = 0.05  # of the test that precision fell
+_LIKELY = 0.9  # that two tags mean the same
 _SHOWN = 10
 
 
@@ -83,6 +85,7 @@ def library_health(store: Store, least: int = 1) -> Health:
     report.findings = [
         *_by_use(library, counts, total),
         *_together(library, ids, matrix),
+        *_alike(library),
         *_falling(library, store.verdicts.list(superseded=True)),
         *_overlapping(library),
         *_open(store, total - tagged, least),
@@ -178,6 +181,13 @@ def _together(
         *_of_pairs("implied", implied, "tagmill library move '{}' --broader '{}'"),
         *_of_pairs("together", same, "tagmill library merge '{}' '{}' --dry-run"),
     ]
+
+
+def _alike(library: Library) -> list[Finding]:
+    """Tags of a facet that mean the same by their names."""
+    pairs = [one for one in find_duplicates(library) if one.probability >= _LIKELY]
+    command = "tagmill library merge '{}' '{}' --dry-run"
+    return _of_pairs("duplicates", [(one.a, one.b) for one in pairs], command)
 
 
 def _falling(library: Library, verdicts: Sequence[Verdict]) -> list[Finding]:

@@ -35,6 +35,7 @@ from tagmill.learning.dataset import held_out_fifth
 from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
+from tagmill.library.matching import Matcher
 from tagmill.records import LANES, parse_tag, tag_text
 from tagmill.store import NewName, Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
@@ -257,14 +258,19 @@ def tag_into(
 def note_new_names(store: Store, library: Library, names: Iterable[NewName]) -> int:
     """Keep names that the library lacks as proposals; how many are new.
 
-    A facet is noted under its key, whatever language it is named in.
+    A name that differs from a tag's only in how it is written is no proposal. A facet is noted
+    under its key, whatever language it is named in.
     """
     new = []
+    matcher: Matcher | None = None
     for one in names:
         facet = library.facet_named(one.facet)
         known = one if facet is None else replace(one, facet=facet.key)
         if library.find(tag_text(known.facet, known.name)) is None:
-            new.append(known)
+            matcher = matcher or Matcher(library)
+            match = matcher.match(known.name, known.facet)
+            if match is None or not match.certain:
+                new.append(known)
     return store.proposals.add(new)
 
 

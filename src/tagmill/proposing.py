@@ -15,6 +15,7 @@ import numpy as np
 
 from tagmill.errors import LibraryError
 from tagmill.library import Library
+from tagmill.library.matching import Match, Matcher
 from tagmill.pipeline import Progress, load_library, note_new_names
 from tagmill.probability import longest_passing
 from tagmill.records import Tag, parse_tag, tag_text
@@ -33,19 +34,27 @@ _DELTA = 0.1  # how often a rule may hold less than it promises
 
 @dataclass(frozen=True)
 class Waiting:
-    """An open proposal, with the written tags that are named most like it, the nearest first."""
+    """An open proposal, with the tags that it may be another name of, and those spelled most
+    like it, the nearest first."""
 
     proposal: Proposal
+    matches: Sequence[Match]
     nearest: Sequence[str]
 
 
 def waiting(store: Store, least: int) -> list[Waiting]:
     """The open proposals with at least so much support, the most useful first."""
     library = load_library(store)
-    return [
-        Waiting(one, library.nearest(tag_text(one.facet, one.name)))
+    listed = [
+        (one, text)
         for one in store.proposals.list(least=least)
-        if library.find(tag_text(one.facet, one.name)) is None
+        if library.find(text := tag_text(one.facet, one.name)) is None
+    ]
+    matcher = Matcher(library) if listed else None
+    return [
+        Waiting(one, matcher.nearest(one.name, one.facet), library.nearest(text))
+        for one, text in listed
+        if matcher is not None
     ]
 
 

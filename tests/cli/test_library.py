@@ -233,3 +233,22 @@ def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
     assert "Cannot write" in refusal(
         "library", "report", "--html", tmp_path / "no" / "x.html", "-w", workspace
     )
+
+
+def test_duplicates_are_shown_with_what_merges_them(workspace: Path, tmp_path: Path) -> None:
+    tagmill("library", "add", "颜色:藏青 深", "--en", "Navy deep", "-w", workspace)
+    tagmill("library", "add", "颜色:深藏青", "--en", "Deep navy", "-w", workspace)
+    (pair,) = tagmill("library", "duplicates", "--facet", "color", "-w", workspace, "--json").json()
+    assert {pair["a"], pair["b"]} == {"颜色:藏青 深", "颜色:深藏青"}
+    assert pair["probability"] > 0.9
+    assert "order" in pair["reasons"]
+    shown = tagmill("library", "duplicates", "-w", workspace)
+    assert "the same words" in shown.out
+    assert "tagmill library merge" in shown.err
+    assert "词序不同" in tagmill("library", "duplicates", "-w", workspace, language="zh").out
+    path = tmp_path / "theirs.csv"
+    path.write_text("facet,name\nColor,Navy\nColor,NAVY \nColor,Red\n", encoding="utf-8")
+    (pair,) = tagmill("library", "duplicates", "--file", path, "--json").json()
+    assert {pair["a"], pair["b"]} == {"Color:Navy", "Color:NAVY"}
+    path.write_text("facet,name\nColor,Navy\nColor,Red\n", encoding="utf-8")
+    assert "No two tags" in tagmill("library", "duplicates", "--file", path).out

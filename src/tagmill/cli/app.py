@@ -11,6 +11,7 @@ from tagmill.cli import (
     catalog,
     describe,
     distil,
+    duplicates,
     evaluate,
     explain,
     export,
@@ -62,6 +63,7 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(duplicates.app)
 library.app.add_typer(health.app)
 library.app.add_typer(proposals.app)
 library.app.add_typer(library_changes.app)  # without a name: its commands are library's

@@ -47,11 +47,11 @@ def proposals(
     with open_workspace(workspace) as (settings, store):
         least = least or settings.library.min_support
         if all_:
-            found = [Waiting(one, ()) for one in store.proposals.list(None, least=least)]
+            found = [Waiting(one, (), ()) for one in store.proposals.list(None, least=least)]
         else:
             found = waiting(store, least)
     if as_json:
-        print_json([{**asdict(one.proposal), "nearest": list(one.nearest)} for one in found])
+        print_json([{**asdict(one.proposal), **_neighbours(one)} for one in found])
         return
     if not found:
         typer.echo(say("no_proposals", least=least))
@@ -158,7 +158,16 @@ def _row(one: Waiting) -> list[object]:
     example = next(iter(proposal.examples), {})
     shown = f"{example['id']}  “{example['text']}”" if "text" in example else example.get("id", "")
     written = f"{proposal.facet}:{proposal.name}" if proposal.facet else proposal.name
+    matches = [f"= {match.tag.text}? {match.probability:.2f}" for match in one.matches]
     return [
         proposal.id, written, proposal.support, proposal.searches, sources, shown,
-        ", ".join(one.nearest),
+        ", ".join(matches or one.nearest),
     ]  # fmt: skip
+
+
+def _neighbours(one: Waiting) -> dict[str, object]:
+    matches = [
+        {"tag": match.tag.text, "probability": match.probability, "reasons": match.reasons}
+        for match in one.matches
+    ]
+    return {"matches": matches, "nearest": list(one.nearest)}
