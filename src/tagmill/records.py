@@ -98,6 +98,7 @@ class Facet:
     A `single` facet has one value a product (性别). One that is `only_for` some tags (ids, mostly
     of categories) is left out of products that are of another tag of their facet: 袖长 only for
     服装. `value_kind` says what its names are: text, or numbers and ranges compared in a `unit`.
+    `matches` are what other vocabularies call it (URIs).
     """
 
     key: str
@@ -106,6 +107,7 @@ class Facet:
     only_for: tuple[str, ...] = ()
     value_kind: ValueKind = "text"
     unit: str = ""
+    matches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

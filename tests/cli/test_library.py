@@ -162,7 +162,7 @@ def test_export_and_import_lose_nothing(workspace: Path, tmp_path: Path) -> None
     tagmill("init", tmp_path / "other", "--empty")
     read = tagmill("library", "import", first, "-w", tmp_path / "other", "--json").json()
     written = tagmill("library", "export", second, "-w", tmp_path / "other", "--json").json()
-    assert written == {"output": str(second), "tags": read["tags"]}
+    assert written == {"output": str(second), "tags": read["tags"], "lost": {}}
     assert second.read_bytes() == first.read_bytes()
     again = tagmill("library", "import", first, "-w", workspace, "--json").json()
     assert again["version"] == retired["version"]
@@ -236,10 +236,10 @@ def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
 
 
 def test_duplicates_are_shown_with_what_merges_them(workspace: Path, tmp_path: Path) -> None:
-    tagmill("library", "add", "颜色:藏青 深", "--en", "Navy deep", "-w", workspace)
-    tagmill("library", "add", "颜色:深藏青", "--en", "Deep navy", "-w", workspace)
+    tagmill("library", "add", "颜色:Navy dusk", "-w", workspace)
+    tagmill("library", "add", "颜色:Dusk navy", "-w", workspace)
     (pair,) = tagmill("library", "duplicates", "--facet", "color", "-w", workspace, "--json").json()
-    assert {pair["a"], pair["b"]} == {"颜色:藏青 深", "颜色:深藏青"}
+    assert {pair["a"], pair["b"]} == {"颜色:Navy dusk", "颜色:Dusk navy"}
     assert pair["probability"] > 0.9
     assert "order" in pair["reasons"]
     shown = tagmill("library", "duplicates", "-w", workspace)
@@ -252,3 +252,46 @@ def test_duplicates_are_shown_with_what_merges_them(workspace: Path, tmp_path: P
     assert {pair["a"], pair["b"]} == {"Color:Navy", "Color:NAVY"}
     path.write_text("facet,name\nColor,Navy\nColor,Red\n", encoding="utf-8")
     assert "No two tags" in tagmill("library", "duplicates", "--file", path).out
+
+
+def test_other_formats_go_out_and_come_back(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "library.ttl"
+    tagmill("library", "export", path, "-w", workspace)
+    tagmill("init", tmp_path / "other", "--empty")
+    other = ("-w", tmp_path / "other", "--json")
+    seen = tagmill("library", "import", path, "--dry-run", *other).json()
+    assert (seen["dry_run"], seen["products"], seen["notes"]) == (True, 0, {})
+    read = tagmill("library", "import", path, *other).json()
+    assert read["tags"] == seen["tags"] > 1000
+    lost = tagmill(
+        "library", "export", tmp_path / "s.txt", "--format", "elasticsearch", "-w", workspace
+    )
+    assert "tag of one name" in lost.err
+    assert "红色" in (tmp_path / "s.txt").read_text(encoding="utf-8")
+    assert "Unknown format" in refusal(
+        "library", "export", path, "--format", "xls", "-w", workspace
+    )
+
+
+def test_a_file_does_not_bring_back_what_was_retired(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "red.csv"
+    path.write_text("facet,name\n颜色,红色\n", encoding="utf-8")
+    tagmill("library", "retire", "颜色:红色", "-w", workspace)
+    done = tagmill("library", "import", path, "-w", workspace)
+    assert "stay so" in done.err
+    tag = tagmill(
+        "library", "list", "--search", "红色", "--facet", "颜色", "-w", workspace, "--json"
+    )
+    assert "retired" in {entry["status"] for entry in tag.json() if entry["name"] == "红色"}
+
+
+def test_a_facet_of_quantities(workspace: Path) -> None:
+    tagmill("library", "add", "容量:500ml", "-w", workspace)
+    tagmill("library", "facet", "容量", "--values", "number", "--unit", "ml", "-w", workspace)
+    (change,) = tagmill("library", "history", "-w", workspace, "--json").json()[-1:]
+    assert change["entries"][0]["after"]["value_kind"] == "number"
+    tagmill("library", "propose", "容量:0.5 升", "--product", "x", "-w", workspace)
+    assert (
+        tagmill("library", "proposals", "-w", workspace, "--min-support", 1, "--json").json() == []
+    )
+    assert "is none of" in refusal("library", "facet", "容量", "--values", "x", "-w", workspace)

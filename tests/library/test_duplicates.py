@@ -91,7 +91,12 @@ def test_what_looks_mistyped_in_one_language_and_differs_in_another_is_two() -> 
         Tag("1", "x", "筷子", {"en": "Chopstick"}),
         Tag("2", "x", "润唇膏", {"en": "Chapstick"}),
     ]
-    assert find_duplicates(Library(tags)) == []
+    (pair,) = find_duplicates(Library(tags))
+    assert pair.probability < 0.01
+    assert "told apart" in pair.reasons
+    tags = [Tag("1", "x", "铜色", {"en": "Bronze"}), Tag("2", "x", "铜", {"en": "Copper"})]
+    assert find_duplicates(Library(tags))[0].probability < 0.5
+    assert find_duplicates(Library([tags[0], Tag("2", "x", "铜")]))[0].probability > 0.9
 
 
 def test_what_products_have_speaks_too() -> None:

@@ -13,6 +13,7 @@ from tagmill.cli import (
     distil,
     duplicates,
     evaluate,
+    exchange,
     explain,
     export,
     health,
@@ -63,6 +64,7 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(exchange.app)
 library.app.add_typer(duplicates.app)
 library.app.add_typer(health.app)
 library.app.add_typer(proposals.app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,22 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Govern the tag library.", no_args_is_help=True)
 
 TagName = Annotated[str, typer.Argument(metavar="TAG", help="facet:name in any language, or id.")]
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns facet and name.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Add the tags of a CSV file, or change those it names by id or facet:name."""
-    from tagmill.library import merge_csv
-
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = merge_csv(library, file).changed
-        version = _save(store, library, changed, kind="import", why=str(file))
-    _done({"version": version, "tags": len(changed)}, f"{len(changed)} × {file.name}", as_json)
 
 
 @app.command("list")
@@ -90,24 +73,6 @@ def show(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False
             typer.echo(f"{key:<12} {_line(value)}")
 
 
-@app.command()
-def export(
-    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Write the library as CSV; `library import` reads it back."""
-    from tagmill.library import write_csv
-
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        write_csv(file, library)
-    if as_json:
-        print_json({"output": str(file), "tags": len(library.tags)})
-        return
-    note(say("written", path=file))
-
-
 def facet_key(library: Library, text: str) -> str:
     """The key of a facet named in any language; LibraryError lists the known ones."""
     known = library.facet_named(text)
@@ -120,11 +85,6 @@ def _library(store: Store) -> Library:
     from tagmill.pipeline import load_library
 
     return load_library(store)
-
-
-def _save(store: Store, library: Library, changed: list[Tag], *, kind: str, why: str) -> int:
-    facets = list(library.facets.values())  # a file may also name facets without tags
-    return store.library.save(changed, facets, kind=kind, who=getpass.getuser(), why=why)
 
 
 def plain_tag(tag: Tag) -> dict[str, Any]:
@@ -152,10 +112,3 @@ def _line(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {name}" for key, name in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _done(entry: dict[str, Any], what: str, as_json: bool) -> None:
-    if as_json:
-        print_json(entry)
-    else:
-        typer.echo(say("library_changed", version=entry["version"], what=what))

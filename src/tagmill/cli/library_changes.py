@@ -6,7 +6,7 @@ import getpass
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -22,6 +22,7 @@ from tagmill.cli.terminal import (
     print_table,
 )
 from tagmill.errors import LibraryError
+from tagmill.records import ValueKind
 
 if TYPE_CHECKING:
     from tagmill.library import Library
@@ -232,6 +233,10 @@ def facet(
         list[str] | None,
         typer.Option(metavar="TAG", help="Only for products of this tag; repeatable; '' for all."),
     ] = None,
+    values: Annotated[
+        str | None, typer.Option(help="text, number or range: what its names are.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="That numbers are compared in: ml, 岁 …")] = None,
     zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
     en: Annotated[str | None, typer.Option(help="English name.")] = None,
     why: Why = "",
@@ -240,7 +245,10 @@ def facet(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Say how a facet is used: one value or many, and for which products."""
+    """Say how a facet is used: one value or many, for which products, words or quantities."""
+    kind = next((one for one in get_args(ValueKind) if one == values), None)
+    if values is not None and kind is None:
+        raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")
 
     def work(library: Library) -> list[Tag]:
         known = library.facets[facet_key(library, name)]
@@ -254,6 +262,8 @@ def facet(
                 names={**known.names, **given},
                 single=known.single if single is None else single,
                 only_for=wanted,
+                value_kind=kind or known.value_kind,
+                unit=known.unit if unit is None else unit,
             )
         )
         return []

@@ -173,9 +173,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason_order": ("the same words", "词序不同"),
     "reason_spelling": ("one letter", "差一个字母"),
     "reason_embedding": ("near in meaning", "语义相近"),
+    "reason_told_apart": ("but told apart in another language", "但另一语言中名称不同"),
     "reason_given_together": ("but given together", "但常同时使用"),
     "reason_in_other_company": ("but in other company", "但使用场景不同"),
     "reason_in_the_same_company": ("in the same company", "使用场景相同"),
+    "left_retired": (
+        "{count:,} tags of the file are retired here and stay so: tagmill library restore TAG",
+        "文件中有 {count:,} 个标签在此已停用，保持不变：tagmill library restore 标签",
+    ),
+    "not_held": ("{count:,} × {what}", "{count:,} × {what}"),
+    "held_renamed": (
+        "renamed, as another tag of the facet has that name",
+        "因同名标签已存在而改名",
+    ),
+    "held_name_taken": ("name left out, another tag has it", "名称已被其他标签占用，未采用"),
+    "held_without_id": (
+        "tag without an id of that taxonomy, not written",
+        "无该分类法编号，未写出",
+    ),
+    "held_aliases": ("alias that the format cannot hold", "该格式无法保存的别名"),
+    "held_descriptions": ("description that the format cannot hold", "该格式无法保存的描述"),
+    "held_one_name": ("tag of one name, not written", "只有一个名称的标签，未写出"),
+    "held_other": ("{kind} that a library cannot hold", "标签库无法保存的 {kind}"),
     "names_proposed": (
         "{count:,} new names noted: tagmill library proposals",
         "记下 {count:,} 个新名称：tagmill library proposals",

@@ -28,6 +28,7 @@ _BOTH = 0.3  # of the rarer tag's products that have the other too: two things a
 # Stated, not fitted: the odds that two tags mean the same are so much lower or higher by what
 # products have. Company is the cosine of how often each stands with every other tag.
 _ODDS_BOTH, _ODDS_ALIEN, _ODDS_AKIN = 1 / 20, 1 / 4, 2.0
+_ODDS_APART = 1 / 1000  # what one language calls alike, another does not
 _ALIEN, _AKIN = 0.2, 0.8
 _NEAR = 0.8  # cosine of embeddings from which names may mean the same
 _EMBEDDED = 0.5  # probability that they do, where nothing else says so: a prior, not measured
@@ -68,13 +69,14 @@ def find_duplicates(
     found = []
     for (i, j), reasons in shared.items():
         by_name = [reason for reason in reasons if reason != "embedding"]
-        if by_name == ["spelling"] and _has_han(library, tags[i]) and _has_han(library, tags[j]):
-            continue  # what looks mistyped in English is told apart in Chinese
         probability = probability_of(by_name) if by_name else _EMBEDDED
         more: tuple[str, ...] = ()
+        odds = 1.0
         if company is not None:
             odds, more = company.odds(tags[i].id, tags[j].id)
-            probability = probability * odds / (probability * odds + 1 - probability)
+        if by_name and _are_told_apart(library, tags[i], tags[j]):
+            odds, more = odds * _ODDS_APART, (*more, "told apart")
+        probability = probability * odds / (probability * odds + 1 - probability)
         found.append(Duplicate(tags[i], tags[j], probability, (*reasons, *more)))
     return sorted(found, key=lambda one: (-one.probability, one.a.text, one.b.text))
 
@@ -118,8 +120,19 @@ def _sharing(
     return shared
 
 
-def _has_han(library: Library, tag: Tag) -> bool:
-    return any(is_unspaced(letter) for name in library.names_of(tag) for letter in name)
+def _are_told_apart(library: Library, a: Tag, b: Tag) -> bool:
+    """Whether both have Chinese names and others, and only the one kind is shared: 铜色 is the
+    name of bronze and of copper."""
+    shared = []
+    for chinese in (True, False):
+        keys = []
+        for tag in (a, b):
+            names = [n for n in library.names_of(tag) if any(map(is_unspaced, n)) == chinese]
+            keys.append({key for name in names for key in keys_of(name)})
+        if not (keys[0] and keys[1]):
+            return False
+        shared.append(bool(keys[0] & keys[1]))
+    return not all(shared)
 
 
 def _near(tags: Sequence[Tag], embed: Embed, across_facets: bool) -> list[tuple[int, int]]:

@@ -167,6 +167,10 @@ class Library:
         """Every spelling of a tag, the canonical name first, none twice."""
         return list(dict.fromkeys([tag.name, *tag.names.values(), *tag.aliases]))
 
+    def owner(self, facet: str, name: str) -> str | None:
+        """The id of the living tag of a facet (by key) that has a name."""
+        return self._living.owner(facet, self.form(name))
+
     def form(self, name: str) -> str:
         """The form in which two names of this library are equal."""
         return name if self.verbatim else normal_form(name)

@@ -25,7 +25,7 @@ TAG_FIELDS = (
     "facet", "name", "names", "aliases", "description", "status", "merged_into", "broader",
     "matches", "split_into",
 )  # fmt: skip
-FACET_FIELDS = ("names", "single", "only_for", "value_kind", "unit")
+FACET_FIELDS = ("names", "single", "only_for", "value_kind", "unit", "matches")
 _LISTS = ("names", "aliases", "broader", "matches", "split_into")  # of TAG_FIELDS, kept as JSON
 
 Plain = dict[str, Any]  # a tag or a facet, all its fields and its position
@@ -77,6 +77,7 @@ def plain_facet(facet: Facet, position: int) -> Plain:
         "key": facet.key, "position": position, "names": dict(facet.names),
         "single": facet.single, "only_for": list(facet.only_for),
         "value_kind": facet.value_kind, "unit": facet.unit,
+        "matches": list(facet.matches),
     }  # fmt: skip
 
 
@@ -85,4 +86,5 @@ def facet_of(plain: Mapping[str, Any]) -> Facet:
     return Facet(
         plain["key"], plain["names"], plain.get("single", False),
         tuple(plain.get("only_for", ())), plain.get("value_kind", "text"), plain.get("unit", ""),
+        tuple(plain.get("matches", ())),
     )  # fmt: skip

@@ -180,6 +180,7 @@ facets = sa.Table(
     sa.Column("only_for", _Json, nullable=False),  # [tag id]: only for products with one of them
     sa.Column("value_kind", sa.Text, nullable=False),  # text number range
     sa.Column("unit", sa.Text, nullable=False),  # that numbers are compared in
+    sa.Column("matches", _Json, nullable=False),  # [URI] of it elsewhere
 )
 
 tags = sa.Table(

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("only_for", sa.JSON, nullable=False, server_default="[]"),
         sa.Column("value_kind", sa.Text, nullable=False, server_default="text"),
         sa.Column("unit", sa.Text, nullable=False, server_default=""),
+        sa.Column("matches", sa.JSON, nullable=False, server_default="[]"),
     ):
         op.add_column("facets", column)
     for name in ("broader", "matches", "split_into"):

@@ -3,8 +3,8 @@
 Columns: `facet`, `name` and, where wanted, `id`, `aliases` (separated by `|`; `\\|` is a bar in a
 name), `description`, `status`, `merged_into` (an id), `broader`, `split_into` (ids, or written
 tags, separated by `|`), `matches` (URIs), and for each language `name_en`, `facet_en` …
-A row without a name only declares a facet: its names, and `single` (yes: one value a product),
-`only_for` (tags), `value_kind` (text, number, range), `unit`.
+A row without a name only declares a facet: its names and `matches`, and `single` (yes: one value a
+product), `only_for` (tags), `value_kind` (text, number, range), `unit`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict, get_args
 
@@ -21,7 +20,7 @@ from tagmill.errors import LibraryError
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, ValueKind, parse_tag_cell, tag_id
 
-__all__ = ["Imported", "import_tags", "merge_csv", "parse_csv", "read_csv", "write_csv"]
+__all__ = ["parse_csv", "read_csv", "write_csv"]
 
 _TAG_COLUMNS = (
     "id", "facet", "name", "aliases", "description", "status", "merged_into", "broader",
@@ -90,88 +89,6 @@ def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
     return tags, [Facet(key, **row) for key, row in facets.items()]
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What came of an import: the tags that it added or changed, and those it left retired."""
-
-    changed: list[Tag]
-    retired: list[Tag]
-
-
-def import_tags(library: Library, tags: Iterable[Tag], facets: Iterable[Facet]) -> Imported:
-    """Add tags and facets to a library, or change those it has.
-
-    A tag is met again by its id or by `facet:name`; then names, aliases, matches and description
-    are added to what it has, and a name given with the id renames it. What was merged stays so:
-    its names go to the tag that took its place; what was retired stays retired. Raises
-    TagConflict where two tags would share a name, UnknownTag for a broader tag that is none.
-    """
-    for facet in facets:
-        known = library.facets.get(facet.key)
-        if known is not None:
-            told = facet.single or facet.only_for or facet.value_kind != "text" or facet.unit
-            kept = facet if told else known
-            facet = replace(kept, names={**known.names, **facet.names})
-        library.add_facet(facet)
-    changed: dict[str, None] = {}
-    retired: list[Tag] = []
-    referring: list[tuple[str, Tag]] = []
-    for tag in tags:
-        before = library.tags.get(tag.id) or library.find(tag.text)
-        if before is not None and before.status == "retired" and tag.status != "retired":
-            target = library.by_id(before.id)
-            if target is None or target.status == "retired":
-                retired.append(before)
-                continue
-            before = target
-        after = library.put(tag) if before is None else _combine(library, before, tag)
-        changed[after.id] = None
-        referring.append((after.id, tag))
-    for identifier, tag in referring:
-        if tag.broader or tag.split_into:
-            after = library.tags[identifier]
-            broader = _resolved(library, tag.broader) or list(after.broader)
-            split_into = _resolved(library, tag.split_into) or list(after.split_into)
-            library.update(after, broader=broader, split_into=split_into)
-    for facet in list(library.facets.values()):
-        if facet.only_for:
-            only_for = _resolved(library, facet.only_for)
-            library.add_facet(replace(facet, only_for=tuple(only_for)))
-    return Imported([library.tags[identifier] for identifier in changed], retired)
-
-
-def merge_csv(library: Library, path: Path) -> Imported:
-    """`import_tags` of a CSV file. Raises LibraryError also for a file that cannot be read."""
-    return import_tags(library, *read_csv(path))
-
-
-def _combine(library: Library, before: Tag, tag: Tag) -> Tag:
-    """A tag of the library with what a file adds to it."""
-    names = {**before.names, **tag.names}
-    known = {library.form(name) for name in (*library.names_of(before), *names.values())}
-    by_id = before.id == tag.id
-    written = tag.aliases if by_id else (tag.name, *tag.aliases)
-    new = [alias for alias in written if library.form(alias) not in known]
-    return library.update(
-        before,
-        name=tag.name if by_id else before.name,
-        names=names,
-        aliases=(*before.aliases, *new),
-        description=tag.description or before.description,
-        status=tag.status,
-        merged_into=tag.merged_into,
-        matches=dict.fromkeys((*before.matches, *tag.matches)),
-    )
-
-
-def _resolved(library: Library, references: Iterable[str]) -> list[str]:
-    """The ids of tags given by id or as written."""
-    return [
-        text if text in library.tags else library.resolve(text).id
-        for text in dict.fromkeys(references)
-    ]
-
-
 def write_csv(path: Path, library: Library) -> None:
     """Writes every tag, retired ones too, and every facet with more to it than its tags.
 
@@ -188,7 +105,8 @@ def write_csv(path: Path, library: Library) -> None:
         *(f"name_{language}" for language in name_languages),
     ]
     with_tags = {tag.facet for tag in library.tags.values()}
-    structured = [key for key, row in facet_rows.items() if any(row[c] for c in _FACET_COLUMNS)]
+    own = (*_FACET_COLUMNS, "matches")
+    structured = [key for key, row in facet_rows.items() if any(row[column] for column in own)]
     named = [key for key, facet in library.facets.items() if facet.names]
     unfinished = path.with_name(f"{path.name}.part")
     try:
@@ -201,7 +119,7 @@ def write_csv(path: Path, library: Library) -> None:
         for key in structured:
             writer.writerow(facet_rows[key])
         for tag, cells in zip(library.tags.values(), tag_rows, strict=True):
-            names = {k: v for k, v in facet_rows[tag.facet].items() if k not in _FACET_COLUMNS}
+            names = {k: v for k, v in facet_rows[tag.facet].items() if k not in own}
             writer.writerow({**names, **cells})
         for key in named:
             if key not in with_tags and key not in structured:
@@ -263,6 +181,7 @@ def _languages(row: Mapping[str, str], kind: str) -> dict[str, str]:
 
 class _FacetRow(TypedDict):
     names: dict[str, str]
+    matches: tuple[str, ...]
     single: bool
     only_for: tuple[str, ...]
     value_kind: ValueKind
@@ -274,7 +193,7 @@ def _read_facet(row: Mapping[str, str], facets: dict[str, _FacetRow]) -> None:
         raise _RowError("neither facet nor name")
     key = row["facet"]
     known = facets.setdefault(
-        key, _FacetRow(names={}, single=False, only_for=(), value_kind="text", unit="")
+        key, _FacetRow(names={}, matches=(), single=False, only_for=(), value_kind="text", unit="")
     )
     for language, name in _languages(row, "facet").items():
         if known["names"].setdefault(language, name) != name:
@@ -291,12 +210,14 @@ def _read_facet(row: Mapping[str, str], facets: dict[str, _FacetRow]) -> None:
     known["only_for"] = known["only_for"] or tuple(parse_tag_cell(row["only_for"]))
     known["value_kind"] = kind if row["value_kind"] else known["value_kind"]
     known["unit"] = row["unit"] or known["unit"]
+    if not row["name"]:
+        known["matches"] = known["matches"] or tuple(_split_names(row["matches"]))
 
 
 def _expect_facet_row(row: Mapping[str, str]) -> None:
     filled = [c for c in row if row[c] and (c in _TAG_COLUMNS or c.startswith("name_"))]
-    says = any(row[column] for column in _FACET_COLUMNS) or _languages(row, "facet")
-    if filled != ["facet"] or not says:
+    says = any(row[column] for column in (*_FACET_COLUMNS, "matches"))
+    if set(filled) - {"facet", "matches"} or not (says or _languages(row, "facet")):
         raise _RowError(f"no name for a tag of the facet '{row['facet']}'")
 
 
@@ -335,6 +256,7 @@ def _facet_cells(facet: Facet) -> dict[str, str]:
         "only_for": "|".join(facet.only_for),
         "value_kind": "" if facet.value_kind == "text" else facet.value_kind,
         "unit": facet.unit,
+        "matches": _join_names(facet.matches),
     }
     cells.update({f"facet_{language}": name for language, name in facet.names.items()})
     return cells
