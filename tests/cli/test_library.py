@@ -263,6 +263,7 @@ def test_other_formats_go_out_and_come_back(workspace: Path, tmp_path: Path) -> 
     assert (seen["dry_run"], seen["products"], seen["notes"]) == (True, 0, {})
     read = tagmill("library", "import", path, *other).json()
     assert read["tags"] == seen["tags"] > 1000
+    tagmill("library", "add", "颜色:独此一名", "-w", workspace)
     lost = tagmill(
         "library", "export", tmp_path / "s.txt", "--format", "elasticsearch", "-w", workspace
     )
