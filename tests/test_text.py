@@ -82,3 +82,9 @@ def test_html_becomes_readable_text() -> None:
 def test_hostile_html_takes_no_longer_than_its_length() -> None:
     assert plain_text("<script>" * 200_000) == ""
     assert plain_text("<!--" * 200_000 + "x") == "<!--" * 200_000 + "x"
+
+
+@pytest.mark.parametrize("names", [("C", "C++", "C#"), ("A", "A+", "A++"), ("DVD-R", "DVD+R")])
+def test_signs_that_make_another_thing_stay(names: tuple[str, ...]) -> None:
+    assert len({normal_form(name) for name in names}) == len(names)
+    assert normal_form("ｃ＋＋") == normal_form("C++")

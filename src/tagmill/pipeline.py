@@ -14,9 +14,10 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -34,14 +35,16 @@ from tagmill.learning.dataset import held_out_fifth
 from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
-from tagmill.records import LANES
-from tagmill.store import Run, Store
+from tagmill.library.matching import Matcher
+from tagmill.records import LANES, parse_tag, tag_text
+from tagmill.store import NewName, Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection, check_precision
+from tagmill.tagging.touched import Touched
 from tagmill.text import normal_form
 
 __all__ = [
@@ -56,9 +59,13 @@ __all__ = [
     "explain_workspace",
     "export_tags",
     "load_library",
+    "note_new_names",
+    "outdated_products",
     "run_signature",
+    "start_run",
     "tag_batches",
     "tag_file",
+    "tag_into",
     "tag_workspace",
     "train_workspace",
     "tune_workspace",
@@ -208,26 +215,80 @@ def tag_workspace(
     selection: Selection,
     *,
     labelled: bool = False,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
 ) -> tuple[Run | None, TagSummary]:
     """Tag the products that need it and store the lanes auto and review, as one run.
 
-    A product needs it when it is new, changed, or was tagged by another model, library version or
-    selection; those a person has tagged only with `labelled`. A run that was killed is taken up
-    where its last stored chunk ended. Without anything to do there is no run.
+    A product needs it when it is new, changed, was tagged by another model or selection, or when
+    a change of the library touched it; those a person has tagged only with `labelled`. A run that
+    was killed is taken up where its last stored chunk ended. Without anything to do there is no
+    run. `fixed` is what else the tags depend on, such as a library that is not the newest.
     """
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    run = _start_run(store, model, selection, labelled, {})
-    summary = TagSummary()
-    if run is None:
-        return None, summary
+    signature, summary = run_signature(model, selection, fixed), TagSummary()
+    outdated = outdated_products(store, model, {signature})
+    run = _start_run(store, model, selection, labelled, fixed, outdated)
+    if run is not None:
+        pending = store.products.pending(signature, 2048, labelled=None if labelled else False)
+        again = store.products.of_ids(outdated, 2048)
+        tag_into(store, run, model, chain(pending, again), selection, summary, progress)
+        run = store.runs.finish(run)
+    store.runs.confirm(model.library.version, {signature})
+    return run, summary
+
+
+def tag_into(
+    store: Store,
+    run: Run,
+    model: Model,
+    batches: Iterable[pa.RecordBatch],
+    selection: Selection,
+    summary: TagSummary,
+    progress: Progress = lambda done: None,
+) -> None:
+    """Tag products into a run that was started; `summary` counts them."""
     origin = "lexicon" if model.trained is None else "model"
-    pending = store.products.pending(run.signature, 2048, labelled=None if labelled else False)
-    for products, tagged in tag_batches(model, pending, selection):
+    for products, tagged in tag_batches(model, batches, selection):
         store.assignments.write(run, products, tagged, origin)
         summary.count(tagged)
         progress(products.num_rows)
-    return store.runs.finish(run), summary
+
+
+def note_new_names(store: Store, library: Library, names: Iterable[NewName]) -> int:
+    """Keep names that the library lacks as proposals; how many are new.
+
+    A name that differs from a tag's only in how it is written is no proposal. A facet is noted
+    under its key, whatever language it is named in.
+    """
+    new = []
+    matcher: Matcher | None = None
+    for one in names:
+        facet = library.facet_named(one.facet)
+        known = one if facet is None else replace(one, facet=facet.key)
+        if library.find(tag_text(known.facet, known.name)) is None:
+            matcher = matcher or Matcher(library)
+            match = matcher.match(known.name, known.facet)
+            if match is None or not match.certain:
+                new.append(known)
+    return store.proposals.add(new)
+
+
+def outdated_products(store: Store, model: Model, signatures: Set[str]) -> list[str]:
+    """The ids of the products, of runs of these signatures, that the library's changes since
+    touched."""
+    bases = {run.valid_to for run in store.runs.list("tag") if run.signature in signatures}
+    found: list[str] = []
+    for base in sorted(version for version in bases if version < model.library.version):
+        touched = Touched(load_library(store, base), model)
+        if not touched:
+            continue
+        having = store.assignments.products_with(touched.tag_ids)
+        for batch in store.products.outdated(base, signatures):
+            named = touched.in_text(batch)
+            ids = batch.column("id").to_pylist()
+            found += [i for i, hit in zip(ids, named, strict=True) if hit or i in having]
+    return found
 
 
 def consult_workspace(
@@ -238,6 +299,7 @@ def consult_workspace(
     *,
     labelled: bool = False,
     share: float | None = None,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
 ) -> tuple[Run | None, TagSummary, ConsultReport]:
     """`tag_workspace` with a large language model asked about every product, or about a `share`.
@@ -246,58 +308,101 @@ def consult_workspace(
     Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
-    asked_with = {"llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
     if share is not None:
         asked_with["share"] = f"{share:g}"
     summary, report = TagSummary(), ConsultReport()
-    run = _start_run(store, model, selection, labelled, asked_with)
+    signature = run_signature(model, selection, asked_with)
+    outdated = outdated_products(store, model, {signature})
+    run = _start_run(store, model, selection, labelled, asked_with, outdated)
     if run is None:
+        store.runs.confirm(model.library.version, {signature})
         return None, summary, report
     which = None if labelled else False
+
+    def wanting(size: int) -> Iterator[pa.RecordBatch]:
+        yield from store.products.pending(signature, size, labelled=which)
+        yield from store.products.of_ids(outdated, size)
+
     wanted: set[str] | None = None
     if share is not None:
         ids: list[str] = []
 
         def noted() -> Iterator[pa.RecordBatch]:
-            for batch in store.products.pending(run.signature, 2048, labelled=which):
+            for batch in wanting(2048):
                 ids.extend(batch.column("id").to_pylist())
                 yield batch
 
         mask = choose_to_ask(model, noted(), share)
         wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
         wanted |= store.replies.failed()  # they were chosen before
-    for batch in store.products.pending(run.signature, _CONSULTED_AT_ONCE, labelled=which):
+    for batch in wanting(_CONSULTED_AT_ONCE):
         chosen = None
         if wanted is not None:
             chosen = np.array([i in wanted for i in batch.column("id").to_pylist()], np.bool_)
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")
         report.count(batch, consulted.opinions)
+        note_new_names(store, model.library, _new_names(batch, consulted.opinions))
         summary.count(consulted.tagged)
         progress(batch.num_rows)
-    return store.runs.finish(run), summary, report
+    run = store.runs.finish(run)
+    if not report.failed:
+        store.runs.confirm(model.library.version, {signature})
+    return run, summary, report
+
+
+def _new_names(batch: pa.RecordBatch, opinions: Opinions) -> Iterator[NewName]:
+    ids = batch.column("id").to_pylist()
+    for row, names in opinions.new.items():
+        for new in names:
+            yield NewName(ids[row], new.facet, new.name, "llm", asdict(new.evidence))
 
 
 def _start_run(
-    store: Store, model: Model, selection: Selection, labelled: bool, more: Mapping[str, str]
+    store: Store,
+    model: Model,
+    selection: Selection,
+    labelled: bool,
+    more: Mapping[str, str],
+    outdated: Sequence[str],
 ) -> Run | None:
     """The run that tags what needs it, perhaps one that was cut off; None: nothing needs it."""
     signature = run_signature(model, selection, more)
-    if not store.products.pending_count(signature, labelled=None if labelled else False):
+    which = None if labelled else False
+    if not outdated and not store.products.pending_count(signature, labelled=which):
         return None
+    return start_run(store, model, selection, more)
+
+
+def start_run(
+    store: Store,
+    model: Model,
+    selection: Selection,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    library_change: int | None = None,
+) -> Run:
+    """A new run, or the one that was cut off; others that were cut off are given up."""
+    signature, version = run_signature(model, selection, more), model.library.version
     for unfinished in store.runs.list("tag"):
-        if unfinished.status == "running" and unfinished.signature != signature:
-            store.runs.fail(unfinished)  # cut off, and nothing will take it up again
+        same = (signature, version, library_change) == (
+            unfinished.signature, unfinished.library_version, unfinished.library_change,
+        )  # fmt: skip
+        if unfinished.status == "running" and not same:
+            store.runs.fail(unfinished)  # nothing will take it up again
     return store.runs.start(
         "tag",
         signature,
         model=str(model.card.get("name", "starter")),
-        library_version=model.library.version,
+        library_version=version,
+        library_change=library_change,
         settings={
             "top_k": selection.top_k,
             "precision": selection.precision,
             "per_facet": selection.per_facet,
             "diverse": selection.diverse,
+            "broader": selection.broader,
             **more,
         },
     )
@@ -306,24 +411,24 @@ def _start_run(
 def run_signature(
     model: Model, selection: Selection, more: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """What a product's tags depend on besides the product: 16 hex digits."""
+    """What a product's tags depend on besides the product and the library: 16 hex digits."""
     parts = {
         "model": model.card.get("model_id", "starter"),
-        "library": model.library.version,
         "selection": [
             selection.top_k,
             selection.precision,
             selection.per_facet,
             selection.diverse,
+            selection.broader,
         ],
         **more,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load_library(store: Store) -> Library:
-    """The workspace's library."""
-    tags, facets, version = store.library.load()
+def load_library(store: Store, version: int | None = None) -> Library:
+    """The workspace's library, as it is or as it was at a version."""
+    tags, facets, version = store.library.load(version)
     return Library(tags, facets, version=version)
 
 
@@ -335,11 +440,14 @@ def train_workspace(
     seed: int = 0,
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Model, Path]:
-    """Train on the workspace's tagged products and verdicts; keep the model as its newest."""
-    last = _last_verdict(store)
+    """Train on the workspace's tagged products and verdicts; keep the model as its newest.
+
+    What people called products and the library lacks becomes proposals.
+    """
+    last, library = _last_verdict(store), load_library(store)
     model = train(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         verdicts=store.verdicts.labels(),
         taggers=taggers,
         seed=seed,
@@ -347,6 +455,17 @@ def train_workspace(
     )
     model.card["last_verdict"] = last
     return model, _keep(model, models)
+
+
+def _noting_labels(store: Store, library: Library) -> Iterator[pa.RecordBatch]:
+    """The workspace's products; tags that people gave and the library lacks are noted."""
+    for batch in store.products.batches():
+        labelled = zip(
+            batch.column("id").to_pylist(), batch.column("tags").to_pylist(), strict=True
+        )
+        written = [(i, *parse_tag(text)) for i, tags in labelled for text in tags or ()]
+        note_new_names(store, library, [NewName(i, f, name, "person") for i, f, name in written])
+        yield batch
 
 
 def tune_workspace(
@@ -361,10 +480,10 @@ def tune_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Tuned, Path]:
     """`train_workspace` with the best training options found in so many minutes."""
-    last = _last_verdict(store)
+    last, library = _last_verdict(store), load_library(store)
     tuned = tune(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         minutes=minutes,
         trials=trials,
         metric=metric,
@@ -415,9 +534,10 @@ def _keep(model: Model, models: Path) -> Path:
     return folder
 
 
-def current_model(store: Store, models: Path) -> Model:
-    """The workspace's newest model over its library, or the library alone before any training."""
-    library = load_library(store)
+def current_model(store: Store, models: Path, library: Library | None = None) -> Model:
+    """The workspace's newest model over its library (or another state of it), or the library
+    alone before any training."""
+    library = library or load_library(store)
     folders = sorted(p for p in models.glob("[0-9]*") if p.name.isdigit())
     return load_model(folders[-1], library) if folders else Model(library, shipped_prior())
 

@@ -32,6 +32,8 @@ _FIRST_UNSPACED = "\u3007"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
 # A word keeps its decimal point (蓝牙5.3 is not 蓝牙5); every other mark separates.
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
+# A sign behind a letter or digit that makes it another thing: C++, F#, A+, DVD+R.
+_TELLING_SIGN = re.compile(r"(?<=\w)[+#]+|(?<=\w )\+")
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -211,11 +213,16 @@ def _translate(text: str) -> tuple[str, Sequence[int]]:
 def normal_form(name: str) -> str:
     """The form in which two names of one tag are equal; empty if the name has no letters.
 
-    `T-Shirts`, `Ｔ shirt` and `tshirt` are one; so are `高清電視` and `高清电视`.
+    `T-Shirts`, `Ｔ shirt` and `tshirt` are one; so are `高清電視` and `高清电视`. `C`, `C++` and
+    `C#` are three, `A` and `A+` two.
     """
-    folded = fold(unicodedata.normalize("NFKC", name)).text.replace(" ", "")
+    compatible = unicodedata.normalize("NFKC", name)
+    folded = fold(compatible).text.replace(" ", "")
     if folded:
-        return folded
+        telling = (
+            _TELLING_SIGN.findall(compatible) if "+" in compatible or "#" in compatible else ()
+        )
+        return folded + "".join(telling)
     return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name).lower())  # ★, +, %
 
 

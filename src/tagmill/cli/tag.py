@@ -41,6 +41,7 @@ from tagmill.errors import SettingsError
 if TYPE_CHECKING:
     from tagmill.catalog import Catalog
     from tagmill.pipeline import TagSummary
+    from tagmill.store import Proposal
     from tagmill.tagging.model import Model
     from tagmill.tagging.output import Selection
 
@@ -73,6 +74,9 @@ def tag(
     diverse: Annotated[
         bool, typer.Option("--diverse", help="Cover facets: no near-duplicates, usual counts.")
     ] = False,
+    broader: Annotated[
+        bool, typer.Option("--broader", help="Also the broader tags that narrower ones imply.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
     ] = None,
@@ -94,6 +98,9 @@ def tag(
         bool, typer.Option("--closed", help="No proposals of names that are not in the library.")
     ] = False,
     llm_cache: LlmCache = LLM_CACHE,
+    library_version: Annotated[
+        int | None, typer.Option(help="Of the workspace's library, as it was at this version.")
+    ] = None,
     batch_out: BatchOut = None,
     batch_in: BatchIn = None,
     table: Table = None,
@@ -108,8 +115,11 @@ def tag(
     are tagged, and the tags are stored as a run that can be undone.
     """
     _check_llm(llm, source, batch_in, batch_out)
+    _check_version(library_version, source, text)
     _check_profile(profile, llm, model, in_workspace=source is None and text is None)
-    chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
+    chosen = _Options(
+        top_k, lane, precision, per_facet or None, diverse or None, broader or None, language
+    )
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
@@ -129,7 +139,7 @@ def tag(
                 llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
             )
         share = llm_share if llm == "cascade" else None
-        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share)
+        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share, library_version)
         return
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
@@ -138,7 +148,7 @@ def tag(
             [{"id": "text", "title": text}],
             top_k=selection.top_k, lane=selection.lane,
             precision=selection.precision, per_facet=selection.per_facet, diverse=selection.diverse,
-            language=selection.language,
+            broader=selection.broader, language=selection.language,
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
@@ -171,6 +181,11 @@ def _check_llm(
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
     if source is None and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need a file to tag")
+
+
+def _check_version(version: int | None, source: str | None, text: str | None) -> None:
+    if version is not None and (source is not None or text is not None):
+        raise SettingsError("--library-version tags the workspace's products; leave the file out")
 
 
 def _check_profile(
@@ -251,6 +266,7 @@ class _Options:
         precision: float | None,
         per_facet: bool | None,
         diverse: bool | None,
+        broader: bool | None,
         language: str | None,
     ) -> None:
         self.lane = lane
@@ -258,7 +274,7 @@ class _Options:
             key: value
             for key, value in (
                 ("top_k", top_k), ("precision", precision), ("per_facet", per_facet),
-                ("diverse", diverse),
+                ("diverse", diverse), ("broader", broader),
                 ("language", language),
             )
             if value is not None
@@ -277,40 +293,45 @@ def _tag_workspace(
     as_json: bool,
     llm: LlmOptions | None,
     share: float | None,
+    library_version: int | None,
 ) -> None:
     from tagmill.pipeline import (
         ConsultReport,
         consult_workspace,
         current_model,
+        load_library,
         run_signature,
         tag_workspace,
     )
+    from tagmill.proposing import accept_by_rule
 
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):
-        tagging = settings.tagging
-        selection = options.selection(
-            top_k=tagging.top_k,
-            precision=tagging.precision,
-            per_facet=tagging.per_facet,
-            diverse=tagging.diverse,
-            language=tagging.language,
-        )
-        model = current_model(store, settings.models_dir)
+        selection = options.selection(**settings.tagging.model_dump())
+        model = current_model(store, settings.models_dir, load_library(store, library_version))
+        fixed = {} if library_version is None else {"library": str(library_version)}
         which = None if include_tagged else False
         if llm is None:
-            total = store.products.pending_count(run_signature(model, selection), labelled=which)
+            signature = run_signature(model, selection, fixed)
+            total = store.products.pending_count(signature, labelled=which)
             with counting("tagging", total) as progress:
                 run, summary = tag_workspace(
-                    store, model, selection, labelled=include_tagged, progress=progress
-                )
+                    store, model, selection, labelled=include_tagged, fixed=fixed,
+                    progress=progress,
+                )  # fmt: skip
         else:
             llm.store = store
             with llm.consultant(model.library) as consultant, counting("tagging") as progress:
                 run, summary, report = consult_workspace(
                     store, model, consultant, selection, labelled=include_tagged, share=share,
-                    progress=progress,
+                    fixed=fixed, progress=progress,
                 )  # fmt: skip
+        accepted: list[Proposal] = []
+        if settings.library.auto_accept:
+            accepted = accept_by_rule(
+                store, settings.models_dir, selection, precision=settings.library.auto_precision,
+                least=settings.library.min_support,
+            )  # fmt: skip
     if as_json:
         more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
         print_json({"run": run and run.id, **vars(summary), **more})
@@ -322,7 +343,11 @@ def _tag_workspace(
     if llm is not None:
         llm.note_spending()
         base = settings.root / (f"run-{run.id}" if run else "run")
-        write_beside(base, "proposals", report.proposals(), "llm_proposals")
+        if report.new_names:
+            note(say("names_proposed", count=len(report.new_names)))
+        if accepted:
+            shown = ", ".join(f"{one.facet}:{one.name}" for one in accepted)
+            note(say("accepted_by_rule", count=len(accepted), names=shown))
         write_beside(base, "failed", report.failed, "llm_failed")
         if report.failed:
             raise typer.Exit(1)

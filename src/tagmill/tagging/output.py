@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.hits import Hits
+
+if TYPE_CHECKING:
+    from tagmill.tagging.structure import Structure
 
 __all__ = [
     "ScoredPairs",
@@ -43,6 +47,7 @@ class Selection:
     precision: float = 0.95  # promised of the lane auto
     per_facet: bool = False  # promised of each facet by itself, not of all tags together
     diverse: bool = False  # no tag beside one that leaves no room for it
+    broader: bool = False  # also what narrower tags imply
     language: str = "product"  # of tag names: a code, or the product's own
 
     def __post_init__(self) -> None:
@@ -123,16 +128,26 @@ def tagged_batch(
     pairs: ScoredPairs,
     lanes: npt.NDArray[np.int8],
     selection: Selection,
+    structure: Structure | None = None,
     diversity: Diversity | None = None,
 ) -> pa.RecordBatch:
     """The chosen pairs as a batch of `TAGGED_SCHEMA`, descending by probability.
 
-    With `diversity` a tag is left out that has no room beside the more probable ones.
+    What the library's `structure` forbids is left out, and with `diversity` a tag that has no
+    room beside the more probable ones.
     """
+    if structure is not None and selection.broader:
+        pairs, lanes = structure.imply(pairs, lanes)
+    free = diversity is None and structure is None
     chosen, offsets = _choose(
         pairs.rows, pairs.probability, pairs.score, lanes, batch.num_rows,
-        _LOWEST_LANE[selection.lane], selection.top_k if diversity is None else len(pairs.rows),
+        _LOWEST_LANE[selection.lane], selection.top_k if free else len(pairs.rows),
     )  # fmt: skip
+    if structure is not None:
+        most = selection.top_k if diversity is None else len(pairs.rows)
+        chosen, offsets = structure.enforce(
+            pairs.tags, lanes, chosen, offsets, most, broader=selection.broader
+        )
     if diversity is not None:
         chosen, offsets = spread_out(pairs.tags, chosen, offsets, diversity, selection.top_k)
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
