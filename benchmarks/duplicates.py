@@ -5,8 +5,9 @@
 Every value of an attribute is a tag of that facet. Positives are the same value written another
 way by stated rules (case, plural, spacing, hyphen, word order, width, Traditional characters), and
 a value's zh-CN and zh-TW names where OpenCC makes them equal; each stands in the library as a tag
-of its own. Negatives are all other pairs of a facet, but for values that share a name. Half of the
-attributes are for development, half for the report. Baselines run on the same tags: the normal form
+of its own. Negatives are all other pairs of a facet, but for values that share a name letter by
+letter. Translations and mistyped names are reported apart. Half of the attributes are for
+development, half for the report. Baselines run on the same tags: the normal form
 alone, and cosines of character n-grams.
 """
 
@@ -67,6 +68,15 @@ def turned(name: str) -> str:
     return " ".join([*words[1:], words[0]]) if fits else name
 
 
+def mistyped(name: str) -> str:
+    """The two letters in the middle of the longest word the other way round."""
+    longest = max(name.split(" "), key=len)
+    middle = len(longest) // 2
+    a, b = longest[middle - 1 : middle], longest[middle : middle + 1]
+    wrong = longest[: middle - 1] + b + a + longest[middle + 1 :]
+    return name.replace(longest, wrong, 1) if longest.isalpha() and len(longest) > 6 else name
+
+
 def wide(name: str) -> str:
     return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in name)
 
@@ -78,7 +88,9 @@ RULES: dict[str, Callable[[str], str]] = {
     "hyphen": lambda name: name.replace(" ", "-"),
     "word order": turned,
     "width": wide,
+    "mistyped": mistyped,
 }
+APART = ("translation", "mistyped")
 
 
 def library_of(
@@ -129,7 +141,7 @@ def report(
     rule_of: dict[tuple[str, str], str],
     shared: set[frozenset[str]],
 ) -> tuple[float, float, dict[str, float]]:
-    """Precision, recall, and recall by rule; translations count in neither."""
+    """Precision, recall, and recall by rule; rules that are reported apart count in neither."""
     pairs = {tuple(sorted(pair)) for pair in found}
     right = {pair for pair in pairs if value_of[pair[0]] == value_of[pair[1]]}
     wrong = [
@@ -139,7 +151,7 @@ def report(
     by_rule: dict[str, list[bool]] = {}
     for pair, rule in rule_of.items():
         by_rule.setdefault(rule, []).append(tuple(sorted(pair)) in pairs)
-    counted = [hit for rule, hits in by_rule.items() if rule != "translation" for hit in hits]
+    counted = [hit for rule, hits in by_rule.items() if rule not in APART for hit in hits]
     precision = len(right) / max(len(right) + len(wrong), 1)
     return precision, float(np.mean(counted)), {r: float(np.mean(h)) for r, h in by_rule.items()}
 
@@ -172,7 +184,7 @@ def sharing_names(chosen: list[Value]) -> set[frozenset[str]]:
     owners: dict[tuple[str, str, str], list[str]] = {}
     for value in chosen:
         for language, name in value.names.items():
-            key = (value.attribute, language[:2], normal_form(name))
+            key = (value.attribute, language[:2], name)
             owners.setdefault(key, []).append(value.number)
     return {
         frozenset((a, b))

@@ -23,11 +23,13 @@ SIBLINGS = [
     ("纯棉", "纯麻"), ("4K", "8K"), ("S", "XS"), ("iPhone 14", "iPhone 15"), ("C", "C++"),
     ("with hood", "without hood"), ("含糖", "无糖"), ("Vitamin A", "Vitamin C"), ("16:9", "9:16"),
     ("male to female", "female to male"), ("500ml", "500g"), ("6-8岁", "6-9岁"), ("A", "A+"),
-    ("Lace", "Face"), ("单人", "双人"), ("红色", "橙色"), ("brown", "crown"),
+    ("Lace", "Face"), ("单人", "双人"), ("1/2 inch", "12 inch"), ("-20°C", "20°C"), ("10%", "10"),
+    ("1-2", "12"), ("<5", ">5"), ("2套", "2件"), ("1,5 L", "15 L"), ("€50", "$50"),
+    ("红色", "橙色"), ("brown", "crown"),
 ]  # fmt: skip
 
 
-def _library(*names: str, facet: str = "x") -> Library:
+def _library(*names: str, facet: str = "颜色") -> Library:
     tags = [Tag(f"{i}", facet, name) for i, name in enumerate(names)]
     return Library(tags, verbatim=True)
 
@@ -37,7 +39,7 @@ def test_two_ways_of_writing_one_thing_are_found(a: str, b: str) -> None:
     (pair,) = find_duplicates(_library(a, b))
     assert pair.probability >= 0.5
     assert pair.reasons
-    match = Matcher(_library(a)).match(b, "x")
+    match = Matcher(_library(a)).match(b, "颜色")
     assert match is not None
     assert match.tag.name == a
 
@@ -45,7 +47,7 @@ def test_two_ways_of_writing_one_thing_are_found(a: str, b: str) -> None:
 @pytest.mark.parametrize(("a", "b"), SIBLINGS)
 def test_siblings_that_look_alike_are_not(a: str, b: str) -> None:
     assert find_duplicates(_library(a, b)) == []
-    assert Matcher(_library(a)).match(b, "x") is None
+    assert Matcher(_library(a)).match(b, "颜色") is None
 
 
 @given(st.lists(st.sampled_from([*sum(SAME, ()), *sum(SIBLINGS, ())]), unique=True))
@@ -59,7 +61,7 @@ def test_the_order_of_tags_does_not_matter(names: list[str]) -> None:
 
 @given(st.text(st.characters(categories=("Lu", "Ll", "Nd", "Lo")), min_size=1, max_size=12))
 def test_any_name_matches_itself_however_it_is_spaced(name: str) -> None:
-    match = Matcher(_library(name)).match(f"  {name} ", "x")
+    match = Matcher(_library(name)).match(f"  {name} ", "颜色")
     assert match is not None
     assert match.certain
 
@@ -94,9 +96,23 @@ def test_what_looks_mistyped_in_one_language_and_differs_in_another_is_two() -> 
     (pair,) = find_duplicates(Library(tags))
     assert pair.probability < 0.01
     assert "told apart" in pair.reasons
-    tags = [Tag("1", "x", "铜色", {"en": "Bronze"}), Tag("2", "x", "铜", {"en": "Copper"})]
+    tags = [Tag("1", "色", "铜色", {"en": "Bronze"}), Tag("2", "色", "铜", {"en": "Copper"})]
     assert find_duplicates(Library(tags))[0].probability < 0.5
-    assert find_duplicates(Library([tags[0], Tag("2", "x", "铜")]))[0].probability > 0.9
+    assert find_duplicates(Library([tags[0], Tag("2", "色", "铜")]))[0].probability > 0.5
+
+
+def test_an_ending_adds_nothing_only_where_the_facet_says_so() -> None:
+    assert find_duplicates(_library("桃", "桃色", facet="水果")) == []
+    assert find_duplicates(_library("台风", "台", facet="颜色")) == []
+    assert len(find_duplicates(_library("桃", "桃色", facet="主色"))) == 1
+    assert Matcher(_library("法式风", facet="风格")).match("法式", "风格") is not None
+
+
+def test_what_very_many_tags_share_is_not_lost() -> None:
+    tags = [Tag(f"{i}", f"facet {i}", "Red") for i in range(60)]
+    pairs = find_duplicates(Library(tags, verbatim=True), across_facets=True)
+    assert len(clusters(pairs)) == 1
+    assert {p.a.id for p in pairs} | {p.b.id for p in pairs} == {tag.id for tag in tags}
 
 
 def test_what_products_have_speaks_too() -> None:

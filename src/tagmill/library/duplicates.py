@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tagmill.library.matching import keys_of, probability_of
+from tagmill.library.matching import REASONS, keys_of, keys_of_tag, probability_of
 from tagmill.library.vocabulary import Library
 from tagmill.records import Scores, Tag
 from tagmill.text import is_unspaced
 
 __all__ = ["Duplicate", "clusters", "find_duplicates"]
 
-_LARGEST_GROUP = 40  # tags that share a key; more share only what is said everywhere
+_LARGEST_GROUP = 40  # tags that share a key; of more, each is paired with the first only
 _FEWEST = 10  # products of a tag, below which its company says nothing
 _BOTH = 0.3  # of the rarer tag's products that have the other too: two things are said
 # Stated, not fitted: the odds that two tags mean the same are so much lower or higher by what
@@ -104,20 +104,19 @@ def _sharing(
     library: Library, tags: Sequence[Tag], across_facets: bool
 ) -> dict[tuple[int, int], dict[str, None]]:
     """Pairs of places that share keys → the reasons, the surest first."""
-    owners: dict[tuple[str, str, str], list[int]] = {}
+    owners: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for place, tag in enumerate(tags):
         group = "" if across_facets else tag.facet
-        for name in library.names_of(tag):
-            for reason, key in keys_of(name):
-                places = owners.setdefault((group, reason, key), [])
-                if not places or places[-1] != place:
-                    places.append(place)
-    shared: dict[tuple[int, int], dict[str, None]] = {}
-    for (_, reason, _), places in owners.items():
-        if 1 < len(places) <= _LARGEST_GROUP:
-            for pair in combinations(places, 2):
-                shared.setdefault(pair, {})[reason] = None
-    return shared
+        for key, reason in keys_of_tag(library, tag).items():
+            owners.setdefault((group, key), []).append((place, REASONS.index(reason)))
+    shared: dict[tuple[int, int], set[int]] = {}
+    for having in owners.values():
+        if len(having) > 1:
+            few = len(having) <= _LARGEST_GROUP
+            pairs = combinations(having, 2) if few else ((having[0], one) for one in having[1:])
+            for (a, first), (b, second) in pairs:
+                shared.setdefault((a, b), set()).add(max(first, second))
+    return {pair: {REASONS[rank]: None for rank in sorted(ranks)} for pair, ranks in shared.items()}
 
 
 def _are_told_apart(library: Library, a: Tag, b: Tag) -> bool:

@@ -2,9 +2,10 @@
 
 Every name gets keys, one for each way of writing the same thing: the normal form (case, width,
 spacing, hyphens, plurals, Traditional Chinese), no accents, the words in any order, the wording of
-Taiwan, a quantity in its base unit, no filler (红/红色), the entry of the starter library that has
-both names (红色/red), and for a letter mistyped the names with one letter left out. Names that
-share none are not compared, so a library of a million tags is matched without all its pairs.
+Taiwan, a quantity in its base unit, no filler (红/红色 in a facet of colours), the entry of the
+starter library that has both names (红色/red), and for a letter mistyped the names with one letter
+left out. Names that share none are not compared, so a library of a million tags is matched without
+all its pairs.
 
 What looks alike and is not the same shares no key: 纯棉/纯麻, 4K/8K, S/XS, iPhone 14/15 differ in
 what every key keeps. How often a key that two names share is right was measured on the starter
@@ -28,19 +29,29 @@ import numpy as np
 from tagmill.library.quantities import read_quantity
 from tagmill.library.starter import starter_library
 from tagmill.library.vocabulary import Library
-from tagmill.records import Tag
+from tagmill.records import Facet, Tag
 from tagmill.text import fold, normal_form
 
-__all__ = ["CERTAIN", "REASONS", "Match", "Matcher", "keys_of", "probability_of"]
+__all__ = [
+    "CERTAIN", "REASONS", "Match", "Matcher", "fillers_of", "keys_of", "keys_of_tag",
+    "probability_of",
+]  # fmt: skip
 
 # How a shared key is called, the surest first.
 REASONS = (
     "form", "accents", "quantity", "wording", "filler", "dictionary", "order", "spelling",
 )  # fmt: skip
+_RANKS = {reason: rank for rank, reason in enumerate(REASONS)}
 CERTAIN = frozenset(("form", "accents", "quantity"))  # nobody could mean two things by them
 
 _SPELLED = 7  # letters of a word from which one may be wrong
-_FILLERS = ("颜色", "色系", "风格", "材质", "面料", "色", "款", "风", "系")
+# What adds nothing to a name in a facet that is called so, the longest first; elsewhere 台风 is
+# not 台.
+_FILLERS = {
+    re.compile("色|colou?r", re.I): ("颜色", "色系", "色", "系"),
+    re.compile("风格|款式|style", re.I): ("风格", "款", "风", "系"),
+    re.compile("材质|面料|material|fabric", re.I): ("材质", "面料"),
+}
 _LATIN = re.compile("[a-zà-ɏ]+")
 _DIGIT = re.compile(r"\d")
 _DIRECTED = frozenset("to from of with without for by in on no non".split())  # order tells
@@ -60,26 +71,37 @@ class Match:
         return not CERTAIN.isdisjoint(self.reasons)
 
 
-def keys_of(name: str) -> Iterator[tuple[str, str]]:
-    """(reason, key) of each way of writing what `name` says."""
+def fillers_of(facet: Facet | None) -> tuple[str, ...]:
+    """The endings that add nothing to a name of this facet."""
+    called = "" if facet is None else "|".join((facet.key, *facet.names.values()))
+    return next((fillers for kind, fillers in _FILLERS.items() if kind.search(called)), ())
+
+
+def keys_of(name: str, fillers: Sequence[str] = ()) -> dict[str, str]:
+    """Key of each way of writing what `name` says, where `fillers` add nothing → the reason.
+
+    Two names that share a key match for the less sure of its two reasons.
+    """
     form = normal_form(name)
     if not form:
-        return
-    yield "form", form
-    yield "accents", _without_accents(form)
-    quantity = read_quantity(name)
-    if quantity is not None:
-        yield "quantity", quantity.key
+        return {}
+    keys = {form: "form"}
     if not form.isascii():
-        yield "wording", normal_form(_mainland().convert(name))
-    yield "filler", _without_filler(form)
+        keys.setdefault(_without_accents(form), "accents")
+        keys.setdefault(normal_form(_mainland().convert(name)), "wording")
+    if fillers:
+        keys.setdefault(_without_filler(form, fillers), "filler")
+    quantity = read_quantity(name) if _DIGIT.search(form) else None
+    if quantity is not None:
+        keys[f"quantity:{quantity.key}"] = "quantity"
     for identifier in _dictionary().get(form, ()):
-        yield "dictionary", identifier
+        keys[f"dictionary:{identifier}"] = "dictionary"
     words = fold(name).text.split(" ")
-    if len(words) > 1 and _DIRECTED.isdisjoint(words) and not _DIGIT.search(form):
-        yield "order", " ".join(sorted(words)) + form[len("".join(words)) :]
-    for key in _misspelled(words):
-        yield "spelling", key
+    movable = form == "".join(words) and not _DIGIT.search(form)
+    if len(words) > 1 and movable and _DIRECTED.isdisjoint(words):
+        keys[f"order:{' '.join(sorted(words))}"] = "order"
+    keys |= dict.fromkeys(_misspelled(words), "spelling")
+    return keys
 
 
 def probability_of(reasons: Iterable[str]) -> float:
@@ -93,15 +115,17 @@ class Matcher:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        hashes, owners = array("q"), array("i")
+        hashes, owners, reasons = array("q"), array("i"), array("b")
         self._tags = library.active()
         for place, tag in enumerate(self._tags):
-            for key in {key for name in library.names_of(tag) for key in keys_of(name)}:
+            for key, reason in keys_of_tag(library, tag).items():
                 hashes.append(hash(key))
                 owners.append(place)
+                reasons.append(_RANKS[reason])
         order = np.argsort(np.frombuffer(hashes, np.int64), kind="stable")
         self._hashes = np.frombuffer(hashes, np.int64)[order]
         self._owners = np.frombuffer(owners, np.int32)[order]
+        self._reasons = np.frombuffer(reasons, np.int8)[order]
 
     def match(self, name: str, facet: str = "") -> Match | None:
         """The tag that a name means most probably; None where none may be meant."""
@@ -112,22 +136,38 @@ class Matcher:
         """The tags that a name may mean, the most probable first; of a facet (in any language)
         where one is given."""
         known = self._library.facet_named(facet)
-        shared: dict[int, dict[str, None]] = {}
-        for key in keys_of(name):
-            first, last = np.searchsorted(self._hashes, [hash(key), hash(key) + 1])
-            for owner in self._owners[first:last].tolist():
-                shared.setdefault(owner, {})[key[0]] = None
+        if facet and known is None:
+            return []
+        shared: dict[int, set[int]] = {}
+        for key, reason in keys_of(name, fillers_of(known)).items():
+            value = hash(key)
+            first = int(np.searchsorted(self._hashes, value))
+            while first < len(self._hashes) and self._hashes[first] == value:
+                rank = max(int(self._reasons[first]), _RANKS[reason])
+                shared.setdefault(int(self._owners[first]), set()).add(rank)
+                first += 1
         found = []
-        for owner, reasons in shared.items():
+        for owner, ranks in shared.items():
             tag = self._tags[owner]
-            if facet and (known is None or tag.facet != known.key):
-                continue
-            found.append(Match(tag, probability_of(reasons), tuple(reasons)))
+            if known is None or tag.facet == known.key:
+                reasons = tuple(REASONS[rank] for rank in sorted(ranks))
+                found.append(Match(tag, probability_of(reasons), reasons))
         return sorted(found, key=lambda match: (-match.probability, match.tag.text))[:limit]
 
 
-def _without_filler(form: str) -> str:
-    longer = (f for f in _FILLERS if form.endswith(f) and len(form) > len(f))
+def keys_of_tag(library: Library, tag: Tag) -> dict[str, str]:
+    """The keys of all names of a tag → the surest reason of each."""
+    fillers = fillers_of(library.facets.get(tag.facet))
+    keys: dict[str, str] = {}
+    for name in library.names_of(tag):
+        for key, reason in keys_of(name, fillers).items():
+            if key not in keys or _RANKS[reason] < _RANKS[keys[key]]:
+                keys[key] = reason
+    return keys
+
+
+def _without_filler(form: str, fillers: Sequence[str]) -> str:
+    longer = (f for f in fillers if form.endswith(f) and len(form) > len(f))
     return form.removesuffix(next(longer, ""))
 
 
@@ -136,10 +176,10 @@ def _misspelled(words: Sequence[str]) -> Iterator[str]:
     for i, word in enumerate(words):
         if len(word) >= _SPELLED and _LATIN.fullmatch(word):
             before, after, letters = words[:i], words[i + 1 :], _without_accents(word)
-            yield "|".join((" ".join(before), letters, " ".join(after)))
+            yield "spelling:" + "|".join((" ".join(before), letters, " ".join(after)))
             for place in range(1, len(letters)):  # the first letter is hardly ever wrong
                 left = letters[:place] + letters[place + 1 :]
-                yield "|".join((" ".join(before), left, " ".join(after)))
+                yield "spelling:" + "|".join((" ".join(before), left, " ".join(after)))
 
 
 def _without_accents(form: str) -> str:

@@ -43,7 +43,12 @@ UNITS: dict[str, tuple[str, Decimal]] = {
         "mah": {"1": "mah 毫安 毫安时"},
         "byte": {"1e9": "gb", "1e12": "tb", "1e6": "mb"},
         "year": {"1": "岁 year years years old yrs", "0.083333333": "个月 月龄 month months"},
-        "piece": {"1": "片 件 个 只 支 条 双 套 包 盒 pack packs piece pieces pcs pc count ct"},
+        "piece": {"1": "件 个 只 piece pieces pcs pc count ct"},
+        "pack": {"1": "包 pack packs"},
+        "pair": {"1": "双 对 pair pairs"},
+        "set": {"1": "套 set sets"},
+        "sheet": {"1": "片 sheet sheets"},
+        "box": {"1": "盒 box boxes"},
         "person": {"1": "人 person persons people"},
         "percent": {"1": "% ％ percent"},
         "denier": {"1": "d denier 丹尼尔"},
@@ -52,6 +57,7 @@ UNITS: dict[str, tuple[str, Decimal]] = {
     for factor, spellings in units.items()
     for spelling in (spellings.split("|") if "|" in spellings else spellings.split())
 }
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _NUMBER = r"\d+(?:\.\d+)?"
 _QUANTITY = re.compile(
     rf"(?P<low>{_NUMBER})\s*(?P<first>[^\d\s.~–—-]*)\s*(?:(?:-|~|–|—|至|到|to)\s*"
@@ -85,7 +91,8 @@ class Quantity:
 
 def read_quantity(text: str) -> Quantity | None:
     """The quantity that a name is, whole; None where it is none, or only a bare number."""
-    folded = unicodedata.normalize("NFKC", text).lower().strip().replace(",", "")
+    folded = unicodedata.normalize("NFKC", text).lower().strip()
+    folded = _THOUSANDS.sub("", folded)
     for pattern, below in ((_BELOW, True), (_ABOVE, False)):
         match = pattern.fullmatch(folded)
         if match:
