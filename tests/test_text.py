@@ -82,3 +82,33 @@ def test_html_becomes_readable_text() -> None:
 def test_hostile_html_takes_no_longer_than_its_length() -> None:
     assert plain_text("<script>" * 200_000) == ""
     assert plain_text("<!--" * 200_000 + "x") == "<!--" * 200_000 + "x"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("C", "C++", "C#"), ("A", "A+", "A++"), ("DVD-R", "DVD+R"), ("3:4", "34", "3/4", "3-4"),
+        ("1/2 inch", "12 inch", "1-2 inch", "2 inch"), ("-20°C", "20°C"), ("<5", ">5", "5", "≤5"),
+        ("€50", "$50", "50"), ("10%", "10"), ("1½", "11/2", "½"), (".5 mm", "5 mm"), ("2×4", "24"),
+        ("1,5", "15"), ("5'", '5"', "5"), ("iPhone 14 128", "iPhone 14128"),
+    ],
+)  # fmt: skip
+def test_signs_that_make_another_thing_stay(names: tuple[str, ...]) -> None:
+    assert len({normal_form(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1/2 inch", "½ Inch", "1 / 2 inches"), ("1½", "1 1/2"), ("6-8岁", "6–8歲", "6 ~ 8 岁"),
+        ("2×4", "2x4", "2 * 4"), ("10,000", "10000"), (".5 mm", "0.5mm"), ("10 %", "10％"),
+        ("−20°C", "-20 °C"), ("5″", '5"', "5''"), ("iPhone-14", "iPhone 14"),
+        ("iPhone 14 (128)", "iPhone 14, 128", "iphone 14 128"), ("USB - 3", "USB3"),
+    ],
+)  # fmt: skip
+def test_one_sign_is_written_in_many_ways(names: tuple[str, ...]) -> None:
+    assert len({normal_form(name) for name in names}) == 1, [normal_form(n) for n in names]
+
+
+def test_full_width_signs_count_too() -> None:
+    assert normal_form("ｃ＋＋") == normal_form("C++")

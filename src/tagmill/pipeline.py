@@ -14,9 +14,10 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -34,20 +35,23 @@ from tagmill.learning.dataset import held_out_fifth
 from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
-from tagmill.records import LANES, Candidate, Proposer
-from tagmill.store import Run, Store
+from tagmill.library.matching import Matcher
+from tagmill.records import LANES, Candidate, Proposer, parse_tag, tag_text
+from tagmill.store import NewName, Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection, check_precision
+from tagmill.tagging.touched import Touched
 from tagmill.text import normal_form
 
 __all__ = [
     "OPEN",
     "ConsultReport",
     "ExportReport",
+    "NameKeeper",
     "NewNames",
     "TagSummary",
     "choose_to_ask",
@@ -58,9 +62,12 @@ __all__ = [
     "explain_workspace",
     "export_tags",
     "load_library",
+    "outdated_products",
     "run_signature",
+    "start_run",
     "tag_batches",
     "tag_file",
+    "tag_into",
     "tag_workspace",
     "train_workspace",
     "tune_workspace",
@@ -83,6 +90,21 @@ def tag_batches(
     return _on_every_core(batches, lambda batch: model.tag_batch(batch, selection))
 
 
+def _tag_and_propose(
+    model: Model,
+    batches: Iterable[pa.RecordBatch],
+    selection: Selection,
+    proposer: Proposer | None,
+) -> Iterator[tuple[pa.RecordBatch, tuple[pa.RecordBatch, list[Candidate]]]]:
+    """`tag_batches`, with the new names that a proposer finds."""
+
+    def work(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Candidate]]:
+        names = [] if proposer is None else proposer.propose(batch)
+        return model.tag_batch(batch, selection), names
+
+    return _on_every_core(batches, work)
+
+
 def _on_every_core(
     batches: Iterable[pa.RecordBatch], work: Callable[[pa.RecordBatch], Result]
 ) -> Iterator[tuple[pa.RecordBatch, Result]]:
@@ -102,9 +124,12 @@ def _on_every_core(
 
 @dataclass
 class NewNames:
-    """Names that are not in the library, out of any proposer: for proposals."""
+    """Names that are not in the library, by any proposer."""
 
     entries: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
     def count(self, products: pa.RecordBatch, candidates: Iterable[Candidate]) -> None:
         """Add the names that a batch's products gave."""
@@ -150,26 +175,6 @@ class TagSummary:
         self.untagged += pc.sum(pc.equal(pc.list_value_length(lists), 0)).as_py() or 0
 
 
-def _tag_and_propose(
-    model: Model,
-    batches: Iterable[pa.RecordBatch],
-    selection: Selection,
-    proposer: Proposer | None,
-    new_names: NewNames,
-) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """`tag_batches`, with the names that a proposer finds counted."""
-    if proposer is None:
-        yield from tag_batches(model, batches, selection)
-        return
-
-    def work(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[Candidate]]:
-        return model.tag_batch(batch, selection), proposer.propose(batch)
-
-    for products, (tagged, candidates) in _on_every_core(batches, work):
-        new_names.count(products, candidates)
-        yield products, tagged
-
-
 def tag_file(
     model: Model,
     catalog: Catalog,
@@ -183,10 +188,10 @@ def tag_file(
     With a `proposer` the summary also has the new names that it finds.
     """
     summary = TagSummary()
-    tagging = _tag_and_propose(model, catalog, selection, proposer, summary.new_names)
-    for products, tagged in tagging:
+    for products, (tagged, names) in _tag_and_propose(model, catalog, selection, proposer):
         writer.write(products, tagged)
         summary.count(tagged)
+        summary.new_names.count(products, names)
         progress(products.num_rows)
     return summary
 
@@ -208,10 +213,6 @@ class ConsultReport:
         for row, reason in opinions.failed.items():
             self.failed.append({"id": ids[row], "reason": reason})
         self.new_names.count(batch, opinions.candidates())
-
-    def proposals(self) -> list[dict[str, Any]]:
-        """The names that are not in the library, the most frequent first."""
-        return self.new_names.proposals()
 
 
 def consult_file(
@@ -266,29 +267,102 @@ def tag_workspace(
     selection: Selection,
     *,
     labelled: bool = False,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
     proposer: Proposer | None = None,
 ) -> tuple[Run | None, TagSummary]:
     """Tag the products that need it and store the lanes auto and review, as one run.
 
-    A product needs it when it is new, changed, or was tagged by another model, library version or
-    selection; those a person has tagged only with `labelled`. A run that was killed is taken up
-    where its last stored chunk ended. Without anything to do there is no run. With a `proposer`
-    the summary also has the new names that it finds.
+    A product needs it when it is new, changed, was tagged by another model or selection, or when
+    a change of the library touched it; those a person has tagged only with `labelled`. A run that
+    was killed is taken up where its last stored chunk ended. Without anything to do there is no
+    run. `fixed` is what else the tags depend on, such as a library that is not the newest. New
+    names that a `proposer` finds are kept as proposals.
     """
+    fixed = {**fixed, **(OPEN if proposer is not None else {})}
     selection = replace(selection, lane="review")  # whatever is asked for, both lanes are stored
-    run = _start_run(store, model, selection, labelled, OPEN if proposer is not None else {})
-    summary = TagSummary()
-    if run is None:
-        return None, summary
+    signature, summary = run_signature(model, selection, fixed), TagSummary()
+    outdated = outdated_products(store, model, {signature})
+    run = _start_run(store, model, selection, labelled, fixed, outdated)
+    if run is not None:
+        pending = store.products.pending(signature, 2048, labelled=None if labelled else False)
+        again = store.products.of_ids(outdated, 2048)
+        tag_into(store, run, model, chain(pending, again), selection, summary, progress, proposer)
+        run = store.runs.finish(run)
+    store.runs.confirm(model.library.version, {signature})
+    return run, summary
+
+
+def tag_into(
+    store: Store,
+    run: Run,
+    model: Model,
+    batches: Iterable[pa.RecordBatch],
+    selection: Selection,
+    summary: TagSummary,
+    progress: Progress = lambda done: None,
+    proposer: Proposer | None = None,
+) -> None:
+    """Tag products into a run that was started; `summary` counts them."""
     origin = "lexicon" if model.trained is None else "model"
-    pending = store.products.pending(run.signature, 2048, labelled=None if labelled else False)
-    tagging = _tag_and_propose(model, pending, selection, proposer, summary.new_names)
-    for products, tagged in tagging:
+    keeper = NameKeeper(store, model.library)
+    for products, (tagged, names) in _tag_and_propose(model, batches, selection, proposer):
         store.assignments.write(run, products, tagged, origin)
+        keeper.keep(_named_by(products, names, "spans"))
         summary.count(tagged)
+        summary.new_names.count(products, names)
         progress(products.num_rows)
-    return store.runs.finish(run), summary
+
+
+class NameKeeper:
+    """Keeps names that a library lacks as the workspace's proposals.
+
+    A name that differs from a tag's only in how it is written is no proposal. A facet is noted
+    under its key, whatever language it is named in.
+    """
+
+    def __init__(self, store: Store, library: Library) -> None:
+        self._store, self._library = store, library
+        self._matcher: Matcher | None = None
+
+    def keep(self, names: Iterable[NewName]) -> int:
+        """How many of the names are new."""
+        new = []
+        for one in names:
+            facet = self._library.facet_named(one.facet)
+            known = one if facet is None else replace(one, facet=facet.key)
+            if self._library.find(tag_text(known.facet, known.name)) is None:
+                self._matcher = self._matcher or Matcher(self._library)
+                match = self._matcher.match(known.name, known.facet)
+                if match is None or not match.certain:
+                    new.append(known)
+        return self._store.proposals.add(new) if new else 0
+
+
+def _named_by(
+    products: pa.RecordBatch, candidates: Iterable[Candidate], source: str
+) -> Iterator[NewName]:
+    ids = products.column("id")
+    for one in candidates:
+        evidence = None if one.evidence is None else asdict(one.evidence)
+        yield NewName(ids[one.row].as_py(), one.facet, one.name, source, evidence)
+
+
+def outdated_products(store: Store, model: Model, signatures: Set[str]) -> list[str]:
+    """The ids of the products, of runs of these signatures, that the library's changes since
+    touched."""
+    bases = {run.valid_to for run in store.runs.list("tag") if run.signature in signatures}
+    found: list[str] = []
+    for base in sorted(version for version in bases if version < model.library.version):
+        touched = Touched(load_library(store, base), model)
+        if not touched:
+            continue
+        having = store.assignments.products_with(touched.tag_ids)
+        for batch in store.products.outdated(base, signatures):
+            named = touched.in_text(batch)
+            ids = batch.column("id").to_pylist()
+            found += [i for i, hit in zip(ids, named, strict=True) if hit or i in having]
+    return found
 
 
 def consult_workspace(
@@ -299,6 +373,7 @@ def consult_workspace(
     *,
     labelled: bool = False,
     share: float | None = None,
+    fixed: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda done: None,
 ) -> tuple[Run | None, TagSummary, ConsultReport]:
     """`tag_workspace` with a large language model asked about every product, or about a `share`.
@@ -307,58 +382,95 @@ def consult_workspace(
     Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
-    asked_with = {"llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
     if share is not None:
         asked_with["share"] = f"{share:g}"
     summary, report = TagSummary(), ConsultReport()
-    run = _start_run(store, model, selection, labelled, asked_with)
+    signature = run_signature(model, selection, asked_with)
+    outdated = outdated_products(store, model, {signature})
+    run = _start_run(store, model, selection, labelled, asked_with, outdated)
     if run is None:
+        store.runs.confirm(model.library.version, {signature})
         return None, summary, report
     which = None if labelled else False
+
+    def wanting(size: int) -> Iterator[pa.RecordBatch]:
+        yield from store.products.pending(signature, size, labelled=which)
+        yield from store.products.of_ids(outdated, size)
+
     wanted: set[str] | None = None
     if share is not None:
         ids: list[str] = []
 
         def noted() -> Iterator[pa.RecordBatch]:
-            for batch in store.products.pending(run.signature, 2048, labelled=which):
+            for batch in wanting(2048):
                 ids.extend(batch.column("id").to_pylist())
                 yield batch
 
         mask = choose_to_ask(model, noted(), share)
         wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
         wanted |= store.replies.failed()  # they were chosen before
-    for batch in store.products.pending(run.signature, _CONSULTED_AT_ONCE, labelled=which):
+    keeper = NameKeeper(store, model.library)
+    for batch in wanting(_CONSULTED_AT_ONCE):
         chosen = None
         if wanted is not None:
             chosen = np.array([i in wanted for i in batch.column("id").to_pylist()], np.bool_)
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")
         report.count(batch, consulted.opinions)
+        keeper.keep(_named_by(batch, consulted.opinions.candidates(), "llm"))
         summary.count(consulted.tagged)
         progress(batch.num_rows)
-    return store.runs.finish(run), summary, report
+    run = store.runs.finish(run)
+    if not report.failed:
+        store.runs.confirm(model.library.version, {signature})
+    return run, summary, report
 
 
 def _start_run(
-    store: Store, model: Model, selection: Selection, labelled: bool, more: Mapping[str, str]
+    store: Store,
+    model: Model,
+    selection: Selection,
+    labelled: bool,
+    more: Mapping[str, str],
+    outdated: Sequence[str],
 ) -> Run | None:
     """The run that tags what needs it, perhaps one that was cut off; None: nothing needs it."""
     signature = run_signature(model, selection, more)
-    if not store.products.pending_count(signature, labelled=None if labelled else False):
+    which = None if labelled else False
+    if not outdated and not store.products.pending_count(signature, labelled=which):
         return None
+    return start_run(store, model, selection, more)
+
+
+def start_run(
+    store: Store,
+    model: Model,
+    selection: Selection,
+    more: Mapping[str, str] = MappingProxyType({}),
+    *,
+    library_change: int | None = None,
+) -> Run:
+    """A new run, or the one that was cut off; others that were cut off are given up."""
+    signature, version = run_signature(model, selection, more), model.library.version
     for unfinished in store.runs.list("tag"):
-        if unfinished.status == "running" and unfinished.signature != signature:
-            store.runs.fail(unfinished)  # cut off, and nothing will take it up again
+        same = (signature, version, library_change) == (
+            unfinished.signature, unfinished.library_version, unfinished.library_change,
+        )  # fmt: skip
+        if unfinished.status == "running" and not same:
+            store.runs.fail(unfinished)  # nothing will take it up again
     return store.runs.start(
         "tag",
         signature,
         model=str(model.card.get("name", "starter")),
-        library_version=model.library.version,
+        library_version=version,
+        library_change=library_change,
         settings={
             "top_k": selection.top_k,
             "precision": selection.precision,
             "per_facet": selection.per_facet,
             "diverse": selection.diverse,
+            "broader": selection.broader,
             **more,
         },
     )
@@ -367,24 +479,24 @@ def _start_run(
 def run_signature(
     model: Model, selection: Selection, more: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """What a product's tags depend on besides the product: 16 hex digits."""
+    """What a product's tags depend on besides the product and the library: 16 hex digits."""
     parts = {
         "model": model.card.get("model_id", "starter"),
-        "library": model.library.version,
         "selection": [
             selection.top_k,
             selection.precision,
             selection.per_facet,
             selection.diverse,
+            selection.broader,
         ],
         **more,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def load_library(store: Store) -> Library:
-    """The workspace's library."""
-    tags, facets, version = store.library.load()
+def load_library(store: Store, version: int | None = None) -> Library:
+    """The workspace's library, as it is or as it was at a version."""
+    tags, facets, version = store.library.load(version)
     return Library(tags, facets, version=version)
 
 
@@ -396,11 +508,14 @@ def train_workspace(
     seed: int = 0,
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Model, Path]:
-    """Train on the workspace's tagged products and verdicts; keep the model as its newest."""
-    last = _last_verdict(store)
+    """Train on the workspace's tagged products and verdicts; keep the model as its newest.
+
+    What people called products and the library lacks becomes proposals.
+    """
+    last, library = _last_verdict(store), load_library(store)
     model = train(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         verdicts=store.verdicts.labels(),
         taggers=taggers,
         seed=seed,
@@ -408,6 +523,18 @@ def train_workspace(
     )
     model.card["last_verdict"] = last
     return model, _keep(model, models)
+
+
+def _noting_labels(store: Store, library: Library) -> Iterator[pa.RecordBatch]:
+    """The workspace's products; tags that people gave and the library lacks are noted."""
+    keeper = NameKeeper(store, library)
+    for batch in store.products.batches():
+        labelled = zip(
+            batch.column("id").to_pylist(), batch.column("tags").to_pylist(), strict=True
+        )
+        written = [(i, *parse_tag(text)) for i, tags in labelled for text in tags or ()]
+        keeper.keep(NewName(i, facet, name, "person") for i, facet, name in written)
+        yield batch
 
 
 def tune_workspace(
@@ -422,10 +549,10 @@ def tune_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Tuned, Path]:
     """`train_workspace` with the best training options found in so many minutes."""
-    last = _last_verdict(store)
+    last, library = _last_verdict(store), load_library(store)
     tuned = tune(
-        store.products.batches(),
-        load_library(store),
+        _noting_labels(store, library),
+        library,
         minutes=minutes,
         trials=trials,
         metric=metric,
@@ -476,9 +603,10 @@ def _keep(model: Model, models: Path) -> Path:
     return folder
 
 
-def current_model(store: Store, models: Path) -> Model:
-    """The workspace's newest model over its library, or the library alone before any training."""
-    library = load_library(store)
+def current_model(store: Store, models: Path, library: Library | None = None) -> Model:
+    """The workspace's newest model over its library (or another state of it), or the library
+    alone before any training."""
+    library = library or load_library(store)
     folders = sorted(p for p in models.glob("[0-9]*") if p.name.isdigit())
     return load_model(folders[-1], library) if folders else Model(library, shipped_prior())
 

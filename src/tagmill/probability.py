@@ -20,6 +20,7 @@ __all__ = [
     "fit_calibration",
     "fit_curve",
     "lane_threshold",
+    "longest_passing",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -142,7 +143,7 @@ def lane_threshold(
     for lead, share in _SEQUENCES:
         wanted = precision + lead * (1 - precision)
         first = int(np.searchsorted(-expected, -wanted, side="right"))
-        passing = _longest_passing(ordered, wrong, first, precision, share * delta)
+        passing = longest_passing(ordered, wrong, first, precision, share * delta)
         accepted = max(accepted, passing)
     if not accepted:
         return float("inf")
@@ -151,7 +152,7 @@ def lane_threshold(
     return float(ordered[accepted - 1] + below) / 2
 
 
-def _longest_passing(
+def longest_passing(
     ordered: Floats,
     wrong: npt.NDArray[np.integer],
     first: int,

@@ -33,6 +33,7 @@ __all__ = [
     "Tag",
     "TagStatus",
     "Tagger",
+    "ValueKind",
     "parse_tag",
     "parse_tag_cell",
     "tag_id",
@@ -43,6 +44,7 @@ __all__ = [
 Lane = Literal["auto", "review", "rejected"]
 LANES: tuple[Lane, ...] = ("auto", "review", "rejected")
 TagStatus = Literal["proposed", "active", "retired"]
+ValueKind = Literal["text", "number", "range"]
 
 PRODUCT_SCHEMA = pa.schema(
     [
@@ -94,10 +96,21 @@ TAGGED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A group of tags: its key, as tags are written, and its name per language."""
+    """A group of tags: its key, as tags are written, and its name per language.
+
+    A `single` facet has one value a product (性别). One that is `only_for` some tags (ids, mostly
+    of categories) is left out of products that are of another tag of their facet: 袖长 only for
+    服装. `value_kind` says what its names are: text, or numbers and ranges compared in a `unit`.
+    `matches` are what other vocabularies call it (URIs).
+    """
 
     key: str
     names: Mapping[str, str] = field(default_factory=dict)
+    single: bool = False
+    only_for: tuple[str, ...] = ()
+    value_kind: ValueKind = "text"
+    unit: str = ""
+    matches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,9 @@ class Tag:
     """One canonical entry of the library.
 
     `id` is minted from the `facet:name` the tag was created with and stays through renames;
-    `name` is the canonical name, `names` its name per language (`zh`, `en`, …).
+    `name` is the canonical name, `names` its name per language (`zh`, `en`, …). `broader` are the
+    ids of the tags that it implies, `matches` what other vocabularies call it (URIs). A retired
+    tag may have been `merged_into` another, or `split_into` several (ids).
     """
 
     id: str
@@ -116,6 +131,9 @@ class Tag:
     description: str = ""
     status: TagStatus = "active"
     merged_into: str | None = None
+    broader: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+    split_into: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

@@ -80,8 +80,17 @@ class TaggingSettings(_Section):
     precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # promised of the lane auto
     per_facet: bool = False  # promised of each facet by itself
     diverse: bool = False  # lists that cover facets instead of saying one thing twice
+    broader: bool = False  # also the broader tags that narrower ones imply
     top_k: int = Field(default=10, ge=1, le=1000)  # tags kept per product
     language: Literal["product", "zh", "en"] | str = "product"  # of the tag names shown
+
+
+class LibrarySettings(_Section):
+    """What becomes of new names."""
+
+    min_support: int = Field(default=2, ge=1)  # products or searches; below, nothing is shown
+    auto_accept: bool = False  # by a rule, where people's decisions show that it is right
+    auto_precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # how often
 
 
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
@@ -134,6 +143,7 @@ class Settings(_Section):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
+    library: LibrarySettings = Field(default_factory=LibrarySettings)
     llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 

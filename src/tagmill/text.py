@@ -1,7 +1,8 @@
 """Text as the machine compares it: normal form, folding with offsets, segmentation, language.
 
 Two names mean the same tag when their `normal_form` is equal: NFKC, lower case, Traditional to
-Simplified Chinese, no spaces or punctuation, simple English plurals dropped. `fold` is the same
+Simplified Chinese, simple English plurals dropped, no spaces and no punctuation but what tells
+(C++, 1/2, -20, 5%). `fold` is the same
 for running text, and remembers where every character came from, so that a match becomes evidence.
 """
 
@@ -32,6 +33,18 @@ _FIRST_UNSPACED = "\u3007"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
 # A word keeps its decimal point (蓝牙5.3 is not 蓝牙5); every other mark separates.
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
+# Signs that make another thing: C++, F#, A+, DVD+R; 1/2, 3:4, 1-2, 1 1/2; -20, <5, $50, 10%, .5.
+_TELLING_SIGN = re.compile(
+    r"""(?<=\w)[+#]+|(?<=\w\ )\+
+    |(?<=\d)(?!,\d{3}(?!\d))(?:\s*[^\w\s.]+\s*|\s+)(?=\d)  # but the comma of thousands
+    |(?<!\w)(?:[-−](?=\d)|[<>≤≥±$€£¥](?=\s*\d))|(?<![\w.])\.(?=\d)
+    |(?<=\d)(?:\s*(?:["%‰$€£¥]|′′|'')|['′’](?!s))""",
+    re.X,
+)
+_SAME_SIGN = str.maketrans("–—−~〜×*⁄÷′’", "-----xx//''")
+_KEPT_SIGN = re.compile(r"""[-+#/x:&,<>≤≥±$€£¥"'%‰]+""")
+_MIXED_NUMBER = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")  # 1½ is not 11/2
+_PLAIN_NAME = re.compile("[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*)*")  # nothing but words
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -209,14 +222,29 @@ def _translate(text: str) -> tuple[str, Sequence[int]]:
 
 
 def normal_form(name: str) -> str:
-    """The form in which two names of one tag are equal; empty if the name has no letters.
+    """The form in which two names of one tag are equal; empty if the name is blank.
 
-    `T-Shirts`, `Ｔ shirt` and `tshirt` are one; so are `高清電視` and `高清电视`.
+    `T-Shirts`, `Ｔ shirt` and `tshirt` are one; so are `高清電視` and `高清电视`. `C`, `C++` and
+    `C#` are three, `A` and `A+` two, and so are `1/2` and `12`, `-20°C` and `20°C`, `10%` and `10`.
     """
-    folded = fold(unicodedata.normalize("NFKC", name)).text.replace(" ", "")
-    if folded:
-        return folded
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", name).lower())  # ★, +, %
+    if _PLAIN_NAME.fullmatch(name):
+        return "".join([_singular(word) for word in name.lower().split(" ")])
+    compatible = unicodedata.normalize("NFKC", _MIXED_NUMBER.sub(" ", name))
+    parts: list[str] = []
+    done = 0
+    for sign in _TELLING_SIGN.finditer(compatible):
+        parts += [fold(compatible[done : sign.start()]).text, _written(sign[0])]
+        done = sign.end()
+    form = "".join([*parts, fold(compatible[done:]).text]).replace(" ", "").replace("_", " ")
+    return form or re.sub(r"\s+", "", compatible.lower())  # ★, +, %
+
+
+def _written(sign: str) -> str:
+    """A telling sign as every way of writing it counts; `_` where it only keeps digits apart."""
+    if sign == ".":
+        return "0."
+    written = sign.strip().translate(_SAME_SIGN).replace("''", '"')
+    return written if _KEPT_SIGN.fullmatch(written) and sign != ", " else "_"
 
 
 def segment(text: str, *, guess: bool = True) -> list[str]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tagmill.records import tag_id
 from tests.cli.command import refusal, tagmill
 
 ENTRY_KEYS = {
     "id", "facet", "name", "names", "aliases", "description", "status", "merged_into",
+    "split_into", "broader", "matches",
 }  # fmt: skip
 
 
@@ -34,29 +36,101 @@ def test_list_by_facet_in_any_language(shop: Path) -> None:
 
 def test_add_alias_and_retire_change_what_is_found(workspace: Path, tmp_path: Path) -> None:
     tagmill("catalog", "import", _one_product(tmp_path), "-w", workspace)
+    tagmill("tag", "-w", workspace)
     new = tagmill(
         "library", "add", "风格:蒸汽波", "--en", "Vaporwave", "--alias", "vapor wave",
         "--description", "霓虹与复古", "-w", workspace, "--json",
     ).json()  # fmt: skip
-    assert set(new) == {*ENTRY_KEYS, "version"}
-    assert new["id"] == tag_id("风格", "蒸汽波")
-    assert new["names"] == {"en": "Vaporwave"}
-    assert (new["status"], new["aliases"]) == ("active", ["vapor wave"])
-    assert _tags_of_the_product(workspace) == []
-    tagmill("tag", "-w", workspace)
+    assert set(new) == {"version", "kind", "tags", "products", "run"}
+    (tag,) = new["tags"]
+    assert set(tag) == ENTRY_KEYS
+    assert tag["id"] == tag_id("风格", "蒸汽波")
+    assert tag["names"] == {"en": "Vaporwave"}
+    assert (tag["status"], tag["aliases"]) == ("active", ["vapor wave"])
+    assert (new["products"], new["run"]) == (0, None)
     assert _tags_of_the_product(workspace) == []
     aliased = tagmill(
         "library", "alias", "Style:Vaporwave", "蒸气波", "-w", workspace, "--json"
     ).json()
-    assert aliased["version"] > new["version"]
-    assert aliased["aliases"] == ["vapor wave", "蒸气波"]
-    tagmill("tag", "-w", workspace)
+    assert aliased["version"] == new["version"] + 1
+    assert aliased["tags"][0]["aliases"] == ["vapor wave", "蒸气波"]
+    assert aliased["products"] == 1
     assert _tags_of_the_product(workspace) == ["蒸汽波"]
+    assert tagmill("tag", "-w", workspace, "--json").json()["run"] is None
     retired = tagmill("library", "retire", "风格:蒸汽波", "-w", workspace, "--json").json()
-    assert retired["status"] == "retired"
+    assert retired["tags"][0]["status"] == "retired"
     assert _tags_of_the_product(workspace) == []
-    shown = tagmill("library", "show", new["id"], "-w", workspace, "--json").json()
+    shown = tagmill("library", "show", tag["id"], "-w", workspace, "--json").json()
     assert (shown["status"], shown["products"]) == ("retired", 0)
+    back = tagmill("library", "undo", "-w", workspace, "--json").json()
+    assert (back["undone"], back["restored"]) == (retired["version"], 1)
+    assert _tags_of_the_product(workspace) == ["蒸汽波"]
+    tagmill("library", "undo", "-w", workspace)  # the alias, as the last is undone
+    assert _tags_of_the_product(workspace) == []
+
+
+def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -> None:
+    rows = ["id,title", "1,绀色衬衫", "2,红色衬衫", "3,白衬衫"]
+    path = tmp_path / "three.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    tagmill("library", "add", "颜色:绀色", "-w", workspace)
+    tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
+    pair = ("library", "merge", "颜色:绀色", "颜色:红色", "-w", workspace)
+    seen = tagmill(*pair, "--dry-run", "--json").json()
+    assert seen["dry_run"] is True
+    assert [tag["name"] for tag in seen["tags"]] == ["绀色", "红色"]
+    assert seen["products"] >= seen["changed"] > 0
+    shown = tagmill(*pair, "--dry-run").out
+    assert "Nothing is changed yet" in shown
+    assert "+ 颜色:红色" in shown
+    before = tagmill("library", "history", "-w", workspace, "--json").json()
+    done = tagmill(*pair, "--why", "the same", "-w", workspace)
+    assert "颜色:绀色 → 颜色:红色" in done.out
+    *rest, last = tagmill("library", "history", "-w", workspace, "--json").json()
+    assert rest == before
+    assert (last["kind"], last["why"], last["size"]) == ("merge", "the same", 2)
+    (changed,) = [
+        one
+        for one in tagmill("library", "diff", last["version"] - 1, "-w", workspace, "--json").json()
+        if one["after"]["name"] == "绀色"
+    ]
+    assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
+    assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
+    table = tagmill("library", "history", "颜色:绀色", "-w", workspace).out
+    assert "merge" in table
+    undone = tagmill("library", "undo", last["version"], "-w", workspace)
+    assert f"Change {last['version']} is undone" in undone.out
+    assert tagmill("library", "show", "颜色:绀色", "-w", workspace, "--json").json()["status"] == (
+        "active"
+    )
+    assert "undone already" in refusal("library", "undo", last["version"], "-w", workspace)
+    listed = tagmill("library", "history", "-w", workspace).out
+    assert f"undone by {last['version'] + 1}" in listed
+
+
+def test_the_other_changes(workspace: Path) -> None:
+    def changed(*command: object) -> dict[str, Any]:
+        tags: list[dict[str, Any]] = tagmill("library", *command, "-w", workspace, "--json").json()[
+            "tags"
+        ]
+        return tags[0] if tags else {}
+
+    assert changed("rename", "颜色:红色", "本命红")["aliases"][-1] == "红色"
+    assert changed("rename", "颜色:红色", "Scarlet", "--language", "en")["names"]["en"] == "Scarlet"
+    assert len(changed("split", "颜色:红色", "浅本命红", "深本命红")["split_into"]) == 2
+    assert changed("restore", "颜色:本命红")["status"] == "active"
+    wine = changed("add", "颜色:本命酒红", "--broader", "颜色:本命红")
+    assert len(wine["broader"]) == 1
+    assert changed("move", wine["id"], "--top")["broader"] == []
+    assert changed("move", wine["id"], "--facet", "风格")["facet"] == "风格"
+    assert "Where to?" in refusal("library", "move", wine["id"], "-w", workspace)
+    changed("facet", "季节", "--single", "--only-for", "颜色:本命红")
+    first = tagmill("library", "history", "-w", workspace, "--json").json()[-1]
+    (entry,) = first["entries"]
+    assert (entry["before"]["single"], entry["after"]["single"]) == (False, True)
+    assert entry["after"]["only_for"]
+    assert "Unknown tag" in refusal("library", "retire", "颜色:没有", "-w", workspace)
 
 
 def _one_product(folder: Path) -> Path:
@@ -88,7 +162,7 @@ def test_export_and_import_lose_nothing(workspace: Path, tmp_path: Path) -> None
     tagmill("init", tmp_path / "other", "--empty")
     read = tagmill("library", "import", first, "-w", tmp_path / "other", "--json").json()
     written = tagmill("library", "export", second, "-w", tmp_path / "other", "--json").json()
-    assert written == {"output": str(second), "tags": read["tags"]}
+    assert written == {"output": str(second), "tags": read["tags"], "lost": {}}
     assert second.read_bytes() == first.read_bytes()
     again = tagmill("library", "import", first, "-w", workspace, "--json").json()
     assert again["version"] == retired["version"]
@@ -111,3 +185,114 @@ def test_import_adds_and_changes(workspace: Path, tmp_path: Path) -> None:
     path.write_text("facet,name\n风格,\n,\n颜色,深空灰黑\n", encoding="utf-8")
     message = refusal("library", "import", path, "-w", workspace)
     assert "line 2" in message
+
+
+def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "melon.csv"
+    rows = ["id,title,tags", "1,蜜瓜绿衬衫,颜色:蜜瓜绿", "2,蜜瓜绿裙子,颜色:蜜瓜绿|颜色:雾霾蓝灰"]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    tagmill("catalog", "import", path, "-w", workspace)
+    assert "No proposal" in tagmill("library", "proposals", "-w", workspace).out
+    known = tagmill("library", "propose", "颜色:红色", "--product", "1", "-w", workspace)
+    assert "颜色:红色 is in the library already" in known.out
+    for product in ("1", "2"):
+        tagmill("library", "propose", "颜色:蜜瓜绿", "--product", product, "-w", workspace)
+    tagmill("library", "propose", "颜色:雾霾蓝灰", "--product", "2", "-w", workspace)
+    (melon,) = tagmill("library", "proposals", "-w", workspace, "--json").json()
+    assert (melon["facet"], melon["name"], melon["support"]) == ("颜色", "蜜瓜绿", 2)
+    shown = tagmill("library", "proposals", "--min-support", 1, "-w", workspace)
+    assert "蜜瓜绿" in shown.out
+    assert "雾霾蓝灰" in shown.out
+    assert "accept N" in shown.err
+    done = tagmill("library", "accept", melon["id"], "-w", workspace, "--json").json()
+    assert (done["status"], done["version"]) == ("accepted", done["change"])
+    (other,) = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
+    rejected = tagmill("library", "reject", other["id"], "--why", "too fine", "-w", workspace)
+    assert "never comes back" in rejected.out
+    assert "rejected already" in refusal(
+        "library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace
+    )
+    statuses = tagmill(
+        "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
+    ).json()
+    assert [one["status"] for one in statuses] == ["accepted", "rejected"]
+
+
+def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
+    tagmill("catalog", "import", _one_product(tmp_path), "-w", workspace)
+    page = tmp_path / "health.html"
+    shown = tagmill("library", "report", "--html", page, "-w", workspace)
+    assert "no product has it" in shown.out
+    assert "tagmill library retire" in shown.out
+    assert "<table>" in page.read_text(encoding="utf-8")
+    assert str(page) in shown.err
+    chinese = tagmill("library", "report", "-w", workspace, language="zh")
+    assert "没有商品使用" in chinese.out
+    report = tagmill("library", "report", "-w", workspace, "--json").json()
+    assert {"version", "findings", "facets", "growth"} <= set(report)
+    assert "Cannot write" in refusal(
+        "library", "report", "--html", tmp_path / "no" / "x.html", "-w", workspace
+    )
+
+
+def test_duplicates_are_shown_with_what_merges_them(workspace: Path, tmp_path: Path) -> None:
+    tagmill("library", "add", "颜色:Navy dusk", "-w", workspace)
+    tagmill("library", "add", "颜色:Dusk navy", "-w", workspace)
+    (pair,) = tagmill("library", "duplicates", "--facet", "color", "-w", workspace, "--json").json()
+    assert {pair["a"], pair["b"]} == {"颜色:Navy dusk", "颜色:Dusk navy"}
+    assert pair["probability"] > 0.9
+    assert "order" in pair["reasons"]
+    shown = tagmill("library", "duplicates", "-w", workspace)
+    assert "the same words" in shown.out
+    assert "tagmill library merge" in shown.err
+    assert "词序不同" in tagmill("library", "duplicates", "-w", workspace, language="zh").out
+    path = tmp_path / "theirs.csv"
+    path.write_text("facet,name\nColor,Navy\nColor,NAVY \nColor,Red\n", encoding="utf-8")
+    (pair,) = tagmill("library", "duplicates", "--file", path, "--json").json()
+    assert {pair["a"], pair["b"]} == {"Color:Navy", "Color:NAVY"}
+    path.write_text("facet,name\nColor,Navy\nColor,Red\n", encoding="utf-8")
+    assert "No two tags" in tagmill("library", "duplicates", "--file", path).out
+
+
+def test_other_formats_go_out_and_come_back(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "library.ttl"
+    tagmill("library", "export", path, "-w", workspace)
+    tagmill("init", tmp_path / "other", "--empty")
+    other = ("-w", tmp_path / "other", "--json")
+    seen = tagmill("library", "import", path, "--dry-run", *other).json()
+    assert (seen["dry_run"], seen["products"], seen["notes"]) == (True, 0, {})
+    read = tagmill("library", "import", path, *other).json()
+    assert read["tags"] == seen["tags"] > 1000
+    tagmill("library", "add", "颜色:独此一名", "-w", workspace)
+    lost = tagmill(
+        "library", "export", tmp_path / "s.txt", "--format", "elasticsearch", "-w", workspace
+    )
+    assert "tag of one name" in lost.err
+    assert "红色" in (tmp_path / "s.txt").read_text(encoding="utf-8")
+    assert "Unknown format" in refusal(
+        "library", "export", path, "--format", "xls", "-w", workspace
+    )
+
+
+def test_a_file_does_not_bring_back_what_was_retired(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "red.csv"
+    path.write_text("facet,name\n颜色,红色\n", encoding="utf-8")
+    tagmill("library", "retire", "颜色:红色", "-w", workspace)
+    done = tagmill("library", "import", path, "-w", workspace)
+    assert "stay so" in done.err
+    tag = tagmill(
+        "library", "list", "--search", "红色", "--facet", "颜色", "-w", workspace, "--json"
+    )
+    assert "retired" in {entry["status"] for entry in tag.json() if entry["name"] == "红色"}
+
+
+def test_a_facet_of_quantities(workspace: Path) -> None:
+    tagmill("library", "add", "容量:500ml", "-w", workspace)
+    tagmill("library", "facet", "容量", "--values", "number", "--unit", "ml", "-w", workspace)
+    (change,) = tagmill("library", "history", "-w", workspace, "--json").json()[-1:]
+    assert change["entries"][0]["after"]["value_kind"] == "number"
+    tagmill("library", "propose", "容量:0.5 升", "--product", "x", "-w", workspace)
+    assert (
+        tagmill("library", "proposals", "-w", workspace, "--min-support", 1, "--json").json() == []
+    )
+    assert "is none of" in refusal("library", "facet", "容量", "--values", "x", "-w", workspace)

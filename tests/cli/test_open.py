@@ -56,17 +56,27 @@ def test_evaluation_counts_them(folder: Path) -> None:
     )
 
 
-def test_a_workspace_run_writes_its_names(folder: Path, tmp_path: Path) -> None:
-    tagmill("init", tmp_path)
+def test_a_workspace_keeps_its_names_as_proposals(folder: Path, tmp_path: Path) -> None:
+    tagmill("init", tmp_path, "--empty")
+    tags = sorted({tag for line in read_lines(folder / "tagged.jsonl") for tag in line["tags"]})
+    lines = ["facet,name", *(tag.replace(":", ",") for tag in tags)]
+    (tmp_path / "tags.csv").write_text("\n".join(lines), encoding="utf-8")
+    tagmill("library", "import", tmp_path / "tags.csv", "-w", tmp_path)
     tagmill("catalog", "import", folder / "tagged.jsonl", "-w", tmp_path)
     tagmill("train", "-w", tmp_path)
     tagmill("catalog", "import", folder / "new.jsonl", "-w", tmp_path)
     tagmill("tag", "-w", tmp_path)
     done = tagmill("tag", "-w", tmp_path, "--open", "--json").json()  # tags them again, with names
     assert done["products"] == 3
-    (path,) = tmp_path.glob("run-*.proposals.jsonl")
-    assert path.name == f"run-{done['run']}.proposals.jsonl"
-    assert english_brands()[-1] in {entry["name"] for entry in read_lines(path)}
+    listed = ("library", "proposals", "--min-support", 1, "-w", tmp_path, "--json")
+    proposals = {entry["name"]: entry for entry in tagmill(*listed).json()}
+    english = proposals[english_brands()[-1]]
+    assert (english["facet"], english["support"]) == ("Brand", 2)
+    assert english["examples"][0]["field"] == "title"
+    accepted = tagmill("library", "accept", english["id"], "-w", tmp_path)
+    assert "2 touched products" in accepted.out
+    tagmill("tag", "-w", tmp_path, "--open")
+    assert english["name"] not in {entry["name"] for entry in tagmill(*listed).json()}
 
 
 def test_what_open_cannot_do(folder: Path) -> None:

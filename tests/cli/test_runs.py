@@ -13,6 +13,7 @@ def test_list_and_show(shop: Path) -> None:
     assert run["library_version"] > 0
     assert run["settings"] == {
         "top_k": 10, "precision": 0.95, "per_facet": False, "diverse": False,
+        "broader": False,
     }  # fmt: skip
     assert run["started"] <= run["finished"]
     assert tagmill("runs", "show", 1, "-w", shop, "--json").json() == run

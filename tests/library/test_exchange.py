@@ -1,109 +1,221 @@
+"""Libraries to other formats and back, and what strangers' files say."""
+
+from __future__ import annotations
+
+import json
+import random
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tagmill.errors import LibraryError, TagConflict
-from tagmill.library import Library, read_csv, write_csv
-from tagmill.records import Facet, tag_id
+from tagmill.errors import LibraryError
+from tagmill.library import Library, export_library, import_file, write_csv
+from tagmill.library.changes import merge, split
+from tagmill.records import Facet
+
+WORDS = [
+    "红色",
+    "Red",
+    "深 蓝",
+    "C++",
+    'q"uote',
+    "a|b",
+    "x:y",
+    "<tag>",
+    "é",
+    "50%",
+    "line\\n",
+    "猫",
+]
 
 
-def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
-    path = folder / "library.csv"
-    path.write_bytes(text.encode(encoding))
-    return path
-
-
-def test_only_facet_and_name_are_needed(tmp_path: Path) -> None:
-    tags, facets = read_csv(write(tmp_path, "facet,name\n颜色,红色\n,促销\n"))
-    assert [(tag.id, tag.text, tag.status) for tag in tags] == [
-        (tag_id("颜色", "红色"), "颜色:红色", "active"),
-        (tag_id("", "促销"), "促销", "active"),
-    ]
-    assert facets == [Facet("颜色"), Facet("")]
-
-
-def test_round_trip_loses_nothing(tmp_path: Path) -> None:
+def _random_library(seed: int) -> Library:
+    choose = random.Random(seed)
     library = Library(
         [],
-        [Facet("颜色", {"en": "Color", "zh-Hant": "顏色"}), Facet("空", {"en": "E"})],
-    )
-    red = library.add(
-        "颜色",
-        "红色",
-        names={"en": "Red", "zh": "红"},
-        aliases=["大|红", "a\\b", '"x"'],
-    )
-    library.update(red, description='Line 1\nline 2, "quoted"')
-    old = library.add("颜色", "绛")
-    library.update(old, status="retired", merged_into=red.id)
-    library.add("尺码", "XL", status="proposed")
-    library.add("", "no:facet")
-    library.update(red, name="朱红")  # the id no longer follows from the name
-    path = tmp_path / "library.csv"
-    write_csv(path, library)
-    again = Library(*read_csv(path))
-    assert again.tags == library.tags
-    assert list(again.tags) == list(library.tags)
-    assert again.facets == library.facets
-    assert [file.name for file in tmp_path.iterdir()] == ["library.csv"]
+        [Facet("颜色", {"en": "Color", "zh-Hant": "顏色"}, single=True, matches=("urn:x:1",)),
+         Facet("尺寸", value_kind="range", unit="mm"), Facet("空", {"en": "Empty"})],
+    )  # fmt: skip
+    for number in range(choose.randrange(1, 9)):
+        word = choose.choice(WORDS)
+        tag = library.add(
+            choose.choice(["颜色", "尺寸", "空/ 隙"]), f"{word} {number}",
+            names={"en": f"n{number}", "zh": f"名{number}"} if choose.random() < 0.5 else {},
+            aliases=[f"{w} {number}a" for w in choose.sample(WORDS, choose.randrange(3))],
+            description=choose.choice(["", "two\nlines"]),
+        )  # fmt: skip
+        library.update(
+            tag,
+            broader=choose.sample(list(library.tags)[:-1], min(number, choose.randrange(3))),
+            matches=[f"http://example.org/{w}{number}" for w in ("b", "a")][: choose.randrange(3)],
+        )
+    tags = library.active()
+    if len(tags) > 3:
+        merge(library, tags[0], tags[1])
+        split(library, library.tags[tags[2].id], ["part 1", "part 2"])
+        library.update(tags[3].id, status="proposed")
+    return library
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_spreadsheet_dialects(tmp_path: Path, encoding: str, delimiter: str) -> None:
-    text = "facet,name,aliases,name_en\r\n颜色,红色,大红|正红,Red\r\n\r\n".replace(",", delimiter)
-    tags, _ = read_csv(write(tmp_path, text, encoding))
-    assert [(tag.name, tag.aliases, dict(tag.names)) for tag in tags] == [
-        ("红色", ("大红", "正红"), {"en": "Red"})
-    ]
+def _bytes(library: Library, folder: Path) -> bytes:
+    write_csv(folder / "compare.csv", library)
+    return (folder / "compare.csv").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("name,aliases\nx,y\n", "no column 'facet'"),
-        ("facet,name,alias\na,b,c\n", "unknown column 'alias'"),
-        ("facet,name\na,b,c\n", "line 2: 3 cells under 2 columns"),
-        ("facet,name\na,b\na,\n", r"line 3: no name for a tag of the facet 'a'"),
-        (
-            "facet,name,status\na,b,gone\n",
-            "line 2: status 'gone' is not one of proposed",
-        ),
-        ("facet,name\na,b\n\na,b\n", "line 4: 'a:b' has the same id as line 2"),
-        (
-            "facet,name,facet_en\na,b,X\na,c,Y\n",
-            "line 3: the facet 'a' is called 'Y' here",
-        ),
-        ("facet,name,name_en\n,,x\n", "line 2: neither facet nor name"),
-        ('facet,name,description\na,b,"x\ny"\na,,z\n', "line 4: no name"),
-    ],
+@pytest.mark.parametrize("ending", [".csv", ".ttl", ".rdf"])
+@given(seed=st.integers(0, 10**6))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_bad_rows_are_named_by_line(tmp_path: Path, text: str, message: str) -> None:
-    path = write(tmp_path, text)
-    with pytest.raises(LibraryError, match=message) as caught:
-        read_csv(path)
-    assert str(path) in str(caught.value)
+def test_a_round_trip_loses_nothing(tmp_path: Path, ending: str, seed: int) -> None:
+    library = _random_library(seed)
+    path = tmp_path / f"library{ending}"
+    assert sum(export_library(library, path).values()) == 0
+    back = Library([])
+    report = import_file(back, path)
+    assert sum(report.notes.values()) == 0
+    assert _bytes(back, tmp_path) == _bytes(library, tmp_path)
 
 
-def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match=r"line 6: .*; and 15 more\. Nothing was read"):
-        read_csv(write(tmp_path, "facet,name\n" + "a,\n" * 20))
+STRANGER = """
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix ex: <http://example.org/> .
+ex:fruit a skos:ConceptScheme ; skos:prefLabel "Fruit"@en .
+ex:citrus a skos:Concept ; skos:inScheme ex:fruit ; skos:prefLabel "Citrus"@en, "柑橘"@zh-CN ;
+    skos:narrower ex:lemon ; skos:scopeNote "sour" .
+ex:lemon a skos:Concept ; skos:inScheme ex:fruit ; skos:prefLabel "Lemon"@en ;
+    skos:altLabel "Citron"@fr, "lemon fruit"@en ; skos:definition "A fruit."@en, "水果"@zh ;
+    skos:exactMatch <http://other.org/7> .
+ex:loose a skos:Concept ; skos:prefLabel "Loose"@en .
+"""
 
 
-def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match=r"none\.csv cannot be read"):
-        read_csv(tmp_path / "none.csv")
-    binary = tmp_path / "binary.csv"
-    binary.write_bytes(b"\x89PNG\0\1")
-    with pytest.raises(LibraryError, match="binary data"):
-        read_csv(binary)
-    binary.write_bytes(b"facet,name\n\xff\xff\xff,\xff")
-    with pytest.raises(LibraryError, match="neither UTF-8 nor GB18030"):
-        read_csv(binary)
+def test_a_strangers_thesaurus_is_read_and_what_is_lost_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "fruit.ttl"
+    path.write_text(STRANGER, encoding="utf-8")
+    library = Library([])
+    report = import_file(library, path)
+    lemon, citrus = library.resolve("Fruit:Lemon"), library.resolve("Fruit:柑橘")
+    assert lemon.broader == (citrus.id,)
+    assert set(lemon.aliases) == {"Citron", "lemon fruit"}
+    assert lemon.description == "A fruit."
+    assert lemon.matches == ("http://example.org/lemon", "http://other.org/7")
+    assert library.resolve("category:Loose").broader == ()
+    assert dict(report.notes) == {
+        "scopeNote": 1, "languages of aliases": 2, "definitions in other languages": 1,
+    }  # fmt: skip
+    again = import_file(library, path)
+    assert len(library.tags) == len(again.changed) == 3
+    chinese = Library([])
+    import_file(chinese, path, language="zh")
+    assert chinese.resolve("Fruit:Citrus").name == "柑橘"
 
 
-def test_clash_in_a_file_names_both(tmp_path: Path) -> None:
-    tags, facets = read_csv(write(tmp_path, "facet,name,aliases\na,Dress,\na,Gown,dresses\n"))
-    with pytest.raises(TagConflict, match="'a:Gown' and 'a:Dress'"):
-        Library(tags, facets)
+@pytest.mark.parametrize("text", ["not turtle {", ""])
+def test_what_is_no_thesaurus(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.ttl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LibraryError, match="x.ttl"):
+        import_file(Library([]), path)
+
+
+def _shopify(folder: Path) -> Path:
+    files = {
+        "categories.en": "Category/ap : Animals\nCategory/ap-1 : Animals > Toys\n"
+        "Category/bt : Baby\nCategory/bt-1 : Baby > Toys",
+        "categories.zh-CN": "Category/ap : 动物\nCategory/ap-1 : 动物 > 玩具\n"
+        "Category/bt : 母婴\nCategory/bt-1 : 母婴 > 玩具",
+        "attributes.en": "Attribute/1 : Color\nAttribute/2 : Ear style",
+        "attributes.zh-CN": "Attribute/1 : 颜色\nAttribute/2 : 耳机款式",
+        "attribute_values.en": "Value/1 : Red [Color]\nValue/2 : Ear hook [Ear style]\n"
+        "Value/3 : Ear hooks [Ear style]",
+        "attribute_values.zh-TW": "Value/1 : 紅色 [顏色]",
+    }
+    for name, text in files.items():
+        lines = [f"gid://shopify/Taxonomy{line}" for line in text.split("\n")]
+        content = "# Shopify Product Taxonomy\n\n" + "\n".join(lines) + "\n"
+        (folder / f"{name}.txt").write_text(content, encoding="utf-8")
+    return folder
+
+
+def test_shopifys_taxonomy_in_three_languages_on_one_id(tmp_path: Path) -> None:
+    library = Library([], [Facet("颜色", {"en": "Color"}), Facet("品类", {"en": "Category"})])
+    report = import_file(library, _shopify(tmp_path), "shopify")
+    assert dict(report.notes)["renamed"] == 1  # two values are called the same
+    toys = library.resolve("品类:Baby > Toys")
+    assert toys.names == {"en": "Baby > Toys", "zh": "母婴 > 玩具"}
+    assert toys.broader == (library.resolve("品类:Baby").id,)
+    red = library.resolve("颜色:紅色")
+    assert (red.name, red.names["zh-Hant"]) == ("Red", "紅色")
+    assert red.matches == ("gid://shopify/TaxonomyValue/1",)
+    assert library.resolve("Ear style:Ear hooks (3)").matches[0].endswith("/3")
+    assert library.facets["颜色"].matches == ("gid://shopify/TaxonomyAttribute/1",)
+    size = len(library.tags)
+    again = import_file(library, tmp_path, "shopify")
+    assert len(library.tags) == len(again.changed) == size
+    out = tmp_path / "out"
+    lost = export_library(library, out, "shopify")
+    assert sum(lost.values()) == 0
+    assert "TaxonomyCategory/bt-1 : 母婴 > 玩具" in (out / "categories.zh-CN.txt").read_text(
+        "utf-8"
+    )
+    assert "TaxonomyValue/1 : Red [Color]" in (out / "attribute_values.en.txt").read_text("utf-8")
+    back = Library([])
+    import_file(back, out, "shopify")
+    assert back.resolve("Color:紅色").matches == red.matches
+
+
+def test_googles_taxonomy_by_number(tmp_path: Path) -> None:
+    english, chinese = tmp_path / "taxonomy.en-US.txt", tmp_path / "taxonomy.zh-CN.txt"
+    english.write_text("# Google\n1 - Pets\n2 - Pets > Cat Food\n", encoding="utf-8")
+    chinese.write_text("# Google\n1 - 宠物\n2 - 宠物 > 猫粮\n", encoding="utf-8")
+    library = Library([])
+    import_file(library, tmp_path, "google")
+    food = library.resolve("category:猫粮")
+    assert (food.name, food.matches) == ("Cat Food", ("google_product_category:2",))
+    library.add("category", "Ours")
+    out = tmp_path / "out.txt"
+    assert export_library(library, out, "google", "zh")["without_id"] == 1
+    assert "2 - 宠物 > 猫粮" in out.read_text("utf-8")
+    bare = tmp_path / "bare.txt"
+    bare.write_text("Toys\nToys > Puzzles\n", encoding="utf-8")
+    import_file(library, bare, "google")
+    assert library.resolve("category:Puzzles").broader == (library.resolve("category:Toys").id,)
+
+
+def test_synonyms_for_search_engines(tmp_path: Path) -> None:
+    library = Library([])
+    library.add("颜色", "红色", names={"en": "Red, bright"}, aliases=["大红"])
+    library.add("颜色", "蓝")
+    path = tmp_path / "synonyms"
+    assert export_library(library, path, "elasticsearch") == {"one_name": 1}
+    assert path.read_text("utf-8") == "红色, red\\, bright, 大红\n"
+    export_library(library, path, "meilisearch")
+    assert json.loads(path.read_text("utf-8"))["大红"] == ["红色", "red, bright"]
+    export_library(library, path, "typesense")
+    (line,) = path.read_text("utf-8").splitlines()
+    assert json.loads(line)["synonyms"] == ["红色", "red, bright", "大红"]
+
+
+def test_what_was_merged_or_retired_stays_so(tmp_path: Path) -> None:
+    library = Library([])
+    red, crimson = library.add("颜色", "红色"), library.add("颜色", "绯红")
+    gone = library.add("颜色", "褪色")
+    path = tmp_path / "before.csv"
+    write_csv(path, library)
+    merge(library, crimson, red)
+    library.retire(gone)
+    report = import_file(library, path)
+    assert [tag.name for tag in report.retired] == ["褪色"]
+    assert library.tags[crimson.id].status == "retired"
+    assert library.resolve("颜色:绯红").id == red.id
+    assert library.tags[red.id].name == "红色"
+
+
+def test_unknown_formats_and_places(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="Unknown format 'xls'. Known: csv, skos"):
+        import_file(Library([]), tmp_path, "xls")
+    with pytest.raises(LibraryError, match="no Shopify taxonomy"):
+        import_file(Library([]), tmp_path, "shopify")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from tagmill.errors import StoreError, UnknownTag
-from tagmill.records import Facet
+from tagmill.records import Facet, Scores
 from tagmill.store import CURRENT_SCHEMA, EXPORT_SCHEMA, Store
 from tagmill.store.tables import assignments, changes
 from tests.store.samples import (
@@ -237,3 +238,20 @@ def test_tag_counts_follow_verdicts_and_gone_products(store: Store) -> None:
     assert store.assignments.tag_counts() == {RED.id: 4, SILK.id: 2, BLUE.id: 1}
     store.products.mark_gone(["p1", "p4"])
     assert store.assignments.tag_counts() == {RED.id: 2, BLUE.id: 1}
+
+
+def test_the_matrix_is_what_products_have_now(store: Store) -> None:
+    fill(store, "a", "b", "c")
+    tag_run(store, {"a": [entry(RED, 0.9), entry(SILK, 0.8)], "b": [entry(BLUE, 0.7)], "c": []})
+    store.verdicts.add("b", BLUE.id, False)
+    store.verdicts.add("c", SILK.id, True)
+    matrix = store.assignments.matrix()
+    assert sorted(matrix.product_ids) == ["a", "b", "c"]
+    assert _counts(matrix) == {RED.id: 1, SILK.id: 2, BLUE.id: 0}
+    store.library.save([replace(RED, status="retired", merged_into=BLUE.id)])
+    assert _counts(store.assignments.matrix()) == {SILK.id: 2, BLUE.id: 1}
+
+
+def _counts(matrix: Scores) -> dict[str, float]:
+    sums = matrix.values.sum(axis=0).tolist()
+    return dict(zip(matrix.tag_ids.tolist(), sums, strict=True))

@@ -8,9 +8,10 @@ from tagmill.tagging.sequences import NO_NAMES, OwnNames, Sequences, names_table
 
 
 def _tokens(text: str) -> list[str]:
-    sequences = Sequences.of(products_to_batch([{"id": "1", "title": text}]), NO_NAMES)
+    batch = products_to_batch([{"id": "1", "title": text}])
+    sequences, (title,) = Sequences.of(batch, NO_NAMES), batch.column("title").to_pylist()
     bounds = zip(sequences.starts.tolist(), sequences.ends.tolist(), strict=True)
-    return [text[start:end] for start, end in bounds]
+    return [title[start:end] for start, end in bounds]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def _tokens(text: str) -> list[str]:
         ("小米手机15 Pro", ["小", "米", "手", "机", "15", "Pro"]),
         ("1,200W. ½㎏", ["1,200W", ".", "½㎏"]),
         ("🙂a", ["🙂", "a"]),
-        (" \t　", []),
+        ("x \t　a", ["x", "a"]),
     ],
 )
 def test_tokens(text: str, tokens: list[str]) -> None:

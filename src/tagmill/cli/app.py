@@ -11,17 +11,22 @@ from tagmill.cli import (
     catalog,
     describe,
     distil,
+    duplicates,
     evaluate,
+    exchange,
     explain,
     export,
+    health,
     learn,
     library,
+    library_changes,
     llm,
     plan,
     privacy,
     products,
     profiles,
     prompt,
+    proposals,
     review,
     runs,
     tag,
@@ -59,6 +64,11 @@ def _root(
 
 app.command("init")(workspace.init)
 app.add_typer(catalog.app, name="catalog")
+library.app.add_typer(exchange.app)
+library.app.add_typer(duplicates.app)
+library.app.add_typer(health.app)
+library.app.add_typer(proposals.app)
+library.app.add_typer(library_changes.app)  # without a name: its commands are library's
 app.add_typer(library.app, name="library")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

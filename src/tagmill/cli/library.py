@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,22 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Govern the tag library.", no_args_is_help=True)
 
 TagName = Annotated[str, typer.Argument(metavar="TAG", help="facet:name in any language, or id.")]
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns facet and name.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Add the tags of a CSV file, or change those it names by id or facet:name."""
-    from tagmill.library import merge_csv
-
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = merge_csv(library, file)
-        version = _save(store, library, changed, kind="import", why=str(file))
-    _done({"version": version, "tags": len(changed)}, f"{len(changed)} × {file.name}", as_json)
 
 
 @app.command("list")
@@ -63,7 +46,7 @@ def list_(
         ]
     shown = chosen[:limit]
     if as_json:
-        print_json([{**_plain(tag), "products": counts.get(tag.id, 0)} for tag in shown])
+        print_json([{**plain_tag(tag), "products": counts.get(tag.id, 0)} for tag in shown])
         return
     print_table(
         [say("facet"), say("name"), say("aliases"), say("status"), say("products")],
@@ -81,83 +64,13 @@ def show(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False
     """One tag: names, aliases, status, how many products have it."""
     with open_workspace(workspace) as (_, store):
         found = _library(store).resolve(tag)
-        entry = {**_plain(found), "products": store.assignments.tag_counts().get(found.id, 0)}
+        entry = {**plain_tag(found), "products": store.assignments.tag_counts().get(found.id, 0)}
     if as_json:
         print_json(entry)
         return
     for key, value in entry.items():
         if value not in (None, "", [], {}):
             typer.echo(f"{key:<12} {_line(value)}")
-
-
-@app.command()
-def add(
-    tag: Annotated[str, typer.Argument(metavar="FACET:NAME", help="The canonical name.")],
-    zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
-    en: Annotated[str | None, typer.Option(help="English name.")] = None,
-    alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
-    description: Annotated[str, typer.Option(help="What it covers.")] = "",
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Add a tag; it is found in texts from the next run on."""
-    from tagmill.records import parse_tag
-
-    try:
-        facet, name = parse_tag(tag)
-    except ValueError as error:
-        raise LibraryError(str(error)) from error
-    names = {code: value for code, value in (("zh", zh), ("en", en)) if value}
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        new = library.add(
-            facet, name, names=names, aliases=tuple(alias or ()), description=description
-        )
-        version = _save(store, library, [new], kind="add", why="")
-    _done({"version": version, **_plain(new)}, f"+ {new.text} ({new.id})", as_json)
-
-
-@app.command("alias")
-def add_alias(
-    tag: TagName,
-    alias: Annotated[str, typer.Argument(help="The other name.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Give a tag one more name."""
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = library.add_alias(library.resolve(tag), alias)
-        version = _save(store, library, [changed], kind="alias", why="")
-    _done({"version": version, **_plain(changed)}, f"{changed.text} = {alias}", as_json)
-
-
-@app.command()
-def retire(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
-    """Take a tag out of use; its id is never given to another."""
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        changed = library.retire(library.resolve(tag))
-        version = _save(store, library, [changed], kind="retire", why="")
-    _done({"version": version, **_plain(changed)}, f"- {changed.text}", as_json)
-
-
-@app.command()
-def export(
-    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Write the library as CSV; `library import` reads it back."""
-    from tagmill.library import write_csv
-
-    with open_workspace(workspace) as (_, store):
-        library = _library(store)
-        write_csv(file, library)
-    if as_json:
-        print_json({"output": str(file), "tags": len(library.tags)})
-        return
-    note(say("written", path=file))
 
 
 def facet_key(library: Library, text: str) -> str:
@@ -174,12 +87,8 @@ def _library(store: Store) -> Library:
     return load_library(store)
 
 
-def _save(store: Store, library: Library, changed: list[Tag], *, kind: str, why: str) -> int:
-    facets = list(library.facets.values())  # a file may also name facets without tags
-    return store.library.save(changed, facets, kind=kind, who=getpass.getuser(), why=why)
-
-
-def _plain(tag: Tag) -> dict[str, Any]:
+def plain_tag(tag: Tag) -> dict[str, Any]:
+    """A tag as JSON."""
     return {
         "id": tag.id,
         "facet": tag.facet,
@@ -189,6 +98,9 @@ def _plain(tag: Tag) -> dict[str, Any]:
         "description": tag.description,
         "status": tag.status,
         "merged_into": tag.merged_into,
+        "split_into": list(tag.split_into),
+        "broader": list(tag.broader),
+        "matches": list(tag.matches),
     }
 
 
@@ -200,10 +112,3 @@ def _line(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {name}" for key, name in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _done(entry: dict[str, Any], what: str, as_json: bool) -> None:
-    if as_json:
-        print_json(entry)
-    else:
-        typer.echo(say("library_changed", version=entry["version"], what=what))

@@ -21,6 +21,7 @@ from tagmill.cli.llm import (
     profile_of,
 )
 from tagmill.cli.messages import say
+from tagmill.cli.tag_workspace import SelectionOptions, tag_in_workspace
 from tagmill.cli.terminal import (
     AsJson,
     Map,
@@ -31,7 +32,6 @@ from tagmill.cli.terminal import (
     counting,
     note,
     note_catalog,
-    open_workspace,
     print_json,
     print_table,
     write_beside,
@@ -40,7 +40,6 @@ from tagmill.errors import SettingsError
 
 if TYPE_CHECKING:
     from tagmill.catalog import Catalog
-    from tagmill.pipeline import TagSummary
     from tagmill.tagging.model import Model
     from tagmill.tagging.output import Selection
 
@@ -73,6 +72,9 @@ def tag(
     diverse: Annotated[
         bool, typer.Option("--diverse", help="Cover facets: no near-duplicates, usual counts.")
     ] = False,
+    broader: Annotated[
+        bool, typer.Option("--broader", help="Also the broader tags that narrower ones imply.")
+    ] = False,
     language: Annotated[
         str | None, typer.Option(help="Of tag names: product, zh, en …; default product.")
     ] = None,
@@ -97,6 +99,9 @@ def tag(
         bool, typer.Option("--open", help="Propose new names found in the texts, without an LLM.")
     ] = False,
     llm_cache: LlmCache = LLM_CACHE,
+    library_version: Annotated[
+        int | None, typer.Option(help="Of the workspace's library, as it was at this version.")
+    ] = None,
     batch_out: BatchOut = None,
     batch_in: BatchIn = None,
     table: Table = None,
@@ -112,8 +117,11 @@ def tag(
     """
     _check_llm(llm, source, batch_in, batch_out)
     _check_open(new_names, llm, text)
+    _check_version(library_version, source, text)
     _check_profile(profile, llm, model, in_workspace=source is None and text is None)
-    chosen = _Options(top_k, lane, precision, per_facet or None, diverse or None, language)
+    chosen = SelectionOptions(
+        top_k, lane, precision, per_facet or None, diverse or None, broader or None, language
+    )
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
     if source is None and text is None:
@@ -133,7 +141,9 @@ def tag(
                 llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
             )
         share = llm_share if llm == "cascade" else None
-        _tag_workspace(workspace, chosen, include_tagged, as_json, asking, share, new_names)
+        tag_in_workspace(
+            workspace, chosen, include_tagged, as_json, asking, share, library_version, new_names
+        )
         return
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
@@ -142,7 +152,7 @@ def tag(
             [{"id": "text", "title": text}],
             top_k=selection.top_k, lane=selection.lane,
             precision=selection.precision, per_facet=selection.per_facet, diverse=selection.diverse,
-            language=selection.language,
+            broader=selection.broader, language=selection.language,
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
@@ -157,21 +167,7 @@ def tag(
         share = llm_share if llm == "cascade" else None
         _consult(used, catalog, base, output, selection, asked, share, as_json)
         return
-    summary = _tag_catalog(used, catalog, output, selection, as_json, new_names)
-    _note_tagged(summary, base, output, as_json, new_names)
-    note_catalog(catalog)
-
-
-def _note_tagged(
-    summary: TagSummary, base: Path, output: Path | None, as_json: bool, new_names: bool
-) -> None:
-    note(say("tagged", **summary.numbers()))
-    if output is not None:
-        note(say("written", path=output))
-        if as_json:
-            print_json({"output": str(output), **summary.numbers()})
-    if new_names:
-        write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
+    _tag_catalog(used, catalog, base, output, selection, as_json, new_names)
 
 
 def _check_llm(
@@ -193,6 +189,11 @@ def _check_open(new_names: bool, llm: str, text: str | None) -> None:
         )
     if new_names and text is not None:
         raise SettingsError("--open needs a file to tag, or a workspace; leave --text out")
+
+
+def _check_version(version: int | None, source: str | None, text: str | None) -> None:
+    if version is not None and (source is not None or text is not None):
+        raise SettingsError("--library-version tags the workspace's products; leave the file out")
 
 
 def _check_profile(
@@ -253,7 +254,7 @@ def _consult(
         print_json({**shown, **numbers, "llm": vars(asked.spending)})
     note(say("tagged", **summary.numbers()))
     asked.note_spending()
-    write_beside(base, "proposals", report.proposals(), "proposals_written")
+    write_beside(base, "proposals", report.new_names.proposals(), "proposals_written")
     write_beside(base, "failed", report.failed, "llm_failed")
     asked.note_batch(report.waiting)
     if output is not None:
@@ -263,125 +264,36 @@ def _consult(
         raise typer.Exit(1)
 
 
-class _Options:
-    """What was asked for; the rest comes from the workspace or the defaults."""
-
-    def __init__(
-        self,
-        top_k: int | None,
-        lane: str,
-        precision: float | None,
-        per_facet: bool | None,
-        diverse: bool | None,
-        language: str | None,
-    ) -> None:
-        self.lane = lane
-        self.asked: dict[str, Any] = {
-            key: value
-            for key, value in (
-                ("top_k", top_k), ("precision", precision), ("per_facet", per_facet),
-                ("diverse", diverse),
-                ("language", language),
-            )
-            if value is not None
-        }  # fmt: skip
-
-    def selection(self, **defaults: Any) -> Selection:  # noqa: ANN401
-        from tagmill.tagging.output import Selection
-
-        return Selection(lane=self.lane, **{**defaults, **self.asked})
-
-
-def _tag_workspace(
-    workspace: Path,
-    options: _Options,
-    include_tagged: bool,
-    as_json: bool,
-    llm: LlmOptions | None,
-    share: float | None,
-    new_names: bool,
-) -> None:
-    from tagmill.pipeline import (
-        OPEN,
-        ConsultReport,
-        consult_workspace,
-        current_model,
-        run_signature,
-        tag_workspace,
-    )
-    from tagmill.tagging import make_proposer
-
-    report = ConsultReport()
-    with open_workspace(workspace) as (settings, store):
-        tagging = settings.tagging
-        selection = options.selection(
-            top_k=tagging.top_k,
-            precision=tagging.precision,
-            per_facet=tagging.per_facet,
-            diverse=tagging.diverse,
-            language=tagging.language,
-        )
-        model = current_model(store, settings.models_dir)
-        which = None if include_tagged else False
-        if llm is None:
-            proposer = make_proposer("spans", model) if new_names else None
-            signature = run_signature(model, selection, OPEN if new_names else {})
-            total = store.products.pending_count(signature, labelled=which)
-            with counting("tagging", total) as progress:
-                run, summary = tag_workspace(
-                    store, model, selection, labelled=include_tagged, progress=progress,
-                    proposer=proposer,
-                )  # fmt: skip
-        else:
-            llm.store = store
-            with llm.consultant(model.library) as consultant, counting("tagging") as progress:
-                run, summary, report = consult_workspace(
-                    store, model, consultant, selection, labelled=include_tagged, share=share,
-                    progress=progress,
-                )  # fmt: skip
-    if as_json:
-        more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
-        print_json({"run": run and run.id, **summary.numbers(), **more})
-    elif run is None:
-        typer.echo(say("nothing_to_tag"))
-    else:
-        typer.echo(say("tagged", **summary.numbers()))
-        typer.echo(say("run_stored", run=run.id))
-    base = settings.root / (f"run-{run.id}" if run else "run")
-    if new_names:
-        write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
-    if llm is not None:
-        llm.note_spending()
-        write_beside(base, "proposals", report.proposals(), "proposals_written")
-        write_beside(base, "failed", report.failed, "llm_failed")
-        if report.failed:
-            raise typer.Exit(1)
-
-
 def _tag_catalog(
     model: Model,
     catalog: Catalog,
+    base: Path,
     output: Path | None,
     selection: Selection,
     as_json: bool,
     new_names: bool,
-) -> TagSummary:
+) -> None:
     from tagmill.catalog.writers import ListWriter, open_writer
     from tagmill.pipeline import tag_file
     from tagmill.tagging import make_proposer
 
     proposer = make_proposer("spans", model) if new_names else None
-    with counting("tagging", catalog.total_hint) as progress:
-        if output is not None:
-            with open_writer(output) as writer:
-                return tag_file(model, catalog, writer, selection, progress, proposer)
-        lines = ListWriter(print_tagged if not as_json else None)
-        summary = tag_file(model, catalog, lines, selection, progress, proposer)
-    if as_json:
-        print_json(lines.lines)
-    else:
-        lines.flush()
-    return summary
+    lines = ListWriter(print_tagged if not as_json else None)
+    with (
+        counting("tagging", catalog.total_hint) as progress,
+        nullcontext(lines) if output is None else open_writer(output) as writer,
+    ):
+        summary = tag_file(model, catalog, writer, selection, progress, proposer)
+    if output is None:
+        print_json(lines.lines) if as_json else lines.flush()
+    note(say("tagged", **summary.numbers()))
+    if output is not None:
+        note(say("written", path=output))
+        if as_json:
+            print_json({"output": str(output), **summary.numbers()})
+    if new_names:
+        write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
+    note_catalog(catalog)
 
 
 def print_tagged(lines: list[dict[str, Any]]) -> None:

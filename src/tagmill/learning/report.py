@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tagmill.page import page, table
+
 __all__ = ["render_report", "write_report"]
 
 _SHOWN_TAGS = 200
@@ -37,27 +39,6 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
 )  # fmt: skip
-
-_STYLE = """
-:root{--ink:#1c2430;--soft:#667085;--line:#e4e7ec;--paper:#fff;--wash:#f7f8fa;--main:#1f6feb;
---second:#b54708}
-@media (prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#98a2b3;--line:#2d3540;
---paper:#14181f;--wash:#1b212a;--main:#6ea8fe;--second:#fdb022}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:32px 24px;color:var(--ink);
-background:var(--paper);font:15px/1.5 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",
-sans-serif}h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px}
-p{color:var(--soft);margin:4px 0 12px;max-width:72ch}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:20px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th{font-weight:600;text-align:left;color:var(--soft);font-size:13px}
-th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right}.scroll{max-height:460px;overflow:auto}
-.card{background:var(--wash);border-radius:10px;padding:14px 18px}.card h3{margin:0 0 6px;
-font-size:15px}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
-.axis{stroke:var(--line)}.ideal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}
-.curve{stroke:var(--main);stroke-width:2;fill:none}.dot{fill:var(--main)}
-.promise{stroke:var(--second);stroke-dasharray:2 3}
-"""
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
@@ -93,43 +74,12 @@ def render_report(report: dict[str, Any]) -> str:
         "place.</p>" + _confusions_table(report["confusions"]),
         "<h2>By tag</h2>" + _tags_table(report["per_tag"]),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>tagmill evaluation</title><style>{_STYLE}</style></head><body>"
-        + "".join(sections)
-        + "</body></html>\n"
-    )
-
-
-def _number(value: float | int | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table whose first text columns stand left and numbers right."""
-
-    def cell(kind: str, value: object) -> str:
-        if isinstance(value, str):
-            return f"<{kind}>{escape(value)}</{kind}>"
-        return f'<{kind} class="n">{_number(value)}</{kind}>'  # type: ignore[arg-type]
-
-    sample = rows[0] if rows else [""] * len(head)
-    header = "".join(
-        f"<th>{escape(name)}</th>"
-        if isinstance(value, str)
-        else f'<th class="n">{escape(name)}</th>'
-        for name, value in zip(head, sample, strict=True)
-    )
-    body = "".join(f"<tr>{''.join(cell('td', value) for value in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{header}</tr>{body}</table></div>'
+    return page("tagmill evaluation", "".join(sections))
 
 
 def _metric_card(report: dict[str, Any], title: str, metrics: tuple[tuple[str, str], ...]) -> str:
     rows = [[label, report.get(key), report["baseline"].get(key)] for key, label in metrics]
-    return f'<div class="card"><h3>{title}</h3>{_table(["", "Model", "Lexicon"], rows)}</div>'
+    return f'<div class="card"><h3>{title}</h3>{table(["", "Model", "Lexicon"], rows)}</div>'
 
 
 def _parts_table(name: str, parts: dict[str, Any], *, ordered: bool = False) -> str:
@@ -143,14 +93,14 @@ def _parts_table(name: str, parts: dict[str, Any], *, ordered: bool = False) -> 
         name, "Given", "Published", "Precision", "Recall", "F1", "Auto", "Auto coverage",
         "Auto precision",
     ]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _confusions_table(confusions: list[dict[str, Any]]) -> str:
     if not confusions:
         return "<p>None.</p>"
     rows = [[c["missed"], c["published"], c["products"]] for c in confusions]
-    return _table(["Missed", "Published instead", "Products"], rows)
+    return table(["Missed", "Published instead", "Products"], rows)
 
 
 def _tags_table(tags: dict[str, Any]) -> str:
@@ -161,7 +111,7 @@ def _tags_table(tags: dict[str, Any]) -> str:
         "" if len(tags) <= _SHOWN_TAGS else f"<p>The {_SHOWN_TAGS} commonest of {len(tags):,}.</p>"
     )
     head = ["Tag", "Examples", "Given", "Published", "Precision", "Recall", "F1"]
-    return note + _table(head, rows)
+    return note + table(head, rows)
 
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 460, 340, 46, 40

@@ -232,12 +232,19 @@ class NewJudge:
         start = _best_start(probability, right, held_out)
         return NewNames(
             trees_of(everything), _curve(odds, right), self.novelty, self.facet_share,
-            np.array([start]),
+            np.array([start]), np.array([_least(features[right, 0])]),
         )  # fmt: skip
 
 
 def _curve(odds: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Curve:
     return fit_curve(odds, right, np.ones(len(odds)))
+
+
+def _least(log_odds_of_right: npt.NDArray[np.float32]) -> float:
+    """The posterior that 99% of the right names reach."""
+    if not len(log_odds_of_right):
+        return 1.0
+    return float(1 / (1 + np.exp(-np.quantile(log_odds_of_right, 0.01))))
 
 
 def _best_start(

@@ -209,7 +209,8 @@ class _Pairs:
 
 def _candidates_for(labels: LabelMatrix) -> int:
     """How many margins of a product are worth a look: some for each tag that one has on average."""
-    tags = labels.counts().sum() / max(int(labels.complete.sum()), 1)
+    complete = np.flatnonzero(labels.complete)  # of the others only verdicts are known
+    tags = labels.subset(complete).counts().sum() / max(len(complete), 1)
     return int(np.clip(np.ceil(_CANDIDATES_PER_TAG * tags), _FEWEST_CANDIDATES, _MOST_CANDIDATES))
 
 

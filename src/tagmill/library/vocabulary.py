@@ -29,6 +29,10 @@ class TagChanges(TypedDict, total=False):
     description: str
     status: TagStatus
     merged_into: str | None
+    facet: str
+    broader: Iterable[str]
+    matches: Iterable[str]
+    split_into: Iterable[str]
 
 
 @dataclass
@@ -98,6 +102,19 @@ class Library:
             tag = self.tags.get(tag.merged_into, tag)
         return tag
 
+    def ancestors(self, tag: Tag) -> list[str]:
+        """The ids of the living tags that a tag implies, the nearest first; merges are followed."""
+        found: dict[str, None] = {}
+        waiting = list(tag.broader)
+        while waiting:
+            wider = self.by_id(waiting.pop(0))
+            if wider is None or wider.id == tag.id or wider.id in found:
+                continue
+            if wider.status != "retired":
+                found[wider.id] = None
+            waiting += wider.broader
+        return list(found)
+
     def find(self, text: str) -> Tag | None:
         """The tag that `facet:name`, an unambiguous plain name or an id means.
 
@@ -149,6 +166,10 @@ class Library:
     def names_of(self, tag: Tag) -> list[str]:
         """Every spelling of a tag, the canonical name first, none twice."""
         return list(dict.fromkeys([tag.name, *tag.names.values(), *tag.aliases]))
+
+    def owner(self, facet: str, name: str) -> str | None:
+        """The id of the living tag of a facet (by key) that has a name."""
+        return self._living.owner(facet, self.form(name))
 
     def form(self, name: str) -> str:
         """The form in which two names of this library are equal."""
@@ -214,12 +235,16 @@ class Library:
             aliases = (*aliases, before.name)
         after = replace(
             before,
+            facet=changes.get("facet", before.facet),
             name=changes.get("name", before.name),
             names=dict(changes.get("names", before.names)),
             aliases=aliases,
             description=changes.get("description", before.description),
             status=changes.get("status", before.status),
             merged_into=changes.get("merged_into", before.merged_into),
+            broader=tuple(changes.get("broader", before.broader)),
+            matches=tuple(changes.get("matches", before.matches)),
+            split_into=tuple(changes.get("split_into", before.split_into)),
         )
         target = self.by_id(after.merged_into) if after.merged_into else None
         if after.merged_into and (target is None or target.id == after.id):

@@ -3,8 +3,9 @@
 from tagmill.store.assignments import Export
 from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA
 from tagmill.store.database import Store, open_store
-from tagmill.store.library import LibraryChange
+from tagmill.store.library import LibraryChange, LibraryEntry
 from tagmill.store.products import UpsertCounts
+from tagmill.store.proposals import NewName, Proposal
 from tagmill.store.runs import Run, UndoReport
 from tagmill.store.verdicts import Verdict
 
@@ -13,6 +14,9 @@ __all__ = [
     "EXPORT_SCHEMA",
     "Export",
     "LibraryChange",
+    "LibraryEntry",
+    "NewName",
+    "Proposal",
     "Run",
     "Store",
     "UndoReport",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
+from scipy import sparse
 
 from tagmill.errors import StoreError, UnknownTag
-from tagmill.records import LANES
+from tagmill.records import LANES, Scores
 from tagmill.store.changes import Change, record_changes
 from tagmill.store.connection import Database
 from tagmill.store.content import content_hashes, list_slices
@@ -133,6 +134,60 @@ class Assignments:
         )
         with self._database.read() as connection:
             return list(connection.execute(wanted).scalars())
+
+    def products_with(self, tag_ids: Iterable[str]) -> set[str]:
+        """The ids of the catalogue's products that have one of these tags, or a verdict on it."""
+        wanted = list(tag_ids)
+        given = (
+            sa.select(products.c.id)
+            .join(assignments, assignments.c.seq == products.c.snapshot)
+            .where(sa.not_(products.c.gone), self._database.among(assignments.c.tag_id, wanted))
+        )
+        judged = (
+            sa.select(products.c.id)
+            .join(verdicts, verdicts.c.product_id == products.c.id)
+            .where(sa.not_(products.c.gone), self._database.among(verdicts.c.tag_id, wanted))
+        )
+        with self._database.read() as connection:
+            return {
+                *connection.execute(given).scalars(),
+                *connection.execute(judged).scalars(),
+            }
+
+    def matrix(self) -> Scores:
+        """Which products of the catalogue have which tags now, as 1.
+
+        Of products with at least one tag or verdict, by the tags that count, with people's
+        verdicts laid over.
+        """
+        given = (
+            sa.select(products.c.id, assignments.c.tag_id)
+            .join(assignments, assignments.c.seq == products.c.snapshot)
+            .where(sa.not_(products.c.gone))
+        )
+        names = TagNames(self._database)
+        with self._database.read() as connection:
+            found = connection.execute(given).all()
+            judged = connection.execute(latest_verdicts().order_by(verdicts.c.id)).all()
+            names.load(connection, {*(t for _, t in found), *(v.tag_id for v in judged)})
+            gone = set(
+                connection.execute(sa.select(products.c.id).where(products.c.gone)).scalars()
+            )
+        rows: dict[str, int] = {}
+        columns: dict[str, int] = {}
+        pairs: dict[tuple[int, int], bool] = {}
+        says = [(p, t, True) for p, t in found]
+        says += [(v.product_id, v.tag_id, v.accepted) for v in judged if v.product_id not in gone]
+        for product_id, tag_id, has in says:
+            target = names.target(tag_id)
+            if target is not None:
+                row = rows.setdefault(product_id, len(rows))
+                pairs[row, columns.setdefault(target, len(columns))] = has
+        kept = np.array([pair for pair, has in pairs.items() if has], np.int64).reshape(-1, 2)
+        ones = np.ones(len(kept), np.float32)
+        shape = (len(rows), len(columns))
+        values = sparse.csr_array((ones, (kept[:, 0], kept[:, 1])), shape=shape)
+        return Scores(np.array(list(rows), object), np.array(list(columns), object), values)
 
     def tag_counts(self) -> dict[str, int]:
         """How many products of the catalogue have each tag, in the lanes auto and review."""

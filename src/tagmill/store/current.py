@@ -12,6 +12,7 @@ from tagmill.records import TAGGED_SCHEMA
 from tagmill.store.connection import Database, Found
 from tagmill.store.names import TagNames
 from tagmill.store.tables import assignments, verdicts
+from tagmill.store.verdicts import PERSON, UNDECIDED
 
 __all__ = ["CURRENT_SCHEMA", "EXPORT_SCHEMA", "CurrentTags"]
 
@@ -32,8 +33,6 @@ EXPORT_SCHEMA = pa.schema(
         pa.field("gone", pa.bool_(), nullable=False),  # no longer in the catalogue
     ]
 )
-
-_PERSON = "person"
 
 
 class _Tag(NamedTuple):
@@ -129,10 +128,48 @@ class CurrentTags:
                 entry.calibration,
                 "auto" if accepted else entry.lane,
                 entry.evidence,
-                _PERSON if accepted else entry.origin,
+                PERSON if accepted else entry.origin,
             )
         for target, accepted in verdict.items():
             if accepted and target not in tags:
                 written = self._names.written(target, language)
-                tags[target] = _Tag(target, *written, 1.0, "fitted", "auto", None, _PERSON)
-        return sorted(tags.values(), key=lambda tag: -tag.probability)
+                tags[target] = _Tag(target, *written, 1.0, "fitted", "auto", None, PERSON)
+        for tag_id, accepted in judged.items():
+            for part in self._names.parts(tag_id) if accepted else ():
+                self._ask_about(part, tags, verdict, language)
+        ordered = sorted(tags.values(), key=lambda tag: -tag.probability)
+        return self._consistent(ordered, list(verdict))
+
+    def _ask_about(
+        self, part: str, tags: dict[str, _Tag], verdict: dict[str, bool], language: str
+    ) -> None:
+        """Have a person decide about a part of a tag that one accepted before it was split."""
+        if part in verdict:
+            return
+        if part in tags:
+            tags[part] = tags[part]._replace(lane="review")
+        else:
+            written = self._names.written(part, language)
+            tags[part] = _Tag(part, *written, UNDECIDED, "prior", "review", None, PERSON)
+
+    def _consistent(self, ordered: list[_Tag], judged: list[str]) -> list[_Tag]:
+        """Without a second value of a facet that has one, and without what a narrower tag implies.
+
+        What people said comes first, the latest before what they said earlier.
+        """
+        last_first = {tag_id: -place for place, tag_id in enumerate(judged)}
+        kept: dict[str, _Tag] = {}
+        taken: set[str] = set()
+        for tag in sorted(ordered, key=lambda tag: last_first.get(tag.id, 1)):
+            facet = self._names.single_facet(tag.id)
+            if facet is None or facet not in taken:
+                kept[tag.id] = tag
+                taken.update(() if facet is None else (facet,))
+        implied: set[str] = set()
+        for tag in kept.values():
+            wider = self._names.ancestors(tag.id) & kept.keys()
+            implied.update(
+                i for i in wider
+                if kept[i].origin != PERSON and (tag.lane == "auto" or kept[i].lane != "auto")
+            )  # fmt: skip
+        return [tag for tag in ordered if tag.id in kept and tag.id not in implied]

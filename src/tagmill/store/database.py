@@ -15,14 +15,15 @@ from tagmill.store.connection import Database, without_password
 from tagmill.store.descriptions import Descriptions
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
+from tagmill.store.proposals import Proposals
 from tagmill.store.replies import Answers, Replies
-from tagmill.store.runs import Runs
+from tagmill.store.runs import Runs, UndoReport
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0002"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0003"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -39,6 +40,20 @@ class Store:
         self.replies = Replies(database)
         self.answers = Answers(database)
         self.descriptions = Descriptions(database)
+        self.proposals = Proposals(database)
+
+    def undo_change(self, version: int, *, who: str = "", why: str = "") -> list[UndoReport]:
+        """Take a change of the library back together with the runs that were made for it.
+
+        All or nothing; products that later runs tagged keep those tags. Raises LibraryError for a
+        change that is not there, TagConflict where later changes rest on it, and lists them.
+        """
+        with self._database.write() as connection:
+            made = self.runs.of_change(connection, version)
+            undone = [self.runs.undo_within(connection, run_id, keep_later=True) for run_id in made]
+            self.library.undo_within(connection, version, who=who, why=why)
+            self.proposals.reopen_within(connection, version)
+        return undone
 
     @property
     def engine(self) -> sa.Engine:

@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from tagmill.errors import TagConflict
-from tagmill.records import Facet, Tag
+from tagmill.errors import LibraryError, TagConflict
+from tagmill.records import Facet, Tag, tag_text
 from tagmill.store.connection import Database, Found, now, to_json
-from tagmill.store.tables import facets, library_changes, tag_names, tags
+from tagmill.store.library_rows import (
+    FACET_FIELDS,
+    TAG_FIELDS,
+    Plain,
+    facet_of,
+    plain_facet,
+    plain_tag,
+    stored_facet,
+    stored_tag,
+    tag_of,
+    tag_values,
+)
+from tagmill.store.tables import facets, library_changes, library_entries, tag_names, tags
 from tagmill.text import normal_form
 
-__all__ = ["LibraryChange", "LibraryStore"]
+__all__ = ["LibraryChange", "LibraryEntry", "LibraryStore"]
 
-_FIELDS = ("facet", "name", "names", "aliases", "description", "status", "merged_into")
-_CHANGE_FIELDS = ("version", "kind", "tag_id", "before", "after", "who", "why", "at")
+_CHANGE_FIELDS = ("version", "kind", "undoes", "who", "why", "at")
+_ENTRY_FIELDS = ("version", "entry", "tag_id", "before", "after")
+T = TypeVar("T")
+
+_AT_ONCE = 20_000  # tags
+_SHOWN = 5  # changes in a message
+
+Record = tuple[str | None, Plain | None, Plain | None]  # tag id (None: a facet), before, after
+
+
+@dataclass(frozen=True)
+class LibraryEntry:
+    """A tag, or where `tag_id` is None a facet, before and after; None: it was not there."""
+
+    tag_id: str | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class LibraryChange:
-    """One entry of the library's history; `tag_id` is None where a facet changed."""
+    """One change of the library, which is a version of it; `undoes` is one it took back.
+
+    `size` counts the entries it has, `entries` may be the first of them.
+    """
 
     version: int
     kind: str
-    tag_id: str | None
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any]
+    undoes: int | None
     who: str
     why: str
     at: str
+    size: int = 0
+    entries: tuple[LibraryEntry, ...] = ()
 
 
 class LibraryStore:
@@ -41,124 +72,367 @@ class LibraryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def load(self) -> tuple[builtins.list[Tag], builtins.list[Facet], int]:
-        """All tags, retired ones too, and facets, in the order they came in, and the version."""
+    def load(
+        self, version: int | None = None
+    ) -> tuple[builtins.list[Tag], builtins.list[Facet], int]:
+        """All tags, retired ones too, and facets, in the order they came in, and the version.
+
+        As they are, or as they were at a version; LibraryError where there was none.
+        """
         with self._database.read() as connection:
-            loaded = [_tag(row) for row in connection.execute(_all_tags())]
-            rows = connection.execute(sa.select(facets).order_by(facets.c.position))
-            return loaded, [Facet(row.key, row.names) for row in rows], _version(connection)
+            found = [stored_tag(row) for row in connection.execute(_all_tags())]
+            rows = connection.execute(sa.select(facets).order_by(facets.c.position, facets.c.key))
+            known = [stored_facet(row) for row in rows]
+            newest = _version(connection)
+            if version is None or version == newest:
+                return (
+                    [tag_of(plain) for plain in found],
+                    [facet_of(plain) for plain in known],
+                    newest,
+                )
+            if not 0 <= version < newest:
+                raise LibraryError(
+                    f"The library has no version {version}, the newest is {newest}. See: "
+                    "tagmill library history"
+                )
+            earlier = _rewound(found, known, self._entries(connection, version))
+            return *earlier, version
 
     def save(
         self,
-        changed: Sequence[Tag],
+        changed: Iterable[Tag],
         changed_facets: Sequence[Facet] = (),
         *,
         kind: str = "update",
         who: str = "",
         why: str = "",
+        seen: int | None = None,
     ) -> int:
         """Add tags and facets, or change those there are; the library's new version.
 
         All or nothing; what is stored already makes no new version. Raises TagConflict where two
-        living tags of a facet would share a name, and names both.
+        living tags of a facet would share a name, and names both; or where somebody changed one
+        of the tags after the version `seen`.
         """
         with self._database.write() as connection:
-            history = self._save_facets(connection, changed_facets)
-            before = self._stored(connection, [tag.id for tag in changed])
-            saved = {tag.id: tag for tag in changed if before.get(tag.id) != _plain(tag)}
-            self._save_names(connection, list(saved.values()))
-            self._save_tags(connection, saved, before)
-            history += [
-                (tag.id, _json(before.get(tag.id)), to_json(_plain(tag))) for tag in saved.values()
-            ]
-            version, at = _version(connection), now()
-            rows = [
-                (number, kind, *entry, who, why, at)
-                for number, entry in enumerate(history, version + 1)
-            ]
-            self._database.insert(connection, library_changes, _CHANGE_FIELDS, rows)
-        return version + len(rows)
+            version = _version(connection)
+            records = self._facet_records(connection, changed_facets)
+            self._put_facets(connection, records)
+            entries = len(records)
+            self._add_entries(connection, version + 1, 0, records)
+            unique = {tag.id: tag for tag in changed}
+            for chunk in _chunks(unique.values()):
+                records = self._tag_records(connection, chunk)
+                if seen is not None and seen < version:
+                    self._refuse_stale(connection, [r[0] for r in records if r[0]], seen)
+                self._free_names(connection, [tag_id for tag_id, _, _ in records if tag_id])
+                self._add_entries(connection, version + 1, entries, records)
+                entries += len(records)
+                self._put_tags(connection, records)
+            if not entries:
+                return version
+            self._take_names(connection, version + 1)
+            row = (version + 1, kind, None, who, why, now())
+            self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
+        return version + 1
 
-    def history(self, tag_id: str | None = None) -> builtins.list[LibraryChange]:
-        """Every change, oldest first, of one tag if asked."""
-        wanted = sa.select(library_changes).order_by(library_changes.c.version)
-        if tag_id is not None:
-            wanted = wanted.where(library_changes.c.tag_id == tag_id)
-        with self._database.read() as connection:
-            return [LibraryChange(**row._mapping) for row in connection.execute(wanted)]
+    def undo(self, version: int, *, who: str = "", why: str = "") -> int:
+        """Take a change back, exactly; the library's new version.
 
-    def _save_facets(
-        self, connection: sa.Connection, changed: Sequence[Facet]
-    ) -> builtins.list[tuple[Any, ...]]:
-        """Store new and changed facets; their history: tag id, before, after."""
-        rows = connection.execute(sa.select(facets.c.key, facets.c.names))
-        before = {row.key: row.names for row in rows}
-        history: builtins.list[tuple[Any, ...]] = []
-        position = len(before)
-        for key, names in {facet.key: dict(facet.names) for facet in changed}.items():
-            if before.get(key) == names:
-                continue
-            if key in before:
-                update = sa.update(facets).where(facets.c.key == key)
-                connection.execute(update.values(names=names))
-                former = to_json({"key": key, "names": before[key]})
+        Raises LibraryError for a change that is not there, TagConflict where later changes rest
+        on it, and lists them. The tags that products got by it: see `Store.undo_change`.
+        """
+        with self._database.write() as connection:
+            return self.undo_within(connection, version, who=who, why=why)
+
+    def undo_within(
+        self, connection: sa.Connection, version: int, *, who: str = "", why: str = ""
+    ) -> int:
+        """`undo` as a part of the writer's transaction."""
+        newest = _version(connection)
+        change = self._change(connection, version)
+        tag_ids = [entry.tag_id for entry in change.entries if entry.tag_id]
+        present: dict[str, Plain] = {}
+        for chunk in _chunks(tag_ids):
+            present |= self._present(connection, chunk)
+        known = self._present_facets(connection)
+        records: builtins.list[Record] = []
+        for entry in change.entries:
+            if entry.tag_id is not None:
+                current = present.get(entry.tag_id)
             else:
-                new = sa.insert(facets).values(key=key, position=position, names=names)
-                connection.execute(new)
-                position, former = position + 1, None
-            history.append((None, former, to_json({"key": key, "names": names})))
-        return history
+                current = known.get(_key_of(entry))
+            if current != entry.after:
+                raise self._depends(connection, change, tag_ids)
+            records.append((entry.tag_id, current, _copied(entry.before)))
+        self._refuse_needed(connection, records, change)
+        self._put_facets(connection, [record for record in records if record[0] is None])
+        of_tags = [record for record in records if record[0] is not None]
+        self._free_names(connection, tag_ids)
+        self._put_tags(connection, of_tags)
+        self._add_entries(connection, newest + 1, 0, records)
+        self._take_names(connection, newest + 1)
+        row = (newest + 1, "undo", version, who, why, now())
+        self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
+        return newest + 1
 
-    def _stored(
-        self, connection: sa.Connection, tag_ids: Iterable[str]
-    ) -> dict[str, dict[str, Any]]:
-        wanted = _all_tags().where(self._database.among(tags.c.id, tag_ids))
-        return {row.id: _plain(_tag(row)) for row in connection.execute(wanted)}
+    def history(
+        self, tag_id: str | None = None, *, after: int = 0, first: int | None = None
+    ) -> builtins.list[LibraryChange]:
+        """The changes after a version, oldest first; of one tag if asked.
 
-    def _save_tags(
-        self, connection: sa.Connection, saved: dict[str, Tag], before: dict[str, dict[str, Any]]
-    ) -> None:
-        last = connection.execute(sa.select(sa.func.max(tags.c.position))).scalar()
-        first = 0 if last is None else last + 1
-        new = [tag for tag in saved.values() if tag.id not in before]
-        at = now()
-        rows = [(tag.id, position, *_values(tag), at) for position, tag in enumerate(new, first)]
-        self._database.insert(connection, tags, ("id", "position", *_FIELDS, "created"), rows)
-        updates = [(*_values(tag), tag.id) for tag in saved.values() if tag.id in before]
-        self._database.update(connection, tags, _FIELDS, updates)
-
-    def _save_names(self, connection: sa.Connection, saved: builtins.list[Tag]) -> None:
-        """Give living tags their names, free those of retired ones; TagConflict for a clash."""
-        connection.execute(
-            sa.delete(tag_names).where(
-                self._database.among(tag_names.c.tag_id, [tag.id for tag in saved])
-            )
+        With their entries, or the `first` few of each.
+        """
+        wanted = sa.select(library_changes).where(library_changes.c.version > after)
+        counted = (
+            sa.select(library_entries.c.version, sa.func.count())
+            .where(library_entries.c.version > after)
+            .group_by(library_entries.c.version)
         )
-        claims: dict[tuple[str, str], tuple[Tag, str]] = {}
-        for tag in saved:
-            if tag.status == "retired":
-                continue
-            for name in (tag.name, *tag.names.values(), *tag.aliases):
-                key = (tag.facet, normal_form(name))
-                owner = claims.setdefault(key, (tag, name))[0]
-                if owner.id != tag.id:
-                    raise _conflict(tag, name, owner.text, owner.id)
-        self._refuse_taken(connection, claims)
-        rows = [(*key, tag.id) for key, (tag, _) in claims.items()]
-        self._database.insert(connection, tag_names, ("facet", "normal_form", "tag_id"), rows)
+        with self._database.read() as connection:
+            entries: dict[int, builtins.list[LibraryEntry]] = {}
+            for version, entry in self._entries(connection, after, tag_id, first):
+                entries.setdefault(version, []).append(entry)
+            rows = connection.execute(wanted.order_by(library_changes.c.version)).all()
+            sizes = {version: size for version, size in connection.execute(counted)}
+        return [
+            LibraryChange(
+                **row._mapping, size=sizes[row.version], entries=tuple(entries[row.version])
+            )
+            for row in rows
+            if row.version in entries
+        ]
+
+    def latest(self) -> int:
+        """The newest version; 0 for a library that never had anything."""
+        with self._database.read() as connection:
+            return _version(connection)
+
+    def find(self, facet: str, name: str) -> str | None:
+        """The id of the living tag of a facet (its key) that has a name, in any spelling of it."""
+        wanted = sa.select(tag_names.c.tag_id).where(
+            tag_names.c.facet == facet, tag_names.c.normal_form == normal_form(name)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(wanted).scalar()
+        return None if found is None else str(found)
+
+    def _entries(
+        self,
+        connection: sa.Connection,
+        after: int,
+        tag_id: str | None = None,
+        first: int | None = None,
+    ) -> Iterator[tuple[int, LibraryEntry]]:
+        """(version, entry) of the changes after a version, in order."""
+        wanted = sa.select(library_entries).where(library_entries.c.version > after)
+        if tag_id is not None:
+            wanted = wanted.where(library_entries.c.tag_id == tag_id)
+        elif first is not None:
+            wanted = wanted.where(library_entries.c.entry < first)
+        wanted = wanted.order_by(library_entries.c.version, library_entries.c.entry)
+        for row in connection.execute(wanted):
+            yield row.version, LibraryEntry(row.tag_id, row.before, row.after)
+
+    def _change(self, connection: sa.Connection, version: int) -> LibraryChange:
+        wanted = sa.select(library_changes).where(library_changes.c.version == version)
+        row = connection.execute(wanted).one_or_none()
+        if row is None:
+            raise LibraryError(f"There is no change {version}. See: tagmill library history")
+        own = library_entries.c.version == version
+        listed = sa.select(library_entries).where(own).order_by(library_entries.c.entry)
+        found = connection.execute(listed)
+        entries = tuple(LibraryEntry(e.tag_id, e.before, e.after) for e in found)
+        return LibraryChange(**row._mapping, size=len(entries), entries=entries)
+
+    def _facet_records(
+        self, connection: sa.Connection, changed: Sequence[Facet]
+    ) -> builtins.list[Record]:
+        before = self._present_facets(connection)
+        position = max((plain["position"] for plain in before.values()), default=-1) + 1
+        records: builtins.list[Record] = []
+        for facet in {facet.key: facet for facet in changed}.values():
+            known = before.get(facet.key)
+            after = plain_facet(facet, position if known is None else known["position"])
+            if after != known:
+                records.append((None, known, after))
+                position += known is None
+        return records
+
+    def _tag_records(
+        self, connection: sa.Connection, chunk: builtins.list[Tag]
+    ) -> builtins.list[Record]:
+        before = self._present(connection, [tag.id for tag in chunk])
+        position = _next_position(connection)
+        records: builtins.list[Record] = []
+        for tag in chunk:
+            known = before.get(tag.id)
+            after = plain_tag(tag, position if known is None else known["position"])
+            if after != known:
+                records.append((tag.id, known, after))
+                position += known is None
+        return records
+
+    def _present(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, Plain]:
+        wanted = sa.select(tags).where(self._database.among(tags.c.id, ids))
+        return {row.id: stored_tag(row) for row in connection.execute(wanted)}
+
+    def _present_facets(self, connection: sa.Connection) -> dict[str, Plain]:
+        return {row.key: stored_facet(row) for row in connection.execute(sa.select(facets))}
+
+    def _add_entries(
+        self, connection: sa.Connection, version: int, first: int, records: builtins.list[Record]
+    ) -> None:
+        rows = [
+            (version, number, tag_id, _json(before), _json(after))
+            for number, (tag_id, before, after) in enumerate(records, first)
+        ]
+        self._database.insert(connection, library_entries, _ENTRY_FIELDS, rows)
+
+    def _put_facets(self, connection: sa.Connection, records: builtins.list[Record]) -> None:
+        for _, before, after in records:
+            if after is None:
+                assert before is not None
+                connection.execute(sa.delete(facets).where(facets.c.key == before["key"]))
+            elif before is None:
+                connection.execute(sa.insert(facets).values(**after))
+            else:
+                changed = sa.update(facets).where(facets.c.key == after["key"])
+                connection.execute(changed.values(**{k: after[k] for k in FACET_FIELDS}))
+
+    def _put_tags(self, connection: sa.Connection, records: builtins.list[Record]) -> None:
+        at = now()
+        new, updates, gone = [], [], []
+        for tag_id, before, after in records:
+            if after is None:
+                gone.append(str(tag_id))
+            elif before is None:
+                new.append((tag_id, after["position"], *tag_values(after), at))
+            else:
+                updates.append((*tag_values(after), tag_id))
+        self._database.insert(connection, tags, ("id", "position", *TAG_FIELDS, "created"), new)
+        self._database.update(connection, tags, TAG_FIELDS, updates)
+        connection.execute(sa.delete(tags).where(self._database.among(tags.c.id, gone)))
+
+    def _free_names(self, connection: sa.Connection, tag_ids: builtins.list[str]) -> None:
+        owned = self._database.among(tag_names.c.tag_id, tag_ids)
+        connection.execute(sa.delete(tag_names).where(owned))
+
+    def _take_names(self, connection: sa.Connection, version: int) -> None:
+        """Give the living tags of a change their names; TagConflict for a clash."""
+        own = library_entries.c.version == version, library_entries.c.tag_id.is_not(None)
+        wanted = (
+            sa.select(tags)
+            .where(
+                tags.c.id.in_(sa.select(library_entries.c.tag_id).where(*own)),
+                tags.c.status != "retired",
+            )
+            .order_by(tags.c.position)
+        )
+        rows = (tag_of(stored_tag(row)) for row in connection.execute(wanted))
+        for chunk in _chunks(rows):
+            claims: dict[tuple[str, str], tuple[Tag, str]] = {}
+            for tag in chunk:
+                for name in (tag.name, *tag.names.values(), *tag.aliases):
+                    key = (tag.facet, normal_form(name))
+                    owner = claims.setdefault(key, (tag, name))[0]
+                    if owner.id != tag.id:
+                        raise _conflict(tag, name, owner.text, owner.id)
+            self._refuse_taken(connection, claims)
+            named = [(*key, tag.id) for key, (tag, _) in claims.items()]
+            self._database.insert(connection, tag_names, ("facet", "normal_form", "tag_id"), named)
 
     def _refuse_taken(
         self, connection: sa.Connection, claims: dict[tuple[str, str], tuple[Tag, str]]
     ) -> None:
         taken = (
-            sa.select(tag_names.c.facet, tag_names.c.normal_form, tags)
+            sa.select(tag_names.c.facet, tag_names.c.normal_form, tags.c.id, tags.c.name)
             .join(tags, tags.c.id == tag_names.c.tag_id)
             .where(self._database.among(tag_names.c.normal_form, {form for _, form in claims}))
         )
-        for row in connection.execute(taken):
-            claim = claims.get((row[0], row[1]))
+        for facet, form, tag_id, name in connection.execute(taken):
+            claim = claims.get((facet, form))
             if claim is not None:
-                raise _conflict(*claim, _tag(row).text, row.id)
+                raise _conflict(*claim, tag_text(facet, name), tag_id)
+
+    def _refuse_stale(
+        self, connection: sa.Connection, tag_ids: builtins.list[str], seen: int
+    ) -> None:
+        later = self._changes_of(connection, tag_ids, seen)
+        if later:
+            raise TagConflict(
+                f"The library changed since you read it (version {seen}): {_listed(later)}. Look "
+                "at what it is now, and make your change again"
+            )
+
+    def _depends(
+        self, connection: sa.Connection, change: LibraryChange, tag_ids: builtins.list[str]
+    ) -> TagConflict:
+        undone = sa.select(library_changes).where(library_changes.c.undoes == change.version)
+        newest = connection.execute(undone.order_by(library_changes.c.version.desc())).first()
+        later = self._changes_of(connection, tag_ids, change.version)
+        if newest is not None and {row.version for row in later} <= {newest.version}:
+            return TagConflict(
+                f"Change {change.version} was undone already, by change {newest.version}. To have "
+                f"it back: tagmill library undo {newest.version}"
+            )
+        return TagConflict(
+            f"Change {change.version} cannot be undone: later changes rest on it: "
+            f"{_listed(later) or 'of its facet'}. Undo the newest of them first"
+        )
+
+    def _refuse_needed(
+        self, connection: sa.Connection, records: builtins.list[Record], change: LibraryChange
+    ) -> None:
+        """TagConflict where other tags or facets point to what would no longer be there."""
+        gone = {tag_id for tag_id, _, after in records if tag_id and after is None}
+        if gone:
+            changed = {tag_id for tag_id, _, _ in records}
+            related = sa.or_(
+                self._database.among(tags.c.merged_into, gone),
+                sa.cast(tags.c.broader, sa.Text) != "[]",
+            )
+            for row in connection.execute(sa.select(tags).where(related)):
+                if row.id not in changed and gone & {row.merged_into, *row.broader}:
+                    raise self._depends(connection, change, [*gone, row.id])
+            for facet in self._present_facets(connection).values():
+                if gone & {*facet["only_for"]}:
+                    raise TagConflict(
+                        f"Change {change.version} cannot be undone: the facet '{facet['key']}' is "
+                        "only for a tag that it made. Free the facet first: tagmill library facet "
+                        f"'{facet['key']}' --only-for ''"
+                    )
+        lost = {b["key"] for tag_id, b, after in records if tag_id is None and b and after is None}
+        for key in lost:
+            inside = sa.select(tags.c.id).where(tags.c.facet == key)
+            others = set(connection.execute(inside).scalars()) - gone
+            if others:
+                raise self._depends(connection, change, sorted(others))
+
+    def _changes_of(
+        self, connection: sa.Connection, tag_ids: builtins.list[str], after: int
+    ) -> builtins.list[Found]:
+        """The changes after a version that touched any of the tags, newest first."""
+        touched = sa.select(library_entries.c.version).where(
+            library_entries.c.version > after,
+            self._database.among(library_entries.c.tag_id, tag_ids),
+        )
+        wanted = sa.select(library_changes).where(library_changes.c.version.in_(touched))
+        return list(connection.execute(wanted.order_by(library_changes.c.version.desc())).all())
+
+
+def _chunks(values: Iterable[T]) -> Iterator[builtins.list[T]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, _AT_ONCE)):
+        yield chunk
+
+
+def _listed(rows: Sequence[Found]) -> str:
+    shown = [
+        f"change {row.version} ({row.kind}{f' by {row.who}' if row.who else ''}, {row.at})"
+        for row in rows[:_SHOWN]
+    ]
+    return ", ".join(shown) + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
 
 
 def _conflict(tag: Tag, name: str, other: str, other_id: str) -> TagConflict:
@@ -168,42 +442,47 @@ def _conflict(tag: Tag, name: str, other: str, other_id: str) -> TagConflict:
     )
 
 
+def _rewound(
+    found: builtins.list[Plain],
+    known: builtins.list[Plain],
+    entries: Iterable[tuple[int, LibraryEntry]],
+) -> tuple[builtins.list[Tag], builtins.list[Facet]]:
+    """Tags and facets before these entries."""
+    plain = {entry["id"]: entry for entry in found}
+    plain_facets = {entry["key"]: entry for entry in known}
+    for _, entry in reversed(list(entries)):
+        kept, key = (plain, entry.tag_id) if entry.tag_id else (plain_facets, _key_of(entry))
+        if entry.before is None:
+            kept.pop(str(key), None)
+        else:
+            kept[str(key)] = dict(entry.before)
+    in_order = sorted(plain.values(), key=lambda one: (one["position"], one["id"]))
+    facets_in_order = sorted(plain_facets.values(), key=lambda one: (one["position"], one["key"]))
+    return [tag_of(one) for one in in_order], [facet_of(one) for one in facets_in_order]
+
+
 def _all_tags() -> sa.Select[Any]:
-    return sa.select(tags).order_by(tags.c.position)
+    return sa.select(tags).order_by(tags.c.position, tags.c.id)
 
 
 def _version(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.max(library_changes.c.version))).scalar() or 0
 
 
-def _tag(row: Found) -> Tag:
-    return Tag(
-        row.id,
-        row.facet,
-        row.name,
-        row.names,
-        tuple(row.aliases),
-        row.description,
-        row.status,
-        row.merged_into,
-    )
+def _next_position(connection: sa.Connection) -> int:
+    last = connection.execute(sa.select(sa.func.max(tags.c.position))).scalar()
+    return 0 if last is None else int(last) + 1
 
 
-def _plain(tag: Tag) -> dict[str, Any]:
-    return {**asdict(tag), "names": dict(tag.names), "aliases": list(tag.aliases)}
+def _key_of(entry: LibraryEntry) -> str:
+    plain = entry.after or entry.before
+    assert plain is not None
+    return str(plain["key"])
 
 
-def _json(value: dict[str, Any] | None) -> str | None:
+def _copied(plain: Mapping[str, Any] | None) -> Plain | None:
+    return None if plain is None else dict(plain)
+
+
+def _json(value: Plain | None) -> str | None:
     return None if value is None else to_json(value)
-
-
-def _values(tag: Tag) -> tuple[Any, ...]:
-    return (
-        tag.facet,
-        tag.name,
-        to_json(dict(tag.names)),
-        to_json(list(tag.aliases)),
-        tag.description,
-        tag.status,
-        tag.merged_into,
-    )

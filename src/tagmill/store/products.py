@@ -132,6 +132,42 @@ class Products:
         with self._database.read() as connection:
             return int(connection.execute(counted).scalar_one())
 
+    def outdated(
+        self, valid_to: int, signatures: Iterable[str], batch_size: int = _PAGE
+    ) -> Iterator[pa.RecordBatch]:
+        """Those of `tagged` whose tags hold up to this library version."""
+        wanted = self._tagged(signatures).where(runs.c.valid_to == valid_to)
+        return self._batches(wanted, batch_size)
+
+    def tagged(
+        self, signatures: Iterable[str], batch_size: int = _PAGE
+    ) -> Iterator[pa.RecordBatch]:
+        """The products whose present text was tagged, by runs of these signatures."""
+        return self._batches(self._tagged(signatures), batch_size)
+
+    def of_ids(self, ids: Iterable[str], batch_size: int = _PAGE) -> Iterator[pa.RecordBatch]:
+        """The products of these ids, in batches; those that are gone are left out."""
+        rest = iter(ids)
+        while page := list(islice(rest, batch_size)):
+            wanted = sa.select(*PRODUCT_COLUMNS).where(
+                self._database.among(products.c.id, page), sa.not_(products.c.gone)
+            )
+            with self._database.read() as connection:
+                rows = connection.execute(wanted.order_by(products.c.id)).all()
+            if rows:
+                yield product_batch(rows)
+
+    def _tagged(self, signatures: Iterable[str]) -> sa.Select[Any]:
+        return (
+            sa.select(*PRODUCT_COLUMNS)
+            .select_from(_with_runs())
+            .where(
+                sa.not_(products.c.gone),
+                changes.c.content_hash == products.c.content_hash,
+                self._database.among(runs.c.signature, signatures),
+            )
+        )
+
     def _batches(self, wanted: sa.Select[Any], batch_size: int) -> Iterator[pa.RecordBatch]:
         after = ""
         while True:
@@ -201,12 +237,9 @@ def _page(wanted: sa.Select[Any], after: str, size: int) -> sa.Select[Any]:
 
 
 def _pending(signature: str, columns: tuple[Any, ...]) -> sa.Select[Any]:
-    tagged = products.outerjoin(changes, changes.c.seq == products.c.snapshot).outerjoin(
-        runs, runs.c.id == changes.c.run_id
-    )
     return (
         sa.select(*columns)
-        .select_from(tagged)
+        .select_from(_with_runs())
         .where(
             sa.not_(products.c.gone),
             sa.or_(
@@ -215,6 +248,13 @@ def _pending(signature: str, columns: tuple[Any, ...]) -> sa.Select[Any]:
                 runs.c.signature != signature,
             ),
         )
+    )
+
+
+def _with_runs() -> sa.Join:
+    """Products beside the run that their current tags are of, where they have any."""
+    return products.outerjoin(changes, changes.c.seq == products.c.snapshot).outerjoin(
+        runs, runs.c.id == changes.c.run_id
     )
 
 

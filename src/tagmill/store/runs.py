@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,10 +23,13 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Run:
-    """One pass over the products; `signature` is what its result depends on besides them.
+    """One pass over the products; `signature` is what its result depends on besides them and
+    the library.
 
-    `counts` holds `products`, `tags`, `auto` and `review` of a tagging run. Times are UTC,
-    ISO 8601; `finished` is None while it runs, or after it was killed.
+    `library_change` is the change of the library that it was made for, `valid_to` the version up
+    to which nothing changed for the products whose tags are its. `counts` holds `products`,
+    `tags`, `auto` and `review` of a tagging run. Times are UTC, ISO 8601; `finished` is None
+    while it runs, or after it was killed.
     """
 
     id: int
@@ -35,6 +38,8 @@ class Run:
     signature: str
     model: str
     library_version: int
+    library_change: int | None
+    valid_to: int
     settings: Mapping[str, Any]
     counts: Mapping[str, int]
     started: str
@@ -62,12 +67,19 @@ class Runs:
         *,
         model: str = "",
         library_version: int = 0,
+        library_change: int | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Run:
-        """A new run, or the unfinished one of the same kind and signature, to be taken up."""
+        """A new run, or the unfinished one of the same kind, signature and library, taken up."""
         unfinished = (
             sa.select(runs)
-            .where(runs.c.kind == kind, runs.c.signature == signature, runs.c.status == "running")
+            .where(
+                runs.c.kind == kind,
+                runs.c.signature == signature,
+                runs.c.status == "running",
+                runs.c.library_version == library_version,
+                runs.c.library_change.is_not_distinct_from(library_change),
+            )
             .order_by(runs.c.id.desc())
             .limit(1)
         )
@@ -77,7 +89,8 @@ class Runs:
                 return _run(row)
             new = sa.insert(runs).values(
                 kind=kind, status="running", signature=signature, model=model,
-                library_version=library_version, settings=dict(settings or {}), counts={},
+                library_version=library_version, library_change=library_change,
+                valid_to=library_version, settings=dict(settings or {}), counts={},
                 started=now(),
             )  # fmt: skip
             return _run(connection.execute(new.returning(*runs.c)).one())
@@ -111,21 +124,47 @@ class Runs:
         that was undone already.
         """
         with self._database.write() as connection:
-            run = _find(connection, run_id)
-            if run.status == "undone":
-                raise StoreError(f"Run {run_id} was undone already. See: tagmill runs list")
+            return self.undo_within(connection, run_id)
+
+    def undo_within(
+        self, connection: sa.Connection, run_id: int, *, keep_later: bool = False
+    ) -> UndoReport:
+        """`undo` as a part of the writer's transaction; with `keep_later` products that later
+        runs tagged keep those tags, and do not stop it."""
+        run = _find(connection, run_id)
+        if run.status == "undone":
+            raise StoreError(f"Run {run_id} was undone already. See: tagmill runs list")
+        if not keep_later:
             _refuse_later(connection, run_id)
-            total, after = 0, ""
-            while rows := _products_of(connection, run_id, after):
-                before = self._before(connection, run_id, [row.previous for row in rows])
-                self._point_back(connection, run_id, rows, before)
-                total, after = total + len(rows), rows[-1].id
-            connection.execute(
-                sa.update(runs)
-                .where(runs.c.id == run_id)
-                .values(status="undone", finished=run.finished or now())
-            )
+        total, after = 0, ""
+        while rows := _products_of(connection, run_id, after):
+            before = self._before(connection, run_id, [row.previous for row in rows])
+            self._point_back(connection, run_id, rows, before)
+            total, after = total + len(rows), rows[-1].id
+        connection.execute(
+            sa.update(runs)
+            .where(runs.c.id == run_id)
+            .values(status="undone", finished=run.finished or now())
+        )
+        # Earlier runs have products again that changes of the library had moved on from.
+        connection.execute(sa.update(runs).values(valid_to=runs.c.library_version))
         return UndoReport(run_id, total)
+
+    def of_change(self, connection: sa.Connection, version: int) -> builtins.list[int]:
+        """The runs made for a change of the library and not undone, newest first."""
+        wanted = sa.select(runs.c.id).where(
+            runs.c.library_change == version, runs.c.status != "undone"
+        )
+        return list(connection.execute(wanted.order_by(runs.c.id.desc())).scalars())
+
+    def confirm(self, version: int, signatures: Iterable[str]) -> None:
+        """Say that the products of all runs of these signatures have the tags that this library
+        version gives them."""
+        older = sa.update(runs).where(
+            runs.c.valid_to < version, self._database.among(runs.c.signature, signatures)
+        )
+        with self._database.write() as connection:
+            connection.execute(older.values(valid_to=version))
 
     def _end(self, run: Run, status: RunStatus, counts: Mapping[str, int] | None) -> Run:
         with self._database.write() as connection:

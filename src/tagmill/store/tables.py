@@ -1,9 +1,9 @@
 """The tables, as the migrations leave them; what each column means stands in its comment.
 
-Products, library and runs are rows that change; `changes`, `assignments`, `verdicts` and
-`library_changes` are only ever added to. There are no foreign keys between them: every row is
-written by this package, in one transaction with what it refers to, and checking them would halve
-the speed of COPY.
+Products, library and runs are rows that change; `changes`, `assignments`, `verdicts`,
+`library_changes` and `library_entries` are only ever added to. There are no foreign keys between
+them: every row is written by this package, in one transaction with what it refers to, and checking
+them would halve the speed of COPY.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ __all__ = [
     "descriptions",
     "facets",
     "library_changes",
+    "library_entries",
     "meta",
     "metadata",
     "products",
+    "proposal_support",
+    "proposals",
     "replies",
     "runs",
     "tag_names",
@@ -110,6 +113,9 @@ runs = sa.Table(
     sa.Column("signature", sa.Text, nullable=False),  # what its result depends on
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("library_version", sa.BigInteger, nullable=False),
+    sa.Column("library_change", sa.BigInteger),  # that it was made for; null: none
+    # The library version up to which nothing changed for the products whose tags are its.
+    sa.Column("valid_to", sa.BigInteger, nullable=False),
     sa.Column("settings", _Json, nullable=False),
     sa.Column("counts", _Json, nullable=False),
     sa.Column("started", sa.Text, nullable=False),
@@ -170,6 +176,11 @@ facets = sa.Table(
     sa.Column("key", _Id, primary_key=True),
     sa.Column("position", sa.Integer, nullable=False),  # the order they came in
     sa.Column("names", _Json, nullable=False),  # {language: name}
+    sa.Column("single", sa.Boolean, nullable=False),  # one value a product
+    sa.Column("only_for", _Json, nullable=False),  # [tag id]: only for products with one of them
+    sa.Column("value_kind", sa.Text, nullable=False),  # text number range
+    sa.Column("unit", sa.Text, nullable=False),  # that numbers are compared in
+    sa.Column("matches", _Json, nullable=False),  # [URI] of it elsewhere
 )
 
 tags = sa.Table(
@@ -185,6 +196,9 @@ tags = sa.Table(
     sa.Column("status", sa.Text, nullable=False),  # proposed active retired
     sa.Column("merged_into", sa.Text),
     sa.Column("created", sa.Text, nullable=False),
+    sa.Column("broader", _Json, nullable=False),  # [tag id] that it implies
+    sa.Column("matches", _Json, nullable=False),  # [URI] of it elsewhere
+    sa.Column("split_into", _Json, nullable=False),  # [tag id]
 )
 
 tag_names = sa.Table(
@@ -200,12 +214,50 @@ library_changes = sa.Table(
     "library_changes",
     metadata,
     sa.Column("version", _Number, primary_key=True, autoincrement=False),  # the library's
-    sa.Column("kind", sa.Text, nullable=False),  # add, alias, retire, import …
-    sa.Column("tag_id", sa.Text),  # null: a facet changed
-    sa.Column("before", _Json),
-    sa.Column("after", _Json, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # add, alias, merge, import, undo …
+    sa.Column("undoes", _Number),  # version of the change that it takes back
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+library_entries = sa.Table(
+    "library_entries",
+    metadata,
+    sa.Column("version", _Number, primary_key=True, autoincrement=False),  # of its change
+    sa.Column("entry", sa.Integer, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("tag_id", sa.Text),  # null: a facet changed
+    sa.Column("before", _Json),  # null: it was not there
+    sa.Column("after", _Json),  # null: it is no longer there
+    sa.Index("library_entries_tag", "tag_id"),
+)
+
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),
+    sa.Column("facet", sa.Text, nullable=False),  # suggested; may be no facet of the library
+    sa.Column("normal_form", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # as it was first written
+    sa.Column("status", sa.Text, nullable=False),  # open accepted merged rejected
+    sa.Column("tag_id", sa.Text),  # that it became, or was merged into
+    sa.Column("change", sa.BigInteger),  # of the library, by which it did
+    sa.Column("searches", sa.BigInteger, nullable=False),  # queries that named it
+    sa.Column("by_rule", sa.Boolean, nullable=False),  # not a person decided
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("first_seen", sa.Text, nullable=False),
+    sa.Column("decided", sa.Text),  # when
+    sa.UniqueConstraint("facet", "normal_form", name="proposals_name"),
+)
+
+proposal_support = sa.Table(
+    "proposal_support",
+    metadata,
+    sa.Column("proposal_id", _Number, primary_key=True, autoincrement=False),
+    sa.Column("product_id", _Id, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),  # llm, extractor, person …
+    sa.Column("evidence", _Json),  # {field, start, end, text}; null: ungrounded
     sa.Column("at", sa.Text, nullable=False),
 )
 

@@ -57,6 +57,7 @@ FEATURES: tuple[str, ...] = (
 MISSING = np.float32(-1e9)  # score of a further source that says nothing of a pair
 NO_MARGIN = np.float32(-10)
 FAR = np.float32(1e6)
+_NO_KEYS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -111,21 +112,17 @@ def build_candidates(
     Each of `others` adds two features behind `FEATURES`: its score (MISSING where it says
     nothing) and the score's rank in the product; `values` add `SPAN_FEATURES` behind these.
     """
-    size, m = len(rows), len(statistics.counts)
+    m = len(statistics.counts)
     other_keys = [_pair_keys(other) for other in others]
-    wanted = [*other_keys, np.zeros(0, np.int64) if asked is None else asked]
+    wanted = [*other_keys, _NO_KEYS if asked is None else asked]
     wanted += [] if values is None else [values.keys()]
-    forced = np.unique(np.concatenate(wanted))
-    titles = np.array([name == "title" for name in hits.field_names] or [False])
-    edges = np.arange(size + 1)
+    forced = np.unique(np.concatenate(wanted)) if any(map(len, wanted)) else _NO_KEYS
+    title = hits.field_names.index("title") if "title" in hits.field_names else -1
     numbers, tags, features = _find_candidates(
         rows.indptr, rows.indices, rows.values,
         linear.indptr, linear.postings, linear.scale, linear.lowest_bias, limit,
-        np.searchsorted(hits.rows, edges), hits.tags,
-        # Fields follow one another: a hit in the description stands behind every one in the title.
-        hits.starts + 1000 * np.minimum(hits.fields, 3), hits.lengths, hits.exact,
-        hits.verbatim, hits.before, hits.after, titles[hits.fields],
-        np.searchsorted(forced // max(m, 1), edges), forced % max(m, 1),
+        hits.rows, hits.tags, hits.fields, hits.starts, hits.lengths, hits.exact,
+        hits.verbatim, hits.before, hits.after, title, forced,
         statistics.facets, statistics.per_tag,
     )  # fmt: skip
     if not others and values is None:
@@ -175,13 +172,15 @@ def _rank_within(
 @kernel
 def _find_candidates(  # type: ignore[no-untyped-def]
     row_indptr, row_indices, row_values, indptr, postings, scale, bias, limit,
-    hit_indptr, hit_tags, hit_positions, hit_lengths, hit_exact, hit_verbatim, hit_before,
-    hit_after, hit_title,
-    forced_indptr, forced_tags, facets, per_tag,
+    hit_rows, hit_tags, hit_fields, hit_starts, hit_lengths, hit_exact, hit_verbatim, hit_before,
+    hit_after, title, forced, facets, per_tag,
 ):  # fmt: skip
-    """Product, tag and features (c, len(FEATURES)) of each candidate, by product."""
+    """Product, tag and features (c, len(FEATURES)) of each candidate, by product.
+
+    `title` is the number of that field, `forced` are ascending row · m + tag.
+    """
     size, m = len(row_indptr) - 1, len(bias)
-    capacity = size * min(limit, m) + len(hit_tags) + len(forced_tags)
+    capacity = size * min(limit, m) + len(hit_tags) + len(forced)
     rows = np.empty(capacity, np.int32)
     tags = np.empty(capacity, np.int32)
     features = np.empty((capacity, 18), np.float32)
@@ -193,19 +192,21 @@ def _find_candidates(  # type: ignore[no-untyped-def]
     highest = np.empty(limit, np.float32)
     of_facet = np.empty((facets.max() + 1 if m else 0, 4), np.float32)
     place = np.full(m, -1, np.int64)  # of the tag's pair; of this product if not before `first`
-    used = 0
+    used, next_hit, next_forced = 0, 0, 0
     for row in range(size):
-        first = used
+        first, first_hit = used, next_hit
         found = find_highest(
             row, row_indptr, row_indices, row_values, indptr, postings, scale, bias,
             sums, seen, touched, best, highest,
         )  # fmt: skip
         for i in range(found):
             used = _add(best[i], tags, place, first, used)
-        for i in range(hit_indptr[row], hit_indptr[row + 1]):
-            used = _add(hit_tags[i], tags, place, first, used)
-        for i in range(forced_indptr[row], forced_indptr[row + 1]):
-            used = _add(forced_tags[i], tags, place, first, used)
+        while next_hit < len(hit_rows) and hit_rows[next_hit] == row:
+            used = _add(hit_tags[next_hit], tags, place, first, used)
+            next_hit += 1
+        while next_forced < len(forced) and forced[next_forced] // m == row:
+            used = _add(forced[next_forced] % m, tags, place, first, used)
+            next_forced += 1
         for i in range(first, used):
             tag = tags[i]
             margin = sums[tag] if not sparse or seen[tag] == row else bias[tag]
@@ -230,12 +231,14 @@ def _find_candidates(  # type: ignore[no-untyped-def]
             own[i, 8] = own[i, 10] = FAR
             own[i, 12] = per_tag[tag, 1]
             own[i, 13] = per_tag[tag, 2]
-        for j in range(hit_indptr[row], hit_indptr[row + 1]):
+        for j in range(first_hit, next_hit):
+            # Fields follow one another: one in the description is behind every one in the title.
+            position = hit_starts[j] + 1000 * min(hit_fields[j], 3)
             pair = features[place[hit_tags[j]]]
             pair[5] += 1
             pair[6] = max(pair[6], np.float32(hit_exact[j]))
-            pair[7] = max(pair[7], np.float32(hit_title[j]))
-            pair[8] = min(pair[8], np.float32(hit_positions[j]))
+            pair[7] = max(pair[7], np.float32(hit_fields[j] == title))
+            pair[8] = min(pair[8], np.float32(position))
             pair[9] = max(pair[9], np.float32(hit_lengths[j]))
             pair[15] = max(pair[15], np.float32(hit_verbatim[j]))
             pair[16] = max(pair[16], np.float32(hit_before[j]))

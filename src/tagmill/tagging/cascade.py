@@ -20,7 +20,7 @@ import pyarrow as pa
 from tagmill.tagging.hits import Hits
 from tagmill.tagging.llm import Consultant, LlmFusion, Opinions
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import ScoredPairs, Selection, tagged_batch
+from tagmill.tagging.output import ScoredPairs, Selection
 
 __all__ = [
     "EXPLORED",
@@ -106,8 +106,7 @@ def consult_batch(
     fusion = LlmFusion.for_consultant(model.card, consultant)
     scored, lanes = _with_opinions(model, scored, opinions, selection, fusion)
     hits = _with_evidence(hits, scored, opinions, model.tag_ids)
-    diversity = model.diversity if selection.diverse else None
-    tagged = tagged_batch(model.names, batch, hits, scored, lanes, selection, diversity)
+    tagged = model.publish(batch, hits, scored, lanes, selection)
     kept = np.ones(batch.num_rows, np.bool_)
     kept[[*opinions.failed, *opinions.waiting]] = False
     if not kept.all():

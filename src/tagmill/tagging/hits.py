@@ -95,6 +95,8 @@ class Hits:
 
     def evidence(self, batch: pa.RecordBatch, chosen: npt.NDArray[np.int64]) -> pa.StructArray:
         """The chosen hits (indices) of their batch as an array of `EVIDENCE_TYPE`."""
+        if not len(chosen):
+            return _NO_EVIDENCE
         columns = (self.rows, self.fields, self.starts, self.ends)
         rows, numbers, starts, ends = (column[chosen] for column in columns)
         names = pa.array(self.field_names, pa.string())
@@ -104,7 +106,7 @@ class Hits:
             pa.array(ends, pa.int32()),
             self._cut(batch, rows, numbers, starts, ends),
         ]
-        return pa.StructArray.from_arrays(arrays, fields=list(EVIDENCE_TYPE))
+        return pa.StructArray.from_arrays(arrays, fields=_EVIDENCE_FIELDS)
 
     def _cut(
         self,
@@ -119,7 +121,7 @@ class Hits:
         columns: list[pa.Array] = []
         size = 0
         of_attributes = np.zeros(len(self.field_names), np.bool_)
-        for number in np.flatnonzero(np.bincount(numbers, minlength=len(self.field_names))):
+        for number in np.flatnonzero(np.bincount(numbers)):
             name = self.field_names[number]
             if name not in batch.schema.names:
                 of_attributes[number] = True
@@ -150,3 +152,5 @@ class Hits:
 
 _ARRAYS = tuple(f.name for f in fields(Hits))[:10]
 _NOTHING = np.zeros(0, np.int32)
+_NO_EVIDENCE = pa.array([], EVIDENCE_TYPE)
+_EVIDENCE_FIELDS = list(EVIDENCE_TYPE)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
+from tagmill.kernels import kernel
 from tagmill.library.vocabulary import Library
 from tagmill.records import Scores
 from tagmill.tagging.attributes import FULL_LENGTH, Attributes, Search
@@ -76,20 +77,33 @@ class LexiconTagger:
         columns = np.concatenate([*found, whole.T], axis=1)
         exact = np.zeros(columns.shape[1], np.bool_)
         exact[columns.shape[1] - len(whole) :] = True
-        order = np.lexsort((columns[3], columns[2], columns[0]))
-        rows, tags, fields, starts, ends, lengths, before, after, verbatim = columns[:, order]
+        if len(exact) > 1:
+            order = np.lexsort((columns[3], columns[2], columns[0]))
+            columns, exact = columns[:, order], exact[order]
+        rows, tags, fields, starts, ends, lengths, before, after, verbatim = columns
         return Hits(
-            rows, tags, fields, starts, ends, exact[order], lengths, before.astype(np.int8),
+            rows, tags, fields, starts, ends, exact, lengths, before.astype(np.int8),
             after.astype(np.int8), verbatim.astype(np.bool_), self.tag_ids, field_names,
         )  # fmt: skip
 
     def _search(self, search: Search) -> npt.NDArray[np.int32]:
         """(9, k) hits in texts: row, tag, field, start, end, length, before, after, verbatim."""
-        found = self._patterns.find(search.texts, search.facets).T
-        texts, tags, starts, ends, *others = found
-        offsets = search.offsets[texts]
-        rows, fields = search.rows[texts], search.fields[texts]
-        return np.stack([rows, tags, fields, starts + offsets, ends + offsets, *others])
+        found = self._patterns.find(search.texts, search.facets)
+        hits: npt.NDArray[np.int32] = _place(found, search.rows, search.fields, search.offsets)
+        return hits
+
+
+@kernel
+def _place(found, rows, fields, offsets):  # type: ignore[no-untyped-def]
+    """Hits (k, 8) in texts as (9, k) hits in fields of products."""
+    out = np.empty((9, len(found)), np.int32)
+    for i in range(len(found)):
+        text = found[i, 0]
+        out[0, i], out[1, i], out[2, i] = rows[text], found[i, 1], fields[text]
+        out[3, i] = found[i, 2] + offsets[text]
+        out[4, i] = found[i, 3] + offsets[text]
+        out[5:, i] = found[i, 4:]
+    return out
 
 
 def _text_search(batch: pa.RecordBatch) -> Search:

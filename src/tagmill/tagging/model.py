@@ -7,7 +7,7 @@ lexicon's score goes through the prior calibration instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ from tagmill.tagging.linear import LinearModel, best_margins
 from tagmill.tagging.new_names import Extraction
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
 from tagmill.tagging.similarity import features_of_texts, index_of_texts, similar_pairs
+from tagmill.tagging.structure import Structure
 
 if TYPE_CHECKING:
     import pandas
@@ -130,13 +131,14 @@ class Model:
         precision: float = 0.95,
         per_facet: bool = False,
         diverse: bool = False,
+        broader: bool = False,
         language: str = "product",
     ) -> list[dict[str, Any]]:
         """One `{"id", "tags": [...]}` a product, in order: what a line of `tag -o` holds."""
         from tagmill.catalog import as_batches
         from tagmill.catalog.writers import tag_lines
 
-        selection = Selection(top_k, lane, precision, per_facet, diverse, language)
+        selection = Selection(top_k, lane, precision, per_facet, diverse, broader, language)
         return [
             line
             for batch in as_batches(products)
@@ -164,8 +166,21 @@ class Model:
         hits = self.lexicon.find(batch)
         scored = self.score_pairs(batch, hits, selection.top_k)
         lanes = self.lanes(scored, selection.precision, selection.per_facet)
+        return self.publish(batch, hits, scored, lanes, selection)
+
+    def publish(
+        self,
+        batch: pa.RecordBatch,
+        hits: Hits,
+        scored: ScoredPairs,
+        lanes: npt.NDArray[np.int8],
+        selection: Selection,
+    ) -> pa.RecordBatch:
+        """Scored pairs as a batch of `TAGGED_SCHEMA`: chosen, consistent, named, with evidence."""
         diversity = self.diversity if selection.diverse else None
-        return tagged_batch(self.names, batch, hits, scored, lanes, selection, diversity)
+        return tagged_batch(
+            self.names, batch, hits, scored, lanes, selection, self.structure, diversity
+        )
 
     def score_pairs(
         self, batch: pa.RecordBatch, hits: Hits, top_k: int, values: Values | None = None
@@ -243,6 +258,19 @@ class Model:
         order = np.argsort(own)
         places = order[np.searchsorted(own, keys, sorter=order)]
         probability[places] = np.maximum(probability[places], self.trained.similarity(cosines))
+
+    def like(self, batch: pa.RecordBatch, tag_ids: Set[str]) -> npt.NDArray[np.bool_]:
+        """Which products (n,) the text of one of these tags is like enough to be shown to people;
+        only tags without examples are tried."""
+        found = np.zeros(batch.num_rows, np.bool_)
+        if self.trained is None or self._texts is None or not tag_ids:
+            return found
+        keys, cosines = similar_pairs(self.trained.idf.apply(extract(batch)), self._texts)
+        wanted = np.array([tag_id in tag_ids for tag_id in self.tag_ids], np.bool_)
+        shown = self.trained.similarity(cosines) >= self.review_start
+        rows, tags = np.divmod(keys, len(self.tag_ids))
+        found[rows[shown & wanted[tags]]] = True
+        return found
 
     def score_by_prior(self, batch: pa.RecordBatch, hits: Hits) -> ScoredPairs:
         """The pairs the lexicon alone names, with their prior probability."""
@@ -333,6 +361,11 @@ class Model:
     def facets(self) -> npt.NDArray[np.int32]:
         """The number of each tag's facet, (m,)."""
         return self._no_statistics.facets
+
+    @cached_property
+    def structure(self) -> Structure | None:
+        """What the library lets a product have; None where it says nothing."""
+        return Structure.of(self.library, self.tag_ids, self.facets)
 
     @cached_property
     def diversity(self) -> Diversity:

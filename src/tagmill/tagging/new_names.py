@@ -44,13 +44,16 @@ class NewNames:
     novelty: npt.NDArray[np.float32]  # (F,) by facet
     facet_share: npt.NDArray[np.float32]  # (F,)
     start: npt.NDArray[np.float64]  # (1,) probability from which names are proposed: best micro-F1
+    least: npt.NDArray[np.float64]  # (1,) posterior below which hardly any right name was seen
 
     def probability(
         self, values: Values, known: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float64]:
         """Of each value (k,), `known` as of `best_known`."""
         features = new_features(values, known, self.novelty, self.facet_share)
-        return self.curve(self.trees.log_odds(features))
+        probability = self.curve(self.trees.log_odds(features))
+        unseen = values.posterior < self.least[0]
+        return np.where(unseen, np.minimum(probability, values.posterior), probability)
 
 
 @dataclass(frozen=True)

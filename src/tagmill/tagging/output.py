@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.hits import Hits
 
+if TYPE_CHECKING:
+    from tagmill.tagging.structure import Structure
+
 __all__ = [
     "ScoredPairs",
     "Selection",
@@ -26,6 +30,9 @@ __all__ = [
 
 _EVIDENCE_PER_TAG = 3
 _LANE_NAMES = pa.array(LANES)
+_ENTRIES = TAGGED_SCHEMA.field("tags").type
+_ENTRY_FIELDS = list(_ENTRIES.value_type)
+_EVIDENCE = _ENTRIES.value_type.field("evidence").type
 _CALIBRATIONS = pa.array(["prior", "fitted"])
 # The lowest lane that leaves the model, an index into LANES.
 _LOWEST_LANE = {"auto": 0, "review": 1, "all": len(LANES)}
@@ -40,6 +47,7 @@ class Selection:
     precision: float = 0.95  # promised of the lane auto
     per_facet: bool = False  # promised of each facet by itself, not of all tags together
     diverse: bool = False  # no tag beside one that leaves no room for it
+    broader: bool = False  # also what narrower tags imply
     language: str = "product"  # of tag names: a code, or the product's own
 
     def __post_init__(self) -> None:
@@ -120,16 +128,26 @@ def tagged_batch(
     pairs: ScoredPairs,
     lanes: npt.NDArray[np.int8],
     selection: Selection,
+    structure: Structure | None = None,
     diversity: Diversity | None = None,
 ) -> pa.RecordBatch:
     """The chosen pairs as a batch of `TAGGED_SCHEMA`, descending by probability.
 
-    With `diversity` a tag is left out that has no room beside the more probable ones.
+    What the library's `structure` forbids is left out, and with `diversity` a tag that has no
+    room beside the more probable ones.
     """
+    if structure is not None and selection.broader:
+        pairs, lanes = structure.imply(pairs, lanes)
+    free = diversity is None and structure is None
     chosen, offsets = _choose(
         pairs.rows, pairs.probability, pairs.score, lanes, batch.num_rows,
-        _LOWEST_LANE[selection.lane], selection.top_k if diversity is None else len(pairs.rows),
+        _LOWEST_LANE[selection.lane], selection.top_k if free else len(pairs.rows),
     )  # fmt: skip
+    if structure is not None:
+        most = selection.top_k if diversity is None else len(pairs.rows)
+        chosen, offsets = structure.enforce(
+            pairs.tags, lanes, chosen, offsets, most, broader=selection.broader
+        )
     if diversity is not None:
         chosen, offsets = spread_out(pairs.tags, chosen, offsets, diversity, selection.top_k)
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
@@ -145,11 +163,9 @@ def tagged_batch(
             _LANE_NAMES.take(pa.array(lanes[chosen])),
             _evidence(batch, hits, rows, tags),
         ],
-        fields=list(TAGGED_SCHEMA.field("tags").type.value_type),
+        fields=_ENTRY_FIELDS,
     )
-    lists = pa.ListArray.from_arrays(
-        pa.array(offsets), entries, type=TAGGED_SCHEMA.field("tags").type
-    )
+    lists = pa.ListArray.from_arrays(pa.array(offsets), entries, type=_ENTRIES)
     return pa.RecordBatch.from_arrays([batch.column("id"), lists], schema=TAGGED_SCHEMA)
 
 
@@ -245,22 +261,32 @@ def _evidence(
     tags: npt.NDArray[np.int32],
 ) -> pa.ListArray:
     """The spans where each chosen pair's names stand, at most three; null where nowhere."""
-    first = np.searchsorted(hits.rows, np.arange(batch.num_rows + 1))
-    chosen, offsets = _hits_of_pairs(rows, tags, first, hits.tags)
+    chosen, offsets, present, missing = _hits_of_pairs(rows, tags, hits.rows, hits.tags)
+    buffers = [pa.py_buffer(present), pa.py_buffer(offsets)]
     spans = hits.evidence(batch, chosen)
-    return pa.ListArray.from_arrays(pa.array(offsets), spans, mask=pa.array(np.diff(offsets) == 0))
+    return pa.Array.from_buffers(_EVIDENCE, len(rows), buffers, missing, children=[spans])
 
 
 @kernel
-def _hits_of_pairs(rows, tags, first, hit_tags):  # type: ignore[no-untyped-def]
-    """The first hits of each pair, and where each pair's begin."""
+def _hits_of_pairs(rows, tags, hit_rows, hit_tags):  # type: ignore[no-untyped-def]
+    """The first hits of each pair, where each pair's begin, Arrow's bitmap of the pairs that have
+    any, and how many have none. Pairs and hits are ordered by row."""
     chosen = np.empty(len(rows) * _EVIDENCE_PER_TAG, np.int64)
     offsets = np.zeros(len(rows) + 1, np.int32)
-    used = 0
+    present = np.zeros((len(rows) + 7) // 8, np.uint8)
+    used, missing, first = 0, 0, 0
     for pair in range(len(rows)):
-        for i in range(first[rows[pair]], first[rows[pair] + 1]):
+        while first < len(hit_rows) and hit_rows[first] < rows[pair]:
+            first += 1
+        i = first
+        while i < len(hit_rows) and hit_rows[i] == rows[pair]:
             if hit_tags[i] == tags[pair] and used < offsets[pair] + _EVIDENCE_PER_TAG:
                 chosen[used] = i
                 used += 1
+            i += 1
         offsets[pair + 1] = used
-    return chosen[:used].copy(), offsets
+        if used > offsets[pair]:
+            present[pair >> 3] |= np.uint8(1 << (pair & 7))
+        else:
+            missing += 1
+    return chosen[:used].copy(), offsets, present, missing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 
@@ -11,12 +13,12 @@ from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
 from tagmill.tagging.new_names import best_known
 
+_LETTER = re.compile(r"[^\W_]")  # or a digit: a name has one
+
 __all__ = ["LlmProposer", "SpanProposer"]
 
 
 class SpanProposer:
-    """Proposes values of a model's extractor that no tag is named like."""
-
     """Proposes what a model's extractor finds and its library has not."""
 
     def __init__(self, model: Model) -> None:
@@ -31,9 +33,8 @@ class SpanProposer:
         scored = model.score_pairs(batch, hits, 0, values)
         known = best_known(values, scored.rows, scored.tags, scored.score)
         probability = self._extraction.new.probability(values, known)
-        proposed = np.flatnonzero(
-            (values.tags < 0) & (probability >= self._extraction.new.start[0])
-        )
+        likely = (values.tags < 0) & (probability >= self._extraction.new.start[0])
+        proposed = [i for i in np.flatnonzero(likely).tolist() if _LETTER.search(values.texts[i])]
         return [
             Candidate(
                 row=int(values.rows[i]),
@@ -45,7 +46,7 @@ class SpanProposer:
                     int(values.ends[i]), values.texts[i],
                 ),
             )
-            for i in proposed.tolist()
+            for i in proposed
         ]  # fmt: skip
 
 

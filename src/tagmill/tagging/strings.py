@@ -31,6 +31,8 @@ class Texts:
     @staticmethod
     def of(columns: Sequence[pa.Array]) -> Texts:
         """The strings of several columns, one column after the other."""
+        if len(columns) == 1:
+            return Texts(*string_buffers(columns[0]))
         data, starts, ends, size = [], [], [], 0
         for column in columns:
             buffer, first, last = string_buffers(column)

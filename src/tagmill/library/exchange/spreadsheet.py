@@ -1,8 +1,10 @@
 """A library as a CSV file, for spreadsheets and other systems.
 
 Columns: `facet`, `name` and, where wanted, `id`, `aliases` (separated by `|`; `\\|` is a bar in a
-name), `description`, `status`, `merged_into` (an id), and for each language `name_en`, `facet_en`,
-`name_zh-Hant` … A row without a name that has facet names only declares a facet.
+name), `description`, `status`, `merged_into` (an id), `broader`, `split_into` (ids, or written
+tags, separated by `|`), `matches` (URIs), and for each language `name_en`, `facet_en` …
+A row without a name only declares a facet: its names and `matches`, and `single` (yes: one value a
+product), `only_for` (tags), `value_kind` (text, number, range), `unit`.
 """
 
 from __future__ import annotations
@@ -12,17 +14,25 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_args
+from typing import TypedDict, get_args
 
 from tagmill.errors import LibraryError
 from tagmill.library.vocabulary import Library
-from tagmill.records import Facet, Tag, TagStatus, tag_id
+from tagmill.records import Facet, Tag, TagStatus, ValueKind, parse_tag_cell, tag_id
 
-__all__ = ["merge_csv", "parse_csv", "read_csv", "write_csv"]
+__all__ = ["parse_csv", "read_csv", "write_csv"]
 
-_COLUMNS = ("id", "facet", "name", "aliases", "description", "status", "merged_into")
+_TAG_COLUMNS = (
+    "id", "facet", "name", "aliases", "description", "status", "merged_into", "broader",
+    "split_into", "matches",
+)  # fmt: skip
+_FACET_COLUMNS = ("single", "only_for", "value_kind", "unit")
+_COLUMNS = (*_TAG_COLUMNS, *_FACET_COLUMNS)
+_OPTIONAL = ("broader", "split_into", "matches", *_FACET_COLUMNS)  # written where used
 _LANGUAGE_COLUMN = re.compile(r"(name|facet)_([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)")
 _STATUSES: tuple[TagStatus, ...] = get_args(TagStatus)
+_VALUE_KINDS: tuple[ValueKind, ...] = get_args(ValueKind)
+_YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 _SHOWN_PROBLEMS = 5
 
 
@@ -55,7 +65,7 @@ def read_csv(path: Path | str) -> tuple[list[Tag], list[Facet]]:
 def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
     """Tags and facets of CSV text; `source` names it in errors (LibraryError)."""
     tags: list[Tag] = []
-    facets: dict[str, dict[str, str]] = {}
+    facets: dict[str, _FacetRow] = {}
     first_lines: dict[str, int] = {}  # tag id → line
     problems: list[str] = []
     for line, row in _rows(text, source):
@@ -76,65 +86,44 @@ def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
         more = len(problems) - _SHOWN_PROBLEMS
         rest = f"; and {more} more" if more > 0 else ""
         raise LibraryError(f"{source}: {shown}{rest}. Nothing was read")
-    return tags, [Facet(key, names) for key, names in facets.items()]
-
-
-def merge_csv(library: Library, path: Path) -> list[Tag]:
-    """Add the tags of a CSV file to a library, or change those it has; the tags it named.
-
-    A tag is met again by its id or by `facet:name`; then the file's names, aliases and
-    description are added to what it has, and a name given with the id renames it. Raises
-    LibraryError for a file that cannot be read, TagConflict where two tags would share a name.
-    """
-    tags, facets = read_csv(path)
-    for facet in facets:
-        known = library.facets.get(facet.key)
-        library.add_facet(Facet(facet.key, {**(known.names if known else {}), **facet.names}))
-    return [_merge(library, tag) for tag in tags]
-
-
-def _merge(library: Library, tag: Tag) -> Tag:
-    by_id = library.tags.get(tag.id)
-    before = by_id or library.find(tag.text)
-    if before is None:
-        return library.put(tag)
-    known = {library.form(name) for name in library.names_of(before)}
-    new = [alias for alias in tag.aliases if library.form(alias) not in known]
-    return library.update(
-        before,
-        name=tag.name if by_id else before.name,
-        names={**before.names, **tag.names},
-        aliases=(*before.aliases, *new),
-        description=tag.description or before.description,
-        status=tag.status,
-        merged_into=tag.merged_into,
-    )
+    return tags, [Facet(key, **row) for key, row in facets.items()]
 
 
 def write_csv(path: Path, library: Library) -> None:
-    """Writes every tag, retired ones too, and every facet that has tags or names."""
+    """Writes every tag, retired ones too, and every facet with more to it than its tags.
+
+    Deterministic: the same library, the same bytes.
+    """
     name_languages = sorted({lang for tag in library.tags.values() for lang in tag.names})
     facet_languages = sorted({lang for facet in library.facets.values() for lang in facet.names})
+    facet_rows = {facet.key: _facet_cells(facet) for facet in library.facets.values()}
+    tag_rows = [_tag_cells(tag) for tag in library.tags.values()]
+    used = {column for row in (*facet_rows.values(), *tag_rows) for column in row if row[column]}
     header = [
-        *_COLUMNS,
+        *(column for column in _COLUMNS if column not in _OPTIONAL or column in used),
         *(f"facet_{language}" for language in facet_languages),
         *(f"name_{language}" for language in name_languages),
     ]
     with_tags = {tag.facet for tag in library.tags.values()}
+    own = (*_FACET_COLUMNS, "matches")
+    structured = [key for key, row in facet_rows.items() if any(row[column] for column in own)]
+    named = [key for key, facet in library.facets.items() if facet.names]
     unfinished = path.with_name(f"{path.name}.part")
     try:
         opened = unfinished.open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise LibraryError(f"Cannot write '{path}': {error.strerror}") from error
     with opened as file:
-        writer = csv.DictWriter(file, header, lineterminator="\n")
+        writer = csv.DictWriter(file, header, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        for tag in library.tags.values():
-            facet = library.facets[tag.facet]
-            writer.writerow({**_facet_cells(facet), **_tag_cells(tag)})
-        for facet in library.facets.values():
-            if facet.key not in with_tags and facet.names:
-                writer.writerow(_facet_cells(facet))
+        for key in structured:
+            writer.writerow(facet_rows[key])
+        for tag, cells in zip(library.tags.values(), tag_rows, strict=True):
+            names = {k: v for k, v in facet_rows[tag.facet].items() if k not in own}
+            writer.writerow({**names, **cells})
+        for key in named:
+            if key not in with_tags and key not in structured:
+                writer.writerow(facet_rows[key])
     unfinished.replace(path)
 
 
@@ -190,20 +179,45 @@ def _languages(row: Mapping[str, str], kind: str) -> dict[str, str]:
     return {match[2]: cell for match, cell in found if match and match[1] == kind and cell}
 
 
-def _read_facet(row: Mapping[str, str], facets: dict[str, dict[str, str]]) -> None:
+class _FacetRow(TypedDict):
+    names: dict[str, str]
+    matches: tuple[str, ...]
+    single: bool
+    only_for: tuple[str, ...]
+    value_kind: ValueKind
+    unit: str
+
+
+def _read_facet(row: Mapping[str, str], facets: dict[str, _FacetRow]) -> None:
     if not row["facet"] and not row["name"]:
         raise _RowError("neither facet nor name")
-    known = facets.setdefault(row["facet"], {})
+    key = row["facet"]
+    known = facets.setdefault(
+        key, _FacetRow(names={}, matches=(), single=False, only_for=(), value_kind="text", unit="")
+    )
     for language, name in _languages(row, "facet").items():
-        if known.setdefault(language, name) != name:
+        if known["names"].setdefault(language, name) != name:
             raise _RowError(
-                f"the facet '{row['facet']}' is called '{name}' here and '{known[language]}' above"
+                f"the facet '{key}' is called '{name}' here and '{known['names'][language]}' above"
             )
+    if row["single"].lower() not in (*_YES, *_NO):
+        raise _RowError(f"single is '{row['single']}', not yes or no")
+    kind = next((one for one in _VALUE_KINDS if one == (row["value_kind"] or "text")), None)
+    if kind is None:
+        kinds = ", ".join(_VALUE_KINDS)
+        raise _RowError(f"value_kind '{row['value_kind']}' is not one of {kinds}")
+    known["single"] |= row["single"].lower() in _YES
+    known["only_for"] = known["only_for"] or tuple(parse_tag_cell(row["only_for"]))
+    known["value_kind"] = kind if row["value_kind"] else known["value_kind"]
+    known["unit"] = row["unit"] or known["unit"]
+    if not row["name"]:
+        known["matches"] = known["matches"] or tuple(_split_names(row["matches"]))
 
 
 def _expect_facet_row(row: Mapping[str, str]) -> None:
-    filled = [column for column in row if row[column] and column.partition("_")[0] != "facet"]
-    if filled or not _languages(row, "facet"):
+    filled = [c for c in row if row[c] and (c in _TAG_COLUMNS or c.startswith("name_"))]
+    says = any(row[column] for column in (*_FACET_COLUMNS, "matches"))
+    if set(filled) - {"facet", "matches"} or not (says or _languages(row, "facet")):
         raise _RowError(f"no name for a tag of the facet '{row['facet']}'")
 
 
@@ -220,6 +234,9 @@ def _read_tag(row: Mapping[str, str]) -> Tag:
         row["description"],
         status,
         row["merged_into"] or None,
+        tuple(parse_tag_cell(row["broader"])),
+        tuple(_split_names(row["matches"])),
+        tuple(parse_tag_cell(row["split_into"])),
     )
 
 
@@ -233,7 +250,14 @@ def _join_names(names: tuple[str, ...]) -> str:
 
 
 def _facet_cells(facet: Facet) -> dict[str, str]:
-    cells = {"facet": facet.key}
+    cells = {
+        "facet": facet.key,
+        "single": "yes" if facet.single else "",
+        "only_for": "|".join(facet.only_for),
+        "value_kind": "" if facet.value_kind == "text" else facet.value_kind,
+        "unit": facet.unit,
+        "matches": _join_names(facet.matches),
+    }
     cells.update({f"facet_{language}": name for language, name in facet.names.items()})
     return cells
 
@@ -247,6 +271,9 @@ def _tag_cells(tag: Tag) -> dict[str, str]:
         "description": tag.description,
         "status": tag.status,
         "merged_into": tag.merged_into or "",
+        "broader": "|".join(tag.broader),
+        "split_into": "|".join(tag.split_into),
+        "matches": _join_names(tag.matches),
     }
     cells.update({f"name_{language}": name for language, name in tag.names.items()})
     return cells

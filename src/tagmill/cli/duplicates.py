@@ -1,0 +1,85 @@
+"""`tagmill library duplicates`: tags that mean the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagmill.cli.library import facet_key
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
+
+if TYPE_CHECKING:
+    from tagmill.library.duplicates import Duplicate
+    from tagmill.records import Tag
+
+app = typer.Typer()
+
+
+@app.command()
+def duplicates(
+    facet: Annotated[str | None, typer.Option(help="Only this facet.")] = None,
+    across_facets: Annotated[
+        bool, typer.Option("--across-facets", help="Also tags of two facets.")
+    ] = False,
+    least: Annotated[
+        float, typer.Option("--min-probability", help="That they mean the same.", min=0, max=1)
+    ] = 0.5,
+    limit: Annotated[int, typer.Option(help="At most so many pairs.", min=1)] = 50,
+    file: Annotated[
+        Path | None, typer.Option(help="A library as CSV, instead of the workspace's.")
+    ] = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Tags that mean the same, each pair with reasons, a probability, and what merges it."""
+    from tagmill.library import Library, read_csv
+    from tagmill.library.duplicates import clusters, find_duplicates
+    from tagmill.pipeline import load_library
+
+    given, counts = None, dict[str, int]()
+    if file is not None:
+        library = Library(*read_csv(file), verbatim=True)
+    else:
+        with open_workspace(workspace) as (_, store):
+            library = load_library(store)
+            given, counts = store.assignments.matrix(), store.assignments.tag_counts()
+    key = facet_key(library, facet) if facet else None
+    found = find_duplicates(library, facet=key, across_facets=across_facets, given=given)
+    found = [one for one in found if one.probability >= least]
+    pairs = [(one, *_ordered(one, counts)) for one in found]
+    if as_json:
+        print_json(
+            [
+                {"a": a.text, "b": b.text, "probability": round(one.probability, 4),
+                 "reasons": one.reasons, "a_id": a.id, "b_id": b.id}
+                for one, a, b in pairs
+            ]
+        )  # fmt: skip
+        return
+    if not pairs:
+        typer.echo(say("no_duplicates"))
+        return
+    print_table(
+        [say("tag"), say("products"), say("tag"), say("products"), say("probability"),
+         say("reasons")],
+        [
+            [a.text, counts.get(a.id, 0), b.text, counts.get(b.id, 0), one.probability,
+             ", ".join(say(f"reason_{reason.replace(' ', '_')}") for reason in one.reasons)]
+            for one, a, b in pairs[:limit]
+        ],
+    )  # fmt: skip
+    _, a, b = pairs[0]
+    groups = clusters([one for one, _, _ in pairs])
+    note(say("duplicates", pairs=len(pairs), groups=len(groups)))
+    note(say("merge_with", source=a.text, target=b.text))
+
+
+def _ordered(one: Duplicate, counts: dict[str, int]) -> tuple[Tag, Tag]:
+    """The two tags, the one with fewer products (else names) first: it is to be merged."""
+    size = {
+        tag.id: (counts.get(tag.id, 0), len(tag.names) + len(tag.aliases)) for tag in (one.a, one.b)
+    }
+    return (one.a, one.b) if size[one.a.id] <= size[one.b.id] else (one.b, one.a)

@@ -1,0 +1,149 @@
+"""What people do to a library: each function changes it and returns the tags that it changed.
+
+Adding, aliases and retiring are methods of `Library`; here is what touches several tags at once.
+Whatever is changed keeps its id; a name that a tag loses goes to the tag that takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tagmill.errors import LibraryError, TagConflict
+from tagmill.library.vocabulary import Library
+from tagmill.records import Tag, parse_tag
+
+__all__ = ["merge", "move", "rename", "restore", "split"]
+
+
+def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
+    """Another canonical name, or name in a language; the former one stays an alias.
+
+    Raises TagConflict where another tag of the facet has the name.
+    """
+    if language is None:
+        return [library.update(tag, name=name)]
+    former = tag.names.get(language)
+    aliases = tag.aliases if former is None else (*tag.aliases, former)
+    return [library.update(tag, names={**tag.names, language: name}, aliases=aliases)]
+
+
+def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:
+    """Make `source` the same as `target`: its names become aliases there, its id leads there.
+
+    What was below the source is below the target now. Raises LibraryError for a tag merged into
+    itself, into a retired one, or into one far below it.
+    """
+    if source.id == target.id:
+        raise LibraryError(f"'{source.text}' and '{target.text}' are one tag. Name two")
+    for tag in (source, target):
+        if tag.status == "retired":
+            raise LibraryError(
+                f"'{tag.text}' is retired. Bring it back first: tagmill library restore {tag.id}"
+            )
+    between = source.id in library.ancestors(target) and source.id not in target.broader
+    if between:
+        raise LibraryError(
+            f"'{target.text}' is below '{source.text}' with tags between them, which would be "
+            f"below themselves. Move it up first: tagmill library move '{target.text}' --broader …"
+        )
+    changed = [library.update(source, status="retired", merged_into=target.id)]
+    known = {library.form(name) for name in library.names_of(target)}
+    names = {**source.names, **target.names}
+    known |= {library.form(name) for name in names.values()}
+    aliases = [name for name in library.names_of(source) if library.form(name) not in known]
+    own = [w for w in target.broader if w != source.id]
+    broader = own or [w for w in source.broader if w != target.id]
+    matches = dict.fromkeys((*target.matches, *source.matches))
+    changed.append(
+        library.update(
+            target, names=names, aliases=(*target.aliases, *aliases), broader=broader,
+            matches=matches,
+        )
+    )  # fmt: skip
+    changed += _replace_broader(library, source.id, [target.id])
+    for facet in list(library.facets.values()):
+        if source.id in facet.only_for:
+            only_for = dict.fromkeys(target.id if i == source.id else i for i in facet.only_for)
+            library.add_facet(replace(facet, only_for=tuple(only_for)))
+    return changed
+
+
+def split(library: Library, tag: Tag, parts: Sequence[str]) -> list[Tag]:
+    """Retire a tag in favour of several, written `facet:name` (a plain name: of its facet).
+
+    Parts that the library lacks are added. What people decided about the tag goes to review, for
+    each of its parts. Raises LibraryError for fewer than two parts.
+    """
+    if tag.status == "retired":
+        raise LibraryError(f"'{tag.text}' is retired already. See: tagmill library show {tag.id}")
+    changed = [library.retire(tag)]
+    ids: list[str] = []
+    for text in parts:
+        written = text if ":" in text else f"{tag.facet}:{text}"
+        part = library.find(written)
+        if part is not None and part.id == tag.id:
+            part = None  # only its former name
+        if part is None:
+            try:
+                facet, name = parse_tag(written)
+            except ValueError as error:
+                raise LibraryError(str(error)) from error
+            part = library.add(facet, name)
+            part = library.update(part, broader=tag.broader)
+            changed.append(part)
+        elif part.status == "retired":
+            raise LibraryError(
+                f"'{part.text}' is retired. Bring it back first: tagmill library restore {part.id}"
+            )
+        ids.append(part.id)
+    ids = list(dict.fromkeys(ids))
+    if len(ids) < 2:
+        raise LibraryError(f"'{tag.text}' is split into {len(ids)} tag. Name two or more")
+    changed[0] = library.update(tag.id, split_into=ids)
+    changed += _replace_broader(library, tag.id, tag.broader)
+    return changed
+
+
+def restore(library: Library, tag: Tag) -> list[Tag]:
+    """Bring a retired tag back; TagConflict where another tag has its name by now."""
+    if tag.status != "retired":
+        raise LibraryError(f"'{tag.text}' is not retired, it is {tag.status}")
+    try:
+        return [library.update(tag, status="active", merged_into=None, split_into=())]
+    except TagConflict as error:
+        hint = "To take a merge back, undo it: tagmill library history, tagmill library undo"
+        raise TagConflict(f"{error}. {hint}") from error
+
+
+def move(
+    library: Library, tag: Tag, facet: str | None = None, broader: Sequence[Tag] | None = None
+) -> list[Tag]:
+    """Put a tag into another facet, below other tags, or (with none) below none.
+
+    Raises LibraryError where it would come to lie below itself.
+    """
+    key = tag.facet
+    if facet is not None:
+        known = library.facet_named(facet)
+        key = known.key if known else facet
+    if broader is None:
+        return [library.update(tag, facet=key)]
+    for wider in broader:
+        if wider.id == tag.id or tag.id in library.ancestors(wider):
+            raise LibraryError(
+                f"'{tag.text}' cannot be below '{wider.text}', which is below it or the same. "
+                "Move that one first"
+            )
+    return [library.update(tag, facet=key, broader=[wider.id for wider in broader])]
+
+
+def _replace_broader(library: Library, gone: str, instead: Sequence[str]) -> list[Tag]:
+    """Put the tags below one that is gone below others."""
+    below = [tag for tag in library.tags.values() if gone in tag.broader]
+    changed = []
+    for tag in below:
+        wider = [new for old in tag.broader for new in (instead if old == gone else [old])]
+        wider = [identifier for identifier in dict.fromkeys(wider) if identifier != tag.id]
+        changed.append(library.update(tag.id, broader=wider))
+    return changed

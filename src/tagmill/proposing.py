@@ -1,0 +1,197 @@
+"""New names for the library: what waits for a decision, and deciding.
+
+Names come from large models, the extractor, people and searches (`store.proposals`). Those that
+the library has under another spelling never wait; of the others people decide, or a rule, where
+its precision on what people decided allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tagmill.errors import LibraryError
+from tagmill.library import Library
+from tagmill.library.matching import Match, Matcher
+from tagmill.pipeline import NameKeeper, Progress, load_library
+from tagmill.probability import longest_passing
+from tagmill.records import Tag, parse_tag, tag_text
+from tagmill.store import NewName, Proposal, Store
+from tagmill.store.proposals import ProposalStatus
+from tagmill.tagging.output import Selection
+from tagmill.upkeep import Governed, govern, retag
+
+__all__ = [
+    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "propose", "reject",
+    "waiting",
+]  # fmt: skip
+
+_DELTA = 0.1  # how often a rule may hold less than it promises
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An open proposal, with the tags that it may be another name of, and those spelled most
+    like it, the nearest first."""
+
+    proposal: Proposal
+    matches: Sequence[Match]
+    nearest: Sequence[str]
+
+
+def waiting(store: Store, least: int) -> list[Waiting]:
+    """The open proposals with at least so much support, the most useful first."""
+    library = load_library(store)
+    listed = [
+        (one, text)
+        for one in store.proposals.list(least=least)
+        if library.find(text := tag_text(one.facet, one.name)) is None
+    ]
+    matcher = Matcher(library) if listed else None
+    return [
+        Waiting(one, matcher.nearest(one.name, one.facet), library.nearest(text))
+        for one, text in listed
+        if matcher is not None
+    ]
+
+
+def propose(store: Store, text: str, products: Sequence[str]) -> Tag | None:
+    """Propose a name, written `facet:name`, for products; the tag that it names already, if any."""
+    try:
+        facet, name = parse_tag(text)
+    except ValueError as error:
+        raise LibraryError(str(error)) from error
+    library = load_library(store)
+    known = library.find(text)
+    if known is None:
+        NameKeeper(store, library).keep(NewName(i, facet, name, "person") for i in products)
+    return known
+
+
+def accept(
+    store: Store,
+    models: Path,
+    number: int,
+    selection: Selection,
+    *,
+    facet: str | None = None,
+    name: str | None = None,
+    who: str = "",
+    why: str = "",
+    by_rule: bool = False,
+    again: bool = True,
+    progress: Progress = lambda done: None,
+) -> tuple[Proposal, Governed]:
+    """Make a proposal a tag, in its facet or another, and tag the products again that name it."""
+
+    def add(library: Library, proposal: Proposal) -> Tag:
+        aliases = [proposal.name] if name and name != proposal.name else []
+        return library.add(
+            facet if facet is not None else proposal.facet, name or proposal.name, aliases=aliases
+        )
+
+    return _decide(
+        store, models, number, selection, add, "accepted", who=who, why=why, by_rule=by_rule,
+        again=again, progress=progress,
+    )  # fmt: skip
+
+
+def merge_into(
+    store: Store,
+    models: Path,
+    number: int,
+    tag: str,
+    selection: Selection,
+    *,
+    who: str = "",
+    why: str = "",
+    again: bool = True,
+    progress: Progress = lambda done: None,
+) -> tuple[Proposal, Governed]:
+    """Make a proposal another name of a tag, and tag the products again that name it."""
+
+    def alias(library: Library, proposal: Proposal) -> Tag:
+        return library.add_alias(library.resolve(tag), proposal.name)
+
+    return _decide(
+        store, models, number, selection, alias, "merged", who=who, why=why, again=again,
+        progress=progress,
+    )  # fmt: skip
+
+
+def reject(store: Store, number: int, *, who: str = "", why: str = "") -> Proposal:
+    """Refuse a proposal for ever."""
+    return store.proposals.decide(number, "rejected", who=who, why=why)
+
+
+def accept_by_rule(
+    store: Store,
+    models: Path,
+    selection: Selection,
+    *,
+    precision: float,
+    least: int,
+    progress: Progress = lambda done: None,
+) -> list[Proposal]:
+    """Accept the open proposals whose support is enough to be right so often; those accepted.
+
+    Only names whose facet the library has.
+    """
+    enough = max(holding_support(store.proposals.list(None), precision), least)
+    known = load_library(store).facets
+    chosen = [
+        one.proposal.id
+        for one in waiting(store, least)
+        if one.proposal.support >= enough and one.proposal.facet in known
+    ]
+    why = f"support of {enough:g} or more was right in {precision:.0%} of what people decided"
+    accepted = [
+        accept(store, models, number, selection, why=why, by_rule=True, again=False)[0]
+        for number in chosen
+    ]
+    if accepted:
+        retag(store, models, selection, progress=progress)
+    return accepted
+
+
+def holding_support(decided: Sequence[Proposal], precision: float) -> float:
+    """The support from which accepting holds `precision`, by what people decided; inf where it
+    cannot be shown: a binomial bound, as for the lane auto."""
+    people = [one for one in decided if one.status != "open" and not one.by_rule]
+    ordered = sorted(people, key=lambda one: -one.support)
+    support = np.array([one.support for one in ordered], np.float64)
+    wrong = np.cumsum([one.status != "accepted" for one in ordered], dtype=np.int64)
+    passing = longest_passing(support, wrong, 0, precision, _DELTA)
+    return float(support[passing - 1]) if passing else float("inf")
+
+
+def _decide(
+    store: Store,
+    models: Path,
+    number: int,
+    selection: Selection,
+    work: Callable[[Library, Proposal], Tag],
+    status: ProposalStatus,
+    *,
+    who: str,
+    why: str,
+    again: bool,
+    progress: Progress,
+    by_rule: bool = False,
+) -> tuple[Proposal, Governed]:
+    proposal = store.proposals.get(number)
+    if proposal.status not in ("open", status):
+        store.proposals.decide(number, status)  # says why not
+    library = load_library(store)
+    tag = work(library, proposal)
+    done = govern(
+        store, models, library, [tag], selection, kind=f"proposal {status}", who=who, why=why,
+        again=again, progress=progress,
+    )  # fmt: skip
+    decided = store.proposals.decide(
+        number, status, tag_id=tag.id, change=done.version, by_rule=by_rule, who=who, why=why
+    )
+    return decided, done

@@ -1,0 +1,222 @@
+"""A change of the library and the products it touches: forecast, change, tag again, take back.
+
+upkeep.forecast    what would change, without changing it
+upkeep.govern      the change, and the run that tags the touched products again
+upkeep.take_back   both undone, exactly
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tagmill.library import Library
+from tagmill.pipeline import (
+    Progress,
+    TagSummary,
+    current_model,
+    load_library,
+    outdated_products,
+    run_signature,
+    start_run,
+    tag_batches,
+    tag_into,
+)
+from tagmill.records import Tag
+from tagmill.store import Run, Store, UndoReport
+from tagmill.tagging.model import Model
+from tagmill.tagging.output import Selection
+from tagmill.tagging.touched import Touched
+
+__all__ = ["Forecast", "Governed", "TakenBack", "forecast", "govern", "retag", "take_back"]
+
+_EXAMPLES = 5
+_PAGE = 2048
+
+
+@dataclass
+class Forecast:
+    """What a change of the library would do.
+
+    `products` it touches; of these `changed` would have other tags or lanes: so many pairs of
+    product and tag `gained`, `lost` or in another lane (`moved`). `examples` show the first of
+    them: `{"id", "title", "gained", "lost", "moved"}`, tags as written.
+    """
+
+    products: int = 0
+    changed: int = 0
+    gained: int = 0
+    lost: int = 0
+    moved: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Governed:
+    """The library's version after a change, and the run that tagged touched products again.
+
+    `run` is None where there was none to tag. `llm` counts touched products whose tags are a
+    large language model's: they wait for the next `tag --llm`.
+    """
+
+    version: int
+    run: Run | None
+    summary: TagSummary
+    llm: int = 0
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """The library's version after an undo, the runs undone with the change, and what followed."""
+
+    version: int
+    undone: list[UndoReport]
+    governed: Governed
+
+
+def forecast(
+    store: Store,
+    models: Path,
+    library: Library,
+    selection: Selection,
+    progress: Progress = lambda done: None,
+) -> Forecast:
+    """What the library as changed in memory would do to the stored tags; nothing is stored."""
+    model = current_model(store, models, library)
+    selection = replace(selection, lane="review")
+    touched = Touched(load_library(store), model)
+    report = Forecast()
+    if not touched:
+        return report
+    having = store.assignments.products_with(touched.tag_ids)
+    signatures = {run.signature for run in store.runs.list("tag")}
+    for batch in store.products.tagged(signatures, _PAGE):
+        named = touched.in_text(batch)
+        ids = batch.column("id").to_pylist()
+        chosen = [hit or i in having for i, hit in zip(ids, named, strict=True)]
+        kept = batch.filter(pa.array(chosen, pa.bool_()))
+        if kept.num_rows:
+            _compare(store, model, kept, selection, report)
+        progress(batch.num_rows)
+    return report
+
+
+def govern(
+    store: Store,
+    models: Path,
+    library: Library,
+    changed: Sequence[Tag],
+    selection: Selection,
+    *,
+    kind: str,
+    who: str = "",
+    why: str = "",
+    again: bool = True,
+    progress: Progress = lambda done: None,
+) -> Governed:
+    """Store what was changed in a library, and tag the products again that it touches.
+
+    With `again` False they wait for the next `tag`. Raises TagConflict where somebody else
+    changed one of the tags after the library was loaded.
+    """
+    version = store.library.save(
+        changed, list(library.facets.values()), kind=kind, who=who, why=why, seen=library.version
+    )
+    if not again or version == library.version:
+        return Governed(version, None, TagSummary())
+    return retag(store, models, selection, library_change=version, progress=progress)
+
+
+def retag(
+    store: Store,
+    models: Path,
+    selection: Selection,
+    *,
+    library_change: int | None = None,
+    progress: Progress = lambda done: None,
+) -> Governed:
+    """Tag again what changes of the library touched since it was tagged, as a run of its own.
+
+    Whatever model and selection it was tagged with; a large language model is not asked: products
+    tagged by one are only counted.
+    """
+    model = current_model(store, models)
+    version, summary = model.library.version, TagSummary()
+    selection = replace(selection, lane="review")
+    runs = store.runs.list("tag")
+    asked = {run.signature for run in runs if "llm" in run.settings}
+    others = {run.signature for run in runs} - asked
+    outdated = outdated_products(store, model, others)
+    llm = len(outdated_products(store, model, asked))
+    run = None
+    if outdated:
+        run = start_run(store, model, selection, library_change=library_change)
+        batches = store.products.of_ids(outdated, _PAGE)
+        tag_into(store, run, model, batches, selection, summary, progress)
+        run = store.runs.finish(run)
+    store.runs.confirm(version, {*others, run_signature(model, selection)})
+    return Governed(version, run, summary, llm)
+
+
+def take_back(
+    store: Store,
+    models: Path,
+    version: int,
+    selection: Selection,
+    *,
+    who: str = "",
+    why: str = "",
+    progress: Progress = lambda done: None,
+) -> TakenBack:
+    """Undo a change of the library and the runs made for it; products tagged since that it
+    touches are tagged again.
+
+    Raises LibraryError for a change that is not there, TagConflict where later changes rest on it.
+    """
+    undone = store.undo_change(version, who=who, why=why)
+    governed = retag(
+        store, models, selection, library_change=store.library.latest(), progress=progress
+    )
+    return TakenBack(governed.version, undone, governed)
+
+
+def _compare(
+    store: Store, model: Model, batch: pa.RecordBatch, selection: Selection, report: Forecast
+) -> None:
+    """Count how the tags of touched products would change; a person's verdicts do not."""
+    ids = batch.column("id").to_pylist()
+    verdicts = store.verdicts.labels(ids)
+    current = store.assignments.current(ids)
+    library = model.library
+    ((_, tagged),) = tag_batches(model, [batch], selection)
+    for before, after, title in zip(
+        current.to_pylist(), tagged.to_pylist(), batch.column("title").to_pylist(), strict=True
+    ):
+        judged = set(verdicts.get(before["id"], ()))
+        judged |= {target.id for i in judged if (target := library.by_id(i)) is not None}
+        old = {t["id"]: t for t in before["tags"] if t["id"] not in judged}
+        new = {t["id"]: t for t in after["tags"] if t["id"] not in judged}
+        gained = [new[i] for i in new.keys() - old.keys()]
+        lost = [old[i] for i in old.keys() - new.keys()]
+        moved = [new[i] for i in new.keys() & old.keys() if new[i]["lane"] != old[i]["lane"]]
+        report.products += 1
+        report.gained += len(gained)
+        report.lost += len(lost)
+        report.moved += len(moved)
+        if not (gained or lost or moved):
+            continue
+        report.changed += 1
+        if len(report.examples) < _EXAMPLES:
+            example: dict[str, Any] = {"id": before["id"], "title": title}
+            for key, tags in (("gained", gained), ("lost", lost), ("moved", moved)):
+                example[key] = sorted(_written(library, tag) for tag in tags)
+            report.examples.append(example)
+
+
+def _written(library: Library, tag: dict[str, Any]) -> str:
+    known = library.tags.get(tag["id"])
+    return known.text if known else f"{tag['facet']}:{tag['name']}"

@@ -1,0 +1,173 @@
+"""Random changes of the library, taken back again."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tagmill.errors import LibraryError, TagConflict
+from tagmill.library import Library, write_csv
+from tagmill.library.changes import merge, move, rename, restore, split
+from tagmill.records import Facet, Tag
+from tagmill.store import Store, open_store
+
+NAMES = ["红色", "大红", "正红", "蓝", "棉", "麻", "Red", "Blue"]
+FACETS = ["颜色", "材质"]
+
+
+def library_of(store: Store, version: int | None = None) -> Library:
+    tags, facets, known = store.library.load(version)
+    return Library(tags, facets, version=known)
+
+
+def written(store: Store, folder: Path, version: int | None = None) -> bytes:
+    path = folder / "library.csv"
+    write_csv(path, library_of(store, version))
+    return path.read_bytes()
+
+
+def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
+    tags = list(library.tags.values())
+    one, other = choose.choice(tags), choose.choice(tags)
+    name = choose.choice(NAMES) + choose.choice(["", "2"])
+    changes: dict[str, Callable[[], list[Tag]]] = {
+        "add": lambda: [library.add(choose.choice(FACETS), name)],
+        "alias": lambda: [library.add_alias(one, name)],
+        "rename": lambda: rename(library, one, name, choose.choice([None, "en"])),
+        "merge": lambda: merge(library, one, other),
+        "split": lambda: split(library, one, [name, other.text]),
+        "retire": lambda: [library.retire(one)],
+        "restore": lambda: restore(library, one),
+        "move": lambda: move(library, one, choose.choice(FACETS), [other]),
+        "facet": lambda: [],
+    }
+    if kind == "facet":
+        library.add_facet(Facet("颜色", {"en": name}, single=choose.random() < 0.5))
+    return changes[kind]()
+
+
+KINDS = ["add", "alias", "rename", "merge", "split", "retire", "restore", "move", "facet"]
+
+
+@given(st.lists(st.sampled_from([*KINDS, "undo", "undo", "undo"]), max_size=14), st.integers())
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_undoing_a_change_gives_the_library_before_it(
+    tmp_path: Path, steps: list[str], seed: int
+) -> None:
+    choose = random.Random(seed)
+    with open_store("sqlite://", create=True) as store:
+        first = Library([], [Facet(key) for key in FACETS])
+        added = [first.add("颜色", "红色"), first.add("颜色", "蓝"), first.add("材质", "棉")]
+        store.library.save(added, list(first.facets.values()))
+        states = {0: written(store, tmp_path, 0), 1: written(store, tmp_path)}
+        for kind in steps:
+            before = store.library.latest()
+            try:
+                if kind == "undo":
+                    undone = choose.randint(1, before)
+                    store.library.undo(undone)
+                    if undone == before:
+                        assert written(store, tmp_path) == states[before - 1]
+                elif (library := library_of(store)).tags:
+                    changed = change(library, kind, choose)
+                    store.library.save(changed, list(library.facets.values()), kind=kind)
+            except LibraryError:
+                assert store.library.latest() == before  # all or nothing
+            states[store.library.latest()] = written(store, tmp_path)
+        for version, state in states.items():
+            assert written(store, tmp_path, version) == state
+        for version in range(store.library.latest(), 1, -1):  # all the way back
+            store.library.undo(version)
+            assert written(store, tmp_path) == states[version - 1]
+
+
+def test_undo_is_refused_where_later_changes_rest_on_it(store: Store) -> None:
+    library = Library([], [Facet("颜色")])
+    red, blue = library.add("颜色", "红色"), library.add("颜色", "蓝")
+    store.library.save([red, blue], list(library.facets.values()), kind="import")
+    store.library.save([library.add_alias(red, "大红")], kind="alias", who="lin")
+    wine = library.update(library.add("颜色", "酒红"), broader=[blue.id])
+    store.library.save([wine], kind="add")
+    with pytest.raises(TagConflict, match=r"change 2 \(alias by lin"):
+        store.library.undo(1)
+    store.library.undo(2)
+    with pytest.raises(TagConflict, match="change 4"):
+        store.library.undo(2)
+    with pytest.raises(TagConflict, match="rest on it"):
+        store.library.undo(1)  # blue is above wine
+    assert store.library.undo(4) == 5  # the alias is there again
+    assert library_of(store).resolve("颜色:大红").id == red.id
+    with pytest.raises(LibraryError, match="no change 9"):
+        store.library.undo(9)
+    with pytest.raises(LibraryError, match="no version 9"):
+        store.library.load(9)
+
+
+def test_a_name_that_was_taken_since_stops_an_undo(store: Store) -> None:
+    library = Library([], [Facet("颜色")])
+    red = library.add("颜色", "红色")
+    store.library.save([red], list(library.facets.values()))
+    store.library.save([library.retire(red)], kind="retire")
+    store.library.save([library.add("颜色", "红色")], kind="add")
+    with pytest.raises(TagConflict, match="红色"):
+        store.library.undo(2)
+    assert store.library.latest() == 3
+
+
+def test_an_editor_who_did_not_see_a_change_is_told(store: Store) -> None:
+    library = Library([], [Facet("颜色")])
+    red, blue = library.add("颜色", "红色"), library.add("颜色", "蓝")
+    seen = store.library.save([red, blue], list(library.facets.values()))
+    store.library.save([replace(red, description="x")], kind="describe", who="lin", seen=seen)
+    with pytest.raises(TagConflict, match=r"change 2 \(describe by lin"):
+        store.library.save([replace(red, aliases=("大红",))], seen=seen)
+    assert store.library.save([replace(blue, aliases=("天蓝",))], seen=seen) == 3
+
+
+_EDITOR = """
+import sys
+from tagmill.errors import TagConflict
+from tagmill.library import Library
+from tagmill.store import open_store
+url, editor = sys.argv[1:]
+done = conflicts = 0
+with open_store(url) as store:
+    while done < 10:
+        tags, facets, version = store.library.load()
+        library = Library(tags, facets, version=version)
+        shared = library.resolve("颜色:红色")
+        own = library.add_alias(shared, f"{editor}{done}")
+        try:
+            store.library.save([own], kind="alias", who=editor, seen=version)
+            done += 1
+        except TagConflict:
+            conflicts += 1
+print(done, conflicts)
+"""
+
+
+def test_two_processes_change_one_tag_and_nothing_is_lost(store: Store, store_url: str) -> None:
+    library = Library([], [Facet("颜色")])
+    store.library.save([library.add("颜色", "红色")], list(library.facets.values()))
+    editors = [
+        subprocess.Popen(
+            [sys.executable, "-c", _EDITOR, store_url, editor], stdout=subprocess.PIPE, text=True
+        )
+        for editor in ("a", "b")
+    ]
+    outcomes = [editor.communicate(timeout=120)[0].split() for editor in editors]
+    assert [done for done, _ in outcomes] == ["10", "10"]
+    (tag,) = library_of(store).active()
+    assert set(tag.aliases) == {f"{editor}{i}" for editor in "ab" for i in range(10)}
+    assert store.library.latest() == 21
+    assert {change.who for change in store.library.history()[1:]} == {"a", "b"}

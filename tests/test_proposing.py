@@ -1,0 +1,99 @@
+"""Deciding about new names; on both databases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagmill.errors import LibraryError, TagConflict
+from tagmill.pipeline import NameKeeper, current_model, load_library, tag_workspace
+from tagmill.proposing import (
+    accept,
+    accept_by_rule,
+    holding_support,
+    merge_into,
+    propose,
+    reject,
+    waiting,
+)
+from tagmill.store import NewName, Store
+from tagmill.tagging.output import Selection
+from tagmill.upkeep import take_back
+from tests.store.samples import RED, fill, names, product, product_batch
+
+
+@pytest.fixture
+def models(store: Store, tmp_path: Path) -> Path:
+    """Where models would be; the store has three products, tagged by the lexicon."""
+    fill(store)
+    titles = {"a": "蜜瓜绿衬衫", "b": "蜜瓜绿裙子", "c": "红色衬衫"}
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    tag_workspace(store, current_model(store, tmp_path), Selection())
+    span = {"field": "title", "start": 0, "end": 3, "text": "蜜瓜绿"}
+    found = [NewName(i, "Color", "蜜瓜绿", "llm", span) for i in "ab"]
+    found.append(NewName("c", "颜色", "RED", "llm"))  # the library has it
+    assert NameKeeper(store, load_library(store)).keep(found) == 1
+    return tmp_path
+
+
+def test_what_waits_has_its_facet_and_its_nearest_tags(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    assert (one.proposal.facet, one.proposal.name, one.proposal.support) == ("颜色", "蜜瓜绿", 2)
+    assert waiting(store, 3) == []
+    assert propose(store, "颜色:大红", ["c"]) is None
+    assert propose(store, "Color:Red", ["c"]) == RED
+    assert [w.proposal.name for w in waiting(store, 1)] == ["蜜瓜绿", "大红"]
+    with pytest.raises(LibraryError, match="names no tag"):
+        propose(store, "颜色:", ["c"])
+
+
+def test_an_accepted_name_is_a_tag_and_its_products_have_it(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    decided, done = accept(store, models, one.proposal.id, Selection(), who="lin")
+    assert (decided.status, decided.who, done.summary.products) == ("accepted", "lin", 2)
+    assert names(store, "a") == names(store, "b") == ["蜜瓜绿"]
+    assert waiting(store, 1) == []
+    with pytest.raises(TagConflict, match="accepted already by lin"):
+        reject(store, one.proposal.id)
+    take_back(store, models, done.version, Selection())
+    assert names(store, "a") == []
+    assert [w.proposal.id for w in waiting(store, 1)] == [one.proposal.id]
+
+
+def test_another_name_or_facet(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    accept(store, models, one.proposal.id, Selection(), facet="风格", name="哈密瓜绿")
+    tag = load_library(store).resolve("风格:蜜瓜绿")
+    assert (tag.name, tag.aliases) == ("哈密瓜绿", ("蜜瓜绿",))
+    assert names(store, "a") == ["哈密瓜绿"]
+
+
+def test_a_name_merged_into_a_tag_is_an_alias(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    decided, done = merge_into(store, models, one.proposal.id, "颜色:红色", Selection())
+    assert (decided.status, decided.tag_id) == ("merged", RED.id)
+    assert done.summary.products == 3  # c has the tag
+    assert names(store, "a") == ["红色"]
+    with pytest.raises(TagConflict, match="merged already"):
+        reject(store, one.proposal.id)
+
+
+def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> None:
+    nobody_decided_yet = accept_by_rule(store, models, Selection(), precision=0.95, least=2)
+    assert nobody_decided_yet == []
+    for number in range(60):  # people accept what ten products have, and refuse the rest
+        often = number % 2 == 0
+        products = [f"p{i}" for i in range(10 if often else 3)]
+        store.proposals.add([NewName(p, "颜色", f"试色{number}", "llm") for p in products])
+    for one in store.proposals.list(least=3):
+        store.proposals.decide(one.id, "accepted" if one.support >= 10 else "rejected", who="lin")
+    assert holding_support(store.proposals.list(None), 0.9) == 10
+    assert holding_support(store.proposals.list(None), 0.99) == float("inf")
+    wide = [NewName(f"p{i}", "颜色", "雾霾蓝", "llm") for i in range(12)]
+    unknown_facet = [NewName(f"p{i}", "香调", "木质", "llm") for i in range(12)]
+    NameKeeper(store, load_library(store)).keep([*wide, *unknown_facet])
+    accepted = accept_by_rule(store, models, Selection(), precision=0.9, least=2)
+    assert [(one.name, one.by_rule) for one in accepted] == [("雾霾蓝", True)]
+    assert "support of 10" in accepted[0].why
+    assert load_library(store).find("颜色:雾霾蓝") is not None
