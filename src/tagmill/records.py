@@ -269,6 +269,8 @@ def parse_tag_cell(cell: str) -> list[str]:
     An escaped colon does not separate facet from name, so `a\:b` is the plain name `a:b`,
     written `:a:b`.
     """
+    if not cell:
+        return []
     if "\\" not in cell:
         return [text for part in cell.split("|") if (text := part.strip())]
     tags: list[str] = []

@@ -44,6 +44,7 @@ _TELLING_SIGN = re.compile(
 _SAME_SIGN = str.maketrans("–—−~〜×*⁄÷′’", "-----xx//''")
 _KEPT_SIGN = re.compile(r"""[-+#/x:&,<>≤≥±$€£¥"'%‰]+""")
 _MIXED_NUMBER = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")  # 1½ is not 11/2
+_PLURAL_ENDING = re.compile("[se](?![a-z0-9])")
 _PLAIN_NAME = re.compile("[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*)*")  # nothing but words
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
@@ -191,14 +192,26 @@ def fold(text: str) -> Folded:
                 starts.append(ends[-1])
                 ends.append(ends[-1])
             after_word = True
-            if last == "s" or last == "e":  # women's, womens: women
-                token = _singular(token.removesuffix("'s").removesuffix("’s"))
+            token = _without_ending(token)
             pieces.append(token)
         places = origin[start : start + len(token)]
         starts.extend(places)
         ends.extend([place + 1 for place in places])
         ends[-1] = origin[end - 1] + 1
     return Folded("".join(pieces), starts, ends)
+
+
+def _without_ending(token: str) -> str:
+    """A word without plural or possessive ending: women's, womens: women."""
+    if token[-1] == "s" or token[-1] == "e":
+        return _singular(token.removesuffix("'s").removesuffix("’s"))
+    return token
+
+
+def _folded_words(text: str) -> str:
+    """`fold(text).text` without spaces."""
+    translated = text.lower() if text.isascii() else text.translate(_fold_table())
+    return "".join([_without_ending(token) for token in _TOKEN.findall(translated)])
 
 
 def _translate(text: str) -> tuple[str, Sequence[int]]:
@@ -221,6 +234,7 @@ def _translate(text: str) -> tuple[str, Sequence[int]]:
     return translated, origin
 
 
+@lru_cache(maxsize=65536)
 def normal_form(name: str) -> str:
     """The form in which two names of one tag are equal; empty if the name is blank.
 
@@ -229,13 +243,17 @@ def normal_form(name: str) -> str:
     """
     if _PLAIN_NAME.fullmatch(name):
         return "".join([_singular(word) for word in name.lower().split(" ")])
+    if not name.isascii() and name.isalnum():  # the same, without looking at every character
+        plain = unicodedata.normalize("NFKC", name).translate(_fold_table())
+        if plain.isalnum() and not _PLURAL_ENDING.search(plain):
+            return plain
     compatible = unicodedata.normalize("NFKC", _MIXED_NUMBER.sub(" ", name))
     parts: list[str] = []
     done = 0
     for sign in _TELLING_SIGN.finditer(compatible):
-        parts += [fold(compatible[done : sign.start()]).text, _written(sign[0])]
+        parts += [_folded_words(compatible[done : sign.start()]), _written(sign[0])]
         done = sign.end()
-    form = "".join([*parts, fold(compatible[done:]).text]).replace(" ", "").replace("_", " ")
+    form = "".join([*parts, _folded_words(compatible[done:])]).replace("_", " ")
     return form or re.sub(r"\s+", "", compatible.lower())  # ★, +, %
 
 

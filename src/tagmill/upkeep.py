@@ -144,10 +144,12 @@ def retag(
     Whatever model and selection it was tagged with; a large language model is not asked: products
     tagged by one are only counted.
     """
+    runs, summary = store.runs.list("tag"), TagSummary()
+    if not runs:
+        return Governed(store.library.latest(), None, summary)
     model = current_model(store, models)
-    version, summary = model.library.version, TagSummary()
+    version = model.library.version
     selection = replace(selection, lane="review")
-    runs = store.runs.list("tag")
     asked = {run.signature for run in runs if "llm" in run.settings}
     others = {run.signature for run in runs} - asked
     outdated = outdated_products(store, model, others)

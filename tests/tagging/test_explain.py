@@ -12,6 +12,7 @@ from tagmill.records import PRODUCT_SCHEMA
 from tagmill.tagging.candidates import FEATURES, Candidates, build_candidates
 from tagmill.tagging.context import CONTEXT, look_around
 from tagmill.tagging.explain import SOURCES, Explanation, Reasons, explain
+from tagmill.tagging.extraction import SPAN_FEATURES
 from tagmill.tagging.features import extract
 from tagmill.tagging.folder import shipped_prior, starter_model
 from tagmill.tagging.model import Model
@@ -97,7 +98,7 @@ def test_sources_have_their_shapley_values(model: Model) -> None:
     candidates = _candidates(model, DRESS)
     background = _with_context(model, candidates)
     row = background[model.tag_ids[candidates.tags] == model.library.resolve("Season:winter").id][0]
-    players = [name for name in SOURCES if name != "taggers"]
+    players = [name for name in SOURCES if name not in ("taggers", "spans")]
     expected = dict.fromkeys(players, 0.0)
     orders = list(permutations(players))
     names = [*FEATURES, *CONTEXT]
@@ -122,7 +123,7 @@ def test_sources_have_their_shapley_values(model: Model) -> None:
 
 def test_every_feature_has_a_source() -> None:
     parts = [feature for parts in SOURCES.values() for feature in parts]
-    assert sorted(parts) == sorted([*FEATURES, *CONTEXT])
+    assert sorted(parts) == sorted([*FEATURES, *CONTEXT, *SPAN_FEATURES])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_tag_that_is_no_candidate_is_judged_all_the_same() -> None:
 def test_a_further_tagger_is_a_source() -> None:
     model = train([make_products(200)], taggers=["lexicon"])
     fusion = _fusion(explain(model, DRESS, "Kind:dress"))
-    assert set(fusion.sources) == set(SOURCES)
+    assert set(fusion.sources) == set(SOURCES) - {"spans"}
     assert fusion.baseline + sum(fusion.sources.values()) == pytest.approx(fusion.log_odds)
 
 

@@ -57,21 +57,31 @@ def import_tags(
         if give_way:
             tag = _yielding(library, tag, before, report.notes)
         after = library.put(tag) if before is None else _combine(library, before, tag)
-        changed[after.id] = None
+        if after is not before:
+            changed[after.id] = None
         places[tag.id] = after.id
         if tag.broader or tag.split_into:
             referring.append(tag)
-    for tag in referring:
+    changed |= dict.fromkeys(_refer(library, referring, places))
+    report.changed = [library.tags[identifier] for identifier in changed]
+    return report
+
+
+def _refer(library: Library, tags: Iterable[Tag], places: dict[str, str]) -> list[str]:
+    """Set what tags of a file, and all facets, point to; the ids of the tags it changes."""
+    changed = []
+    for tag in tags:
         after = library.tags[places[tag.id]]
         broader = _resolved(library, tag.broader, places) or list(after.broader)
         split_into = _resolved(library, tag.split_into, places) or list(after.split_into)
-        library.update(after, broader=broader, split_into=split_into)
+        if (tuple(broader), tuple(split_into)) != (after.broader, after.split_into):
+            library.update(after, broader=broader, split_into=split_into)
+            changed.append(after.id)
     for facet in list(library.facets.values()):
         if facet.only_for:
             only_for = _resolved(library, facet.only_for, places)
             library.add_facet(replace(facet, only_for=tuple(only_for)))
-    report.changed = [library.tags[identifier] for identifier in changed]
-    return report
+    return changed
 
 
 def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
@@ -135,8 +145,17 @@ def _yielding(library: Library, tag: Tag, before: Tag | None, notes: Counter[str
 
 
 def _combine(library: Library, before: Tag, tag: Tag) -> Tag:
-    """A tag of the library with what a file adds to it."""
+    """A tag of the library with what a file adds to it; the very same where it adds nothing."""
     names = {**before.names, **tag.names}
+    if (
+        (tag.name, tag.status) == (before.name, before.status)
+        and names == before.names
+        and {*tag.aliases} <= {*before.aliases}
+        and (tag.merged_into, tag.description or before.description)
+        == (before.merged_into, before.description)
+        and {*tag.matches} <= {*before.matches}
+    ):
+        return before
     known = {library.form(name) for name in (*library.names_of(before), *names.values())}
     by_id = before.id == tag.id
     written = tag.aliases if by_id else (tag.name, *tag.aliases)

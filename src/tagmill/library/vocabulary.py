@@ -37,22 +37,42 @@ class TagChanges(TypedDict, total=False):
 
 @dataclass
 class _Names:
-    """form → facet → tag id."""
+    """form → the facets and tags that have it, (facet, tag id) each.
 
-    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+    Hardly any form has more than one, so a form that has one holds just that: of a million tags
+    everything else would take gigabytes.
+    """
+
+    owners: dict[str, tuple[str, str] | dict[str, str]] = field(default_factory=dict)
+
+    def facets(self, form: str) -> Mapping[str, str]:
+        """Facet → tag id."""
+        owned = self.owners.get(form, {})
+        return dict((owned,)) if isinstance(owned, tuple) else owned
 
     def owner(self, facet: str, form: str) -> str | None:
-        return self.owners.get(form, {}).get(facet)
+        owned = self.owners.get(form)
+        if isinstance(owned, tuple):
+            return owned[1] if owned[0] == facet else None
+        return None if owned is None else owned.get(facet)
 
-    def give(self, facet: str, form: str, owner: str) -> None:
-        self.owners.setdefault(form, {})[facet] = owner
+    def give(self, facet: str, forms: Iterable[str], owner: str) -> None:
+        own = (facet, owner)
+        for form in forms:
+            others = self.owners.get(form)
+            if others is None or (isinstance(others, tuple) and others[0] == facet):
+                self.owners[form] = own
+            else:
+                self.owners[form] = {**self.facets(form), facet: owner}
 
-    def take(self, facet: str, form: str, owner: str) -> None:
-        facets = self.owners.get(form, {})
-        if facets.get(facet) == owner:
-            del facets[facet]
-        if not facets:
-            self.owners.pop(form, None)
+    def take(self, facet: str, forms: Iterable[str], owner: str) -> None:
+        for form in forms:
+            if self.owner(facet, form) == owner:
+                left = {f: i for f, i in self.facets(form).items() if f != facet}
+                if left:
+                    self.owners[form] = left if len(left) > 1 else next(iter(left.items()))
+                else:
+                    del self.owners[form]
 
 
 class Library:
@@ -152,7 +172,7 @@ class Library:
         best: dict[str, float] = {}
         for other, _ in shared.most_common(200):
             ratio = difflib.SequenceMatcher(None, form, other).ratio()
-            for key, owner in self._living.owners.get(other, {}).items():
+            for key, owner in self._living.facets(other).items():
                 likeness = ratio + (0.2 if facet and facet.key == key else 0.0)
                 best[owner] = max(best.get(owner, 0.0), likeness)
         ranked = sorted((-value, self.tags[owner].text) for owner, value in best.items())
@@ -291,7 +311,7 @@ class Library:
 
     def _find_plain(self, form: str) -> Tag | None:
         for names in (self._living, self._former):
-            facets = names.owners.get(form, {})
+            facets = names.facets(form)
             found = {tag.id: tag for owner in facets.values() if (tag := self.by_id(owner))}
             if "" in facets:
                 return self.by_id(facets[""])
@@ -318,15 +338,13 @@ class Library:
             self._refuse_clash(tag)
         before = self.tags.get(tag.id)
         if before:
-            for form in self._forms(before):
-                self._living.take(before.facet, form, before.id)
-                self._former.take(before.facet, form, before.id)
+            for names in (self._living, self._former):
+                names.take(before.facet, self._forms(before), before.id)
         if tag.facet not in self.facets:
             self.add_facet(Facet(tag.facet))
         self.tags[tag.id] = tag
         names = self._former if tag.status == "retired" else self._living
-        for form in forms:
-            names.give(tag.facet, form, tag.id)
+        names.give(tag.facet, forms, tag.id)
         self._pairs = None
         return tag
 

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,13 @@ __all__ = ["Database", "Found", "now", "to_json", "without_password"]
 Row = tuple[Any, ...]
 Found = sa.Row[*tuple[Any, ...]]  # a row that was selected
 
-to_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _from_json(text: str) -> Any:  # noqa: ANN401
+    """What most rows hold is nothing, and is not parsed."""
+    return [] if text == "[]" else {} if text == "{}" else json.loads(text)
+
 
 _LOCK_SECONDS = 60  # how long a writer waits for another one
 _CONNECT_SECONDS = 10
@@ -165,6 +170,7 @@ class Database:
                 return sa.create_engine(
                     self.url,
                     json_serializer=to_json,
+                    json_deserializer=_from_json,
                     connect_args={"connect_timeout": _CONNECT_SECONDS},
                 )
             except ImportError as error:
@@ -173,6 +179,7 @@ class Database:
         engine = sa.create_engine(
             self.url,
             json_serializer=to_json,
+            json_deserializer=_from_json,
             connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False},
             **options,
         )

@@ -119,6 +119,7 @@ class LibraryStore:
             records = self._facet_records(connection, changed_facets)
             self._put_facets(connection, records)
             entries = len(records)
+            named: builtins.list[Tag] = []
             self._add_entries(connection, version + 1, 0, records)
             unique = {tag.id: tag for tag in changed}
             for chunk in _chunks(unique.values()):
@@ -129,9 +130,10 @@ class LibraryStore:
                 self._add_entries(connection, version + 1, entries, records)
                 entries += len(records)
                 self._put_tags(connection, records)
+                named += [unique[tag_id] for tag_id, _, _ in records if tag_id]
             if not entries:
                 return version
-            self._take_names(connection, version + 1)
+            self._take_names(connection, named)
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
@@ -171,7 +173,7 @@ class LibraryStore:
         self._free_names(connection, tag_ids)
         self._put_tags(connection, of_tags)
         self._add_entries(connection, newest + 1, 0, records)
-        self._take_names(connection, newest + 1)
+        self._take_names(connection, [tag_of(record[2]) for record in of_tags if record[2]])
         row = (newest + 1, "undo", version, who, why, now())
         self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return newest + 1
@@ -318,19 +320,9 @@ class LibraryStore:
         owned = self._database.among(tag_names.c.tag_id, tag_ids)
         connection.execute(sa.delete(tag_names).where(owned))
 
-    def _take_names(self, connection: sa.Connection, version: int) -> None:
-        """Give the living tags of a change their names; TagConflict for a clash."""
-        own = library_entries.c.version == version, library_entries.c.tag_id.is_not(None)
-        wanted = (
-            sa.select(tags)
-            .where(
-                tags.c.id.in_(sa.select(library_entries.c.tag_id).where(*own)),
-                tags.c.status != "retired",
-            )
-            .order_by(tags.c.position)
-        )
-        rows = (tag_of(stored_tag(row)) for row in connection.execute(wanted))
-        for chunk in _chunks(rows):
+    def _take_names(self, connection: sa.Connection, changed: builtins.list[Tag]) -> None:
+        """Give the living of these tags their names; TagConflict for a clash."""
+        for chunk in _chunks(tag for tag in changed if tag.status != "retired"):
             claims: dict[tuple[str, str], tuple[Tag, str]] = {}
             for tag in chunk:
                 for name in (tag.name, *tag.names.values(), *tag.aliases):

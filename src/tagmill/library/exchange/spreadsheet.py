@@ -13,6 +13,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict, get_args
 
@@ -175,8 +176,15 @@ def _read_row(header: list[str], cells: list[str], where: str) -> dict[str, str]
 
 def _languages(row: Mapping[str, str], kind: str) -> dict[str, str]:
     """Language → cell of the columns `<kind>_<language>` that are filled."""
-    found = ((_LANGUAGE_COLUMN.fullmatch(column), cell) for column, cell in row.items())
-    return {match[2]: cell for match, cell in found if match and match[1] == kind and cell}
+    columns = _language_columns(tuple(row), kind)
+    return {language: row[column] for column, language in columns if row[column]}
+
+
+@lru_cache
+def _language_columns(header: tuple[str, ...], kind: str) -> list[tuple[str, str]]:
+    """(column, language) of the columns `<kind>_<language>`."""
+    found = ((column, _LANGUAGE_COLUMN.fullmatch(column)) for column in header)
+    return [(column, match[2]) for column, match in found if match and match[1] == kind]
 
 
 class _FacetRow(TypedDict):
@@ -241,6 +249,8 @@ def _read_tag(row: Mapping[str, str]) -> Tag:
 
 
 def _split_names(cell: str) -> list[str]:
+    if "\\" not in cell:
+        return [name for text in cell.split("|") if (name := text.strip())] if cell else []
     names = re.findall(r"(?:\\[\\|]|[^|])+", cell)
     return [name for text in names if (name := re.sub(r"\\([\\|])", r"\1", text).strip())]
 
