@@ -496,8 +496,8 @@ def run_signature(
 
 def load_library(store: Store, version: int | None = None) -> Library:
     """The workspace's library, as it is or as it was at a version."""
-    tags, facets, version = store.library.load(version)
-    return Library(tags, facets, version=version)
+    stored = store.library.load(version)
+    return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
 
 
 def train_workspace(

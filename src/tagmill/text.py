@@ -45,7 +45,9 @@ _SAME_SIGN = str.maketrans("–—−~〜×*⁄÷′’", "-----xx//''")
 _KEPT_SIGN = re.compile(r"""[-+#/x:&,<>≤≥±$€£¥"'%‰]+""")
 _MIXED_NUMBER = re.compile("(?<=\\d)(?=[¼-¾⅐-⅞])")  # 1½ is not 11/2
 _PLURAL_ENDING = re.compile("[se](?![a-z0-9])")
-_PLAIN_NAME = re.compile("[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*)*")  # nothing but words
+_PLAIN_NAME = re.compile(  # nothing but words, no two numbers side by side
+    "[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*|(?<=[A-Za-z]) [A-Za-z0-9]+)*"
+)
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
 _WORD = re.compile(r"[^\W\d_]+")

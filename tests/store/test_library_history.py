@@ -24,7 +24,7 @@ FACETS = ["颜色", "材质"]
 
 
 def library_of(store: Store, version: int | None = None) -> Library:
-    tags, facets, known = store.library.load(version)
+    tags, facets, known = store.library.load(version)[:3]
     return Library(tags, facets, version=known)
 
 
@@ -143,7 +143,7 @@ url, editor = sys.argv[1:]
 done = conflicts = 0
 with open_store(url) as store:
     while done < 10:
-        tags, facets, version = store.library.load()
+        tags, facets, version = store.library.load()[:3]
         library = Library(tags, facets, version=version)
         shared = library.resolve("颜色:红色")
         own = library.add_alias(shared, f"{editor}{done}")

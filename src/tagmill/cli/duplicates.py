@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_SHOWN, _COMMANDS = 50, 3
+
 
 @app.command()
 def duplicates(
@@ -27,7 +29,9 @@ def duplicates(
     least: Annotated[
         float, typer.Option("--min-probability", help="That they mean the same.", min=0, max=1)
     ] = 0.5,
-    limit: Annotated[int, typer.Option(help="At most so many pairs.", min=1)] = 50,
+    limit: Annotated[
+        int | None, typer.Option(help="At most so many pairs; in the terminal 50.", min=1)
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="A library as CSV, instead of the workspace's.")
     ] = None,
@@ -55,7 +59,7 @@ def duplicates(
             [
                 {"a": a.text, "b": b.text, "probability": round(one.probability, 4),
                  "reasons": one.reasons, "a_id": a.id, "b_id": b.id}
-                for one, a, b in pairs
+                for one, a, b in pairs[:limit]
             ]
         )  # fmt: skip
         return
@@ -68,13 +72,13 @@ def duplicates(
         [
             [a.text, counts.get(a.id, 0), b.text, counts.get(b.id, 0), one.probability,
              ", ".join(say(f"reason_{reason.replace(' ', '_')}") for reason in one.reasons)]
-            for one, a, b in pairs[:limit]
+            for one, a, b in pairs[: limit or _SHOWN]
         ],
     )  # fmt: skip
-    _, a, b = pairs[0]
     groups = clusters([one for one, _, _ in pairs])
     note(say("duplicates", pairs=len(pairs), groups=len(groups)))
-    note(say("merge_with", source=a.text, target=b.text))
+    for _, a, b in pairs[:_COMMANDS]:
+        note(say("merge_with", source=a.text, target=b.text))
 
 
 def _ordered(one: Duplicate, counts: dict[str, int]) -> tuple[Tag, Tag]:

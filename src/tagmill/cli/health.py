@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_IN_TERMINAL = 3  # examples
+_EXAMPLES, _FACETS = 3, 15  # in the terminal; a page has ten examples and all used facets
 
 
 @app.command()
@@ -51,11 +51,14 @@ def report(
         return
     typer.echo(_head(health))
     head, rows = _facets(health)
-    print_table(head, rows)
+    print_table(head, rows[:_FACETS])
+    left = len(health.facets) - min(len(rows), _FACETS)
+    if left:
+        note(say("more_facets", count=left))
     if not health.findings:
         typer.echo(say("healthy"))
         return
-    head, rows = _findings(health, _IN_TERMINAL)
+    head, rows = _findings(health, _EXAMPLES)
     print_table(head, rows)
 
 
@@ -77,12 +80,14 @@ def _findings(health: Health, examples: int) -> tuple[list[str], list[list[objec
 
 
 def _facets(health: Health) -> tuple[list[str], list[list[object]]]:
+    """Of the facets that products have, the most frequent first."""
     head = [say("facet"), say("tags"), say("used"), say("products"), say("coverage"),
             say("per_product")]  # fmt: skip
     rows: list[list[object]] = [
         [one["facet"], one["tags"], one["used"], one["products"], one["coverage"],
          one["tags_per_product"]]
-        for one in health.facets
+        for one in sorted(health.facets, key=lambda one: -one["products"])
+        if one["used"]
     ]  # fmt: skip
     return head, rows
 

@@ -195,6 +195,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "held_descriptions": ("description that the format cannot hold", "该格式无法保存的描述"),
     "held_one_name": ("tag of one name, not written", "只有一个名称的标签，未写出"),
     "held_other": ("{kind} that a library cannot hold", "标签库无法保存的 {kind}"),
+    "more_facets": (
+        "{count:,} more facets, used less or not at all: --json has them all.",
+        "另有 {count:,} 个维度用得更少或未使用：--json 列出全部。",
+    ),
     "names_proposed": (
         "{count:,} new names noted: tagmill library proposals",
         "记下 {count:,} 个新名称：tagmill library proposals",

@@ -79,8 +79,9 @@ class Library:
     """Tags and facets, found by id or by any of their names.
 
     With `verbatim` names compare exactly: two spellings are two tags. `version` is the store's
-    library version the content was loaded from (0: none). Raises TagConflict where two tags of a
-    facet, or two facets, share a name.
+    library version the content was loaded from (0: none). Where `names` says whose each form is
+    (as `StoredLibrary.names`), tags are not looked at one by one. Raises TagConflict where two tags
+    of a facet, or two facets, share a name.
     """
 
     def __init__(
@@ -90,13 +91,14 @@ class Library:
         *,
         version: int = 0,
         verbatim: bool = False,
+        names: dict[str, tuple[str, str] | dict[str, str]] | None = None,
     ) -> None:
         self.version = version
         self.verbatim = verbatim
         self.tags: dict[str, Tag] = {}
         self.facets: dict[str, Facet] = {}
         self._facet_keys: dict[str, str] = {}  # form → key
-        self._living = _Names()
+        self._living = _Names({} if names is None else names)
         self._former = _Names()
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
         for facet in facets:
@@ -107,7 +109,11 @@ class Library:
                     f"Two tags have the id {tag.id}: '{self.tags[tag.id].text}' and '{tag.text}'. "
                     "Give one of them another id, or none"
                 )
-            self.put(tag)
+            if names is None or tag.status == "retired":
+                self.put(tag)
+            else:
+                self._have_facet(tag.facet)
+                self.tags[tag.id] = tag
 
     def active(self) -> list[Tag]:
         """The tags of status active, in the order they came into the library."""
@@ -340,13 +346,16 @@ class Library:
         if before:
             for names in (self._living, self._former):
                 names.take(before.facet, self._forms(before), before.id)
-        if tag.facet not in self.facets:
-            self.add_facet(Facet(tag.facet))
+        self._have_facet(tag.facet)
         self.tags[tag.id] = tag
         names = self._former if tag.status == "retired" else self._living
         names.give(tag.facet, forms, tag.id)
         self._pairs = None
         return tag
+
+    def _have_facet(self, key: str) -> None:
+        if key not in self.facets:
+            self.add_facet(Facet(key))
 
     def _refuse_clash(self, tag: Tag) -> None:
         for name in self.names_of(tag):

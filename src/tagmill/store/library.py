@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,15 +20,17 @@ from tagmill.store.library_rows import (
     facet_of,
     plain_facet,
     plain_tag,
+    select_tags,
     stored_facet,
     stored_tag,
     tag_of,
     tag_values,
+    tags_of,
 )
 from tagmill.store.tables import facets, library_changes, library_entries, tag_names, tags
 from tagmill.text import normal_form
 
-__all__ = ["LibraryChange", "LibraryEntry", "LibraryStore"]
+__all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 
 _CHANGE_FIELDS = ("version", "kind", "undoes", "who", "why", "at")
 _ENTRY_FIELDS = ("version", "entry", "tag_id", "before", "after")
@@ -38,6 +40,19 @@ _AT_ONCE = 20_000  # tags
 _SHOWN = 5  # changes in a message
 
 Record = tuple[str | None, Plain | None, Plain | None]  # tag id (None: a facet), before, after
+
+
+class StoredLibrary(NamedTuple):
+    """Tags, retired ones too, and facets, in the order they came in, and the version.
+
+    `names` are those of the living tags: normal form → facet and tag id, or where several facets
+    have it facet → tag id; None for an earlier version.
+    """
+
+    tags: builtins.list[Tag]
+    facets: builtins.list[Facet]
+    version: int
+    names: dict[str, tuple[str, str] | dict[str, str]] | None
 
 
 @dataclass(frozen=True)
@@ -72,31 +87,25 @@ class LibraryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def load(
-        self, version: int | None = None
-    ) -> tuple[builtins.list[Tag], builtins.list[Facet], int]:
-        """All tags, retired ones too, and facets, in the order they came in, and the version.
-
-        As they are, or as they were at a version; LibraryError where there was none.
-        """
+    def load(self, version: int | None = None) -> StoredLibrary:
+        """The library as it is, or as it was at a version; LibraryError where there was none."""
         with self._database.read() as connection:
-            found = [stored_tag(row) for row in connection.execute(_all_tags())]
             rows = connection.execute(sa.select(facets).order_by(facets.c.position, facets.c.key))
             known = [stored_facet(row) for row in rows]
             newest = _version(connection)
             if version is None or version == newest:
-                return (
-                    [tag_of(plain) for plain in found],
-                    [facet_of(plain) for plain in known],
-                    newest,
-                )
+                present = list(tags_of(_streamed(connection, select_tags())))
+                names = _names_of(connection, present)
+                return StoredLibrary(present, [facet_of(one) for one in known], newest, names)
             if not 0 <= version < newest:
                 raise LibraryError(
                     f"The library has no version {version}, the newest is {newest}. See: "
                     "tagmill library history"
                 )
+            wanted = sa.select(tags).order_by(tags.c.position, tags.c.id)
+            found = [stored_tag(row) for row in connection.execute(wanted)]
             earlier = _rewound(found, known, self._entries(connection, version))
-            return *earlier, version
+            return StoredLibrary(*earlier, version, None)
 
     def save(
         self,
@@ -126,7 +135,7 @@ class LibraryStore:
                 records = self._tag_records(connection, chunk)
                 if seen is not None and seen < version:
                     self._refuse_stale(connection, [r[0] for r in records if r[0]], seen)
-                self._free_names(connection, [tag_id for tag_id, _, _ in records if tag_id])
+                self._free_names(connection, [r[0] for r in records if r[0] and r[1] is not None])
                 self._add_entries(connection, version + 1, entries, records)
                 entries += len(records)
                 self._put_tags(connection, records)
@@ -317,8 +326,9 @@ class LibraryStore:
         connection.execute(sa.delete(tags).where(self._database.among(tags.c.id, gone)))
 
     def _free_names(self, connection: sa.Connection, tag_ids: builtins.list[str]) -> None:
-        owned = self._database.among(tag_names.c.tag_id, tag_ids)
-        connection.execute(sa.delete(tag_names).where(owned))
+        if tag_ids:
+            owned = self._database.among(tag_names.c.tag_id, tag_ids)
+            connection.execute(sa.delete(tag_names).where(owned))
 
     def _take_names(self, connection: sa.Connection, changed: builtins.list[Tag]) -> None:
         """Give the living of these tags their names; TagConflict for a clash."""
@@ -331,7 +341,7 @@ class LibraryStore:
                     if owner.id != tag.id:
                         raise _conflict(tag, name, owner.text, owner.id)
             self._refuse_taken(connection, claims)
-            named = [(*key, tag.id) for key, (tag, _) in claims.items()]
+            named = sorted((*key, tag.id) for key, (tag, _) in claims.items())
             self._database.insert(connection, tag_names, ("facet", "normal_form", "tag_id"), named)
 
     def _refuse_taken(
@@ -453,8 +463,23 @@ def _rewound(
     return [tag_of(one) for one in in_order], [facet_of(one) for one in facets_in_order]
 
 
-def _all_tags() -> sa.Select[Any]:
-    return sa.select(tags).order_by(tags.c.position, tags.c.id)
+def _names_of(
+    connection: sa.Connection, present: builtins.list[Tag]
+) -> dict[str, tuple[str, str] | dict[str, str]]:
+    """`StoredLibrary.names`."""
+    own = {tag.id: (tag.facet, tag.id) for tag in present}
+    names: dict[str, tuple[str, str] | dict[str, str]] = {}
+    wanted = sa.select(tag_names.c.normal_form, tag_names.c.tag_id)
+    for form, tag_id in _streamed(connection, wanted):
+        first = names.setdefault(form, own[tag_id])
+        if first is not own[tag_id]:
+            others = {first[0]: first[1]} if isinstance(first, tuple) else first
+            names[form] = {**others, own[tag_id][0]: own[tag_id][1]}
+    return names
+
+
+def _streamed(connection: sa.Connection, wanted: sa.Select[Any]) -> Iterable[Any]:
+    return connection.execution_options(yield_per=_AT_ONCE).execute(wanted)
 
 
 def _version(connection: sa.Connection) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from sys import intern
+from typing import Any, cast
 
-from tagmill.records import Facet, Tag
+import sqlalchemy as sa
+
+from tagmill.records import Facet, Tag, TagStatus
 from tagmill.store.connection import Found, to_json
+from tagmill.store.tables import tags
 
 __all__ = [
     "FACET_FIELDS",
@@ -15,10 +20,12 @@ __all__ = [
     "facet_of",
     "plain_facet",
     "plain_tag",
+    "select_tags",
     "stored_facet",
     "stored_tag",
     "tag_of",
     "tag_values",
+    "tags_of",
 ]
 
 TAG_FIELDS = (
@@ -26,7 +33,8 @@ TAG_FIELDS = (
     "matches", "split_into",
 )  # fmt: skip
 FACET_FIELDS = ("names", "single", "only_for", "value_kind", "unit", "matches")
-_LISTS = ("names", "aliases", "broader", "matches", "split_into")  # of TAG_FIELDS, kept as JSON
+# Of TAG_FIELDS, kept as JSON → what it is where nothing is there, as of most tags.
+_EMPTY = {"names": "{}", "aliases": "[]", "broader": "[]", "matches": "[]", "split_into": "[]"}
 
 Plain = dict[str, Any]  # a tag or a facet, all its fields and its position
 
@@ -39,6 +47,37 @@ def stored_tag(row: Found) -> Plain:
         "merged_into": row.merged_into, "broader": row.broader, "matches": row.matches,
         "split_into": row.split_into, "position": row.position,
     }  # fmt: skip
+
+
+def select_tags() -> sa.Select[Any]:
+    """All tags in the order they came in, their JSON as text: rows for `tags_of`."""
+    columns = (
+        sa.cast(tags.c[name], sa.Text) if name in _EMPTY else tags.c[name] for name in TAG_FIELDS
+    )
+    return sa.select(tags.c.id, *columns).order_by(tags.c.position, tags.c.id)
+
+
+def tags_of(rows: Iterable[Any]) -> Iterator[Tag]:
+    """The tags of rows of `select_tags`. What many share is held once: of a million tags it
+    matters."""
+    for (
+        tag_id, facet, name, names, aliases, description, status, merged_into, broader, matches,
+        split_into,
+    ) in rows:  # fmt: skip
+        yield Tag(
+            tag_id, intern(facet), name, _mapping(names), _listed(aliases), description,
+            cast("TagStatus", intern(status)), merged_into, _listed(broader), _listed(matches),
+            _listed(split_into),
+        )  # fmt: skip
+
+
+def _mapping(text: str) -> Mapping[str, str]:
+    loaded: dict[str, str] = {} if text == "{}" else json.loads(text)
+    return {intern(key): value for key, value in loaded.items()}
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(json.loads(text))
 
 
 def plain_tag(tag: Tag, position: int) -> Plain:
@@ -63,7 +102,9 @@ def tag_of(plain: Mapping[str, Any]) -> Tag:
 
 def tag_values(plain: Plain) -> tuple[Any, ...]:
     """The values of `TAG_FIELDS` as columns hold them."""
-    return tuple(to_json(plain[key]) if key in _LISTS else plain[key] for key in TAG_FIELDS)
+    return tuple([_EMPTY[key] if not plain[key] and key in _EMPTY else
+                  to_json(plain[key]) if key in _EMPTY else plain[key]
+                  for key in TAG_FIELDS])  # fmt: skip
 
 
 def stored_facet(row: Found) -> Plain:

@@ -6,7 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 from tagmill.errors import LibraryError
-from tagmill.library.exchange.spreadsheet import parse_csv, read_csv, write_csv
+from tagmill.library.exchange.spreadsheet import (
+    parse_csv,
+    read_csv,
+    stream_csv,
+    write_csv,
+)
 from tagmill.library.importing import Imported, import_tags
 from tagmill.library.vocabulary import Library
 
@@ -36,7 +41,7 @@ def import_file(
     """
     chosen = _chosen(path, format_, IMPORTS)
     if chosen == "csv":
-        return import_tags(library, *read_csv(path))
+        return import_tags(library, *stream_csv(path))
     notes: Counter[str] = Counter()
     if chosen == "skos":
         from tagmill.library.exchange.skos import read_skos

@@ -12,16 +12,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TypedDict, get_args
+from typing import TextIO, TypedDict, get_args
 
 from tagmill.errors import LibraryError
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, ValueKind, parse_tag_cell, tag_id
 
-__all__ = ["parse_csv", "read_csv", "write_csv"]
+__all__ = ["parse_csv", "read_csv", "stream_csv", "write_csv"]
 
 _TAG_COLUMNS = (
     "id", "facet", "name", "aliases", "description", "status", "merged_into", "broader",
@@ -31,7 +32,7 @@ _FACET_COLUMNS = ("single", "only_for", "value_kind", "unit")
 _COLUMNS = (*_TAG_COLUMNS, *_FACET_COLUMNS)
 _OPTIONAL = ("broader", "split_into", "matches", *_FACET_COLUMNS)  # written where used
 _LANGUAGE_COLUMN = re.compile(r"(name|facet)_([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)")
-_STATUSES: tuple[TagStatus, ...] = get_args(TagStatus)
+_STATUSES: dict[str, TagStatus] = {status: status for status in get_args(TagStatus)}
 _VALUE_KINDS: tuple[ValueKind, ...] = get_args(ValueKind)
 _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 _SHOWN_PROBLEMS = 5
@@ -47,47 +48,37 @@ def read_csv(path: Path | str) -> tuple[list[Tag], list[Facet]]:
     A tag without an id gets the one minted from its facet and name. Raises LibraryError that
     names the file, and the lines of rows that cannot be read.
     """
+    rows = _Rows(_opened(path), str(path))
+    return list(rows.tags()), rows.found_facets()
+
+
+def stream_csv(path: Path | str) -> tuple[Iterable[Tag], list[Facet]]:
+    """`read_csv`, with tags that come one by one where no column says anything of facets; what is
+    wrong with rows is raised behind the last of them."""
+    rows = _Rows(_opened(path), str(path))
+    if rows.say_of_facets:
+        return list(rows.tags()), rows.found_facets()
+    return rows.tags(), []
+
+
+def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
+    """Tags and facets of CSV text; `source` names it in errors (LibraryError)."""
+    rows = _Rows(io.StringIO(text, newline=""), source)
+    return list(rows.tags()), rows.found_facets()
+
+
+def _opened(path: Path | str) -> TextIO:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise LibraryError(f"{path} cannot be read: {error.strerror}") from error
     if b"\0" in content:
         raise LibraryError(f"{path} is not a CSV file: it holds binary data")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = content.decode("gb18030")
-        except UnicodeDecodeError as error:
-            raise LibraryError(f"{path} is neither UTF-8 nor GB18030. Save it as UTF-8") from error
-    return parse_csv(text, str(path))
-
-
-def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
-    """Tags and facets of CSV text; `source` names it in errors (LibraryError)."""
-    tags: list[Tag] = []
-    facets: dict[str, _FacetRow] = {}
-    first_lines: dict[str, int] = {}  # tag id → line
-    problems: list[str] = []
-    for line, row in _rows(text, source):
-        try:
-            _read_facet(row, facets)
-            if not row["name"]:
-                _expect_facet_row(row)
-                continue
-            tag = _read_tag(row)
-            if tag.id in first_lines:
-                raise _RowError(f"'{tag.text}' has the same id as line {first_lines[tag.id]}")
-            first_lines[tag.id] = line
-            tags.append(tag)
-        except _RowError as problem:
-            problems.append(f"line {line}: {problem}")
-    if problems:
-        shown = "; ".join(problems[:_SHOWN_PROBLEMS])
-        more = len(problems) - _SHOWN_PROBLEMS
-        rest = f"; and {more} more" if more > 0 else ""
-        raise LibraryError(f"{source}: {shown}{rest}. Nothing was read")
-    return tags, [Facet(key, **row) for key, row in facets.items()]
+    for encoding in ("utf-8-sig", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            content.decode(encoding)
+            return io.TextIOWrapper(io.BytesIO(content), encoding, newline="")
+    raise LibraryError(f"{path} is neither UTF-8 nor GB18030. Save it as UTF-8")
 
 
 def write_csv(path: Path, library: Library) -> None:
@@ -128,29 +119,93 @@ def write_csv(path: Path, library: Library) -> None:
     unfinished.replace(path)
 
 
-def _rows(text: str, source: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, column → cell) of each row that is not blank; all of `_COLUMNS` are there."""
-    first = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header: list[str] | None = None
-    line = 1
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                pass
-            elif header is None:
-                header = _read_header(cells, source)
+class _Rows:
+    """The rows of a file under its header."""
+
+    def __init__(self, file: TextIO, source: str) -> None:
+        first = next((line for line in file if line.strip("\r\n")), "")
+        file.seek(0)
+        self._source = source
+        self._reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
+        self._header = self._read_header()
+        self._blank = dict.fromkeys((*_COLUMNS, *self._header), "")
+        self._facets: dict[str, _FacetRow] = {}
+        self.say_of_facets = any(
+            column in _FACET_COLUMNS or column.startswith("facet_") for column in self._header
+        )
+
+    def tags(self) -> Iterator[Tag]:
+        """The tags, in order; LibraryError behind the last for all that is wrong."""
+        first_lines: dict[str, int] = {}  # tag id → line
+        problems: list[str] = []
+        for line, row in self._numbered():
+            try:
+                self._read_facet(row)
+                if not row["name"]:
+                    _expect_facet_row(row)
+                    continue
+                tag = _read_tag(row)
+                before = first_lines.setdefault(tag.id, line)
+                if before != line:
+                    raise _RowError(f"'{tag.text}' has the same id as line {before}")
+            except _RowError as problem:
+                problems.append(f"line {line}: {problem}")
             else:
-                yield line, _read_row(header, cells, f"{source} line {line}")
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise LibraryError(f"{source} line {line}: not CSV ({error})") from error
-    if header is None:
-        raise LibraryError(f"{source} is empty: it needs a header with the columns facet, name")
+                yield tag
+        if problems:
+            shown = "; ".join(problems[:_SHOWN_PROBLEMS])
+            more = len(problems) - _SHOWN_PROBLEMS
+            rest = f"; and {more} more" if more > 0 else ""
+            raise LibraryError(f"{self._source}: {shown}{rest}. Nothing was read")
+
+    def found_facets(self) -> list[Facet]:
+        """The facets of the rows that were read."""
+        return [Facet(key, **row) for key, row in self._facets.items()]
+
+    def _numbered(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """(line, column → cell) of each row that is not blank; all of `_COLUMNS` are there."""
+        line = self._reader.line_num + 1
+        try:
+            for cells in self._reader:
+                if any(map(str.strip, cells)):
+                    if len(cells) > len(self._header):
+                        raise LibraryError(
+                            f"{self._source} line {line}: {len(cells)} cells under "
+                            f"{len(self._header)} columns. Quote cells with commas"
+                        )
+                    filled = zip(self._header, map(str.strip, cells), strict=False)
+                    yield line, {**self._blank, **dict(filled)}
+                line = self._reader.line_num + 1
+        except csv.Error as error:
+            raise LibraryError(f"{self._source} line {line}: not CSV ({error})") from error
+
+    def _read_header(self) -> list[str]:
+        try:
+            for cells in self._reader:
+                if any(map(str.strip, cells)):
+                    return _checked_header(cells, self._source)
+        except csv.Error as error:
+            raise LibraryError(f"{self._source}: not CSV ({error})") from error
+        raise LibraryError(
+            f"{self._source} is empty: it needs a header with the columns facet, name"
+        )
+
+    def _read_facet(self, row: Mapping[str, str]) -> None:
+        if not row["facet"] and not row["name"]:
+            raise _RowError("neither facet nor name")
+        key = row["facet"]
+        known = self._facets.get(key)
+        if known is None:
+            known = self._facets[key] = _FacetRow(
+                names={}, matches=(), single=False, only_for=(), value_kind="text", unit=""
+            )
+        if self.say_of_facets:
+            _add_to_facet(known, key, row)
+        if not row["name"]:
+            known["matches"] = known["matches"] or tuple(_split_names(row["matches"]))
 
 
-def _read_header(cells: list[str], source: str) -> list[str]:
+def _checked_header(cells: list[str], source: str) -> list[str]:
     header = [cell.strip() for cell in cells]
     known = f"Known: {', '.join(_COLUMNS)}, name_<language>, facet_<language>"
     for column in ("facet", "name"):
@@ -162,16 +217,6 @@ def _read_header(cells: list[str], source: str) -> list[str]:
         if column not in _COLUMNS and not _LANGUAGE_COLUMN.fullmatch(column):
             raise LibraryError(f"{source}: unknown column '{column}'. {known}")
     return header
-
-
-def _read_row(header: list[str], cells: list[str], where: str) -> dict[str, str]:
-    if len(cells) > len(header):
-        raise LibraryError(
-            f"{where}: {len(cells)} cells under {len(header)} columns. Quote cells with commas"
-        )
-    row = dict.fromkeys(_COLUMNS, "")
-    row.update({column: cell.strip() for column, cell in zip(header, cells, strict=False)})
-    return row
 
 
 def _languages(row: Mapping[str, str], kind: str) -> dict[str, str]:
@@ -196,13 +241,7 @@ class _FacetRow(TypedDict):
     unit: str
 
 
-def _read_facet(row: Mapping[str, str], facets: dict[str, _FacetRow]) -> None:
-    if not row["facet"] and not row["name"]:
-        raise _RowError("neither facet nor name")
-    key = row["facet"]
-    known = facets.setdefault(
-        key, _FacetRow(names={}, matches=(), single=False, only_for=(), value_kind="text", unit="")
-    )
+def _add_to_facet(known: _FacetRow, key: str, row: Mapping[str, str]) -> None:
     for language, name in _languages(row, "facet").items():
         if known["names"].setdefault(language, name) != name:
             raise _RowError(
@@ -218,8 +257,6 @@ def _read_facet(row: Mapping[str, str], facets: dict[str, _FacetRow]) -> None:
     known["only_for"] = known["only_for"] or tuple(parse_tag_cell(row["only_for"]))
     known["value_kind"] = kind if row["value_kind"] else known["value_kind"]
     known["unit"] = row["unit"] or known["unit"]
-    if not row["name"]:
-        known["matches"] = known["matches"] or tuple(_split_names(row["matches"]))
 
 
 def _expect_facet_row(row: Mapping[str, str]) -> None:
@@ -230,7 +267,7 @@ def _expect_facet_row(row: Mapping[str, str]) -> None:
 
 
 def _read_tag(row: Mapping[str, str]) -> Tag:
-    status = next((known for known in _STATUSES if known == (row["status"] or "active")), None)
+    status = _STATUSES.get(row["status"] or "active")
     if status is None:
         raise _RowError(f"status '{row['status']}' is not one of {', '.join(_STATUSES)}")
     return Tag(
