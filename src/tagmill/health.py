@@ -228,7 +228,8 @@ def _overlapping(library: Library) -> list[Finding]:
         first, *others = tags.values()
         for other in others:
             pairs.setdefault((first.id, other.id), (first, other))
-    return _of_pairs("overlapping", list(pairs.values()), "tagmill library merge '{1}' '{0}'")
+    command = "tagmill library duplicates --across-facets"
+    return _of_pairs("overlapping", list(pairs.values()), command)
 
 
 def _open(store: Store, untagged: int, least: int) -> Iterable[Finding]:

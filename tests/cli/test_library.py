@@ -254,6 +254,31 @@ def test_duplicates_are_shown_with_what_merges_them(workspace: Path, tmp_path: P
     assert "No two tags" in tagmill("library", "duplicates", "--file", path).out
 
 
+def test_a_language_model_is_asked_about_doubtful_pairs_once(tmp_path: Path) -> None:
+    path = tmp_path / "library.csv"
+    names = ["保湿", "补水", "Stainless steel", "Stainess steel", "T-shirt", "T恤"]
+    path.write_text("facet,name\n" + "".join(f"功能,{name}\n" for name in names), "utf-8")
+    command = ("library", "duplicates", "--file", path, "--json", "--min-probability", 0)
+    before = {(p["a"], p["b"]): p for p in tagmill(*command).json()}
+    cache = ("--llm-cache", tmp_path / "cache.db")
+    asked = tagmill(*command, "--llm", "--llm-model", "scripted", *cache)
+    after = {(p["a"], p["b"]): p for p in asked.json()}
+    assert set(before) == set(after) != set()
+    doubtful = [pair for pair, one in before.items() if 0.02 <= one["probability"] <= 0.98]
+    assert f"{len(doubtful)} calls (0 failed), 0 answers reused" in asked.err
+    for pair in doubtful:
+        says_yes = "model says yes" in after[pair]["reasons"]
+        assert says_yes != ("model says no" in after[pair]["reasons"])
+        assert (after[pair]["probability"] > before[pair]["probability"]) == says_yes
+    again = tagmill(*command, "--llm", "--llm-model", "scripted", *cache)
+    assert again.json() == asked.json()
+    assert f"0 calls (0 failed), {len(doubtful)} answers reused" in again.err
+    told = tagmill(
+        "library", "duplicates", "--file", path, "--llm", "--llm-model", "scripted", *cache
+    )
+    assert "the language model says" in told.out.replace("\n", " ")
+
+
 def test_other_formats_go_out_and_come_back(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "library.ttl"
     tagmill("library", "export", path, "-w", workspace)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagmill.cli.library import facet_key
+from tagmill.cli.llm import LLM_CACHE, Budget, LlmCache, LlmModel, LlmOptions, LlmUrl
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
 
 if TYPE_CHECKING:
+    from tagmill.library import Library
     from tagmill.library.duplicates import Duplicate
     from tagmill.records import Tag
 
@@ -35,6 +38,13 @@ def duplicates(
     file: Annotated[
         Path | None, typer.Option(help="A library as CSV, instead of the workspace's.")
     ] = None,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Ask a large language model about pairs in doubt.")
+    ] = False,
+    llm_url: LlmUrl = None,
+    llm_model: LlmModel = None,
+    budget: Budget = None,
+    llm_cache: LlmCache = LLM_CACHE,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
@@ -44,14 +54,19 @@ def duplicates(
     from tagmill.pipeline import load_library
 
     given, counts = None, dict[str, int]()
-    if file is not None:
-        library = Library(*read_csv(file), verbatim=True)
-    else:
-        with open_workspace(workspace) as (_, store):
-            library = load_library(store)
-            given, counts = store.assignments.matrix(), store.assignments.tag_counts()
-    key = facet_key(library, facet) if facet else None
-    found = find_duplicates(library, facet=key, across_facets=across_facets, given=given)
+    with ExitStack() as open_files:
+        asking = LlmOptions(llm_url, llm_model, budget, False, llm_cache, workspace=workspace)
+        if file is not None:
+            library = Library(*read_csv(file), verbatim=True)
+        else:
+            _, asking.store = open_files.enter_context(open_workspace(workspace))
+            library = load_library(asking.store)
+            assignments = asking.store.assignments
+            given, counts = assignments.matrix(), assignments.tag_counts()
+        key = facet_key(library, facet) if facet else None
+        found = find_duplicates(library, facet=key, across_facets=across_facets, given=given)
+        if llm:
+            found = _judged(asking, library, found)
     found = [one for one in found if one.probability >= least]
     pairs = [(one, *_ordered(one, counts)) for one in found]
     if as_json:
@@ -79,6 +94,16 @@ def duplicates(
     note(say("duplicates", pairs=len(pairs), groups=len(groups)))
     for _, a, b in pairs[:_COMMANDS]:
         note(say("merge_with", source=a.text, target=b.text))
+
+
+def _judged(asking: LlmOptions, library: Library, found: list[Duplicate]) -> list[Duplicate]:
+    """The pairs with a large model's opinion."""
+    from tagmill.library.second_opinion import ask_about_pairs
+
+    with asking.asker("same") as asker:
+        judged = ask_about_pairs(asker, library, found)
+    asking.note_spending()
+    return judged
 
 
 def _ordered(one: Duplicate, counts: dict[str, int]) -> tuple[Tag, Tag]:

@@ -333,6 +333,9 @@ def diff(
     if as_json:
         print_json(entries)
         return
+    if not entries:
+        typer.echo(say("no_difference"))
+        return
     print_table([say("tag"), say("what")], [[_name_of(e), _fields(e)] for e in entries])
 
 

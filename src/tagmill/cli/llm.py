@@ -159,6 +159,12 @@ class LlmOptions:
             yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
 
     @contextmanager
+    def asker(self, stage: str) -> Iterator[Asker]:
+        """Who asks what has no product in it."""
+        with self._open(stage) as (_, askers, _, _):
+            yield askers[0]
+
+    @contextmanager
     def describer(
         self, model: Model, channel: str | None, season: str | None, language: str | None
     ) -> Iterator[Describer]:

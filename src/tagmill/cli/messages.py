@@ -137,7 +137,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "active": ("Active", "有效"),
     "health": (
         "Library version {version}: {active:,} active tags. {tagged:,} of {products:,} products "
-        "have tags, {tags_per_product:.1f} of {facets_per_product:.1f} facets each.",
+        "have tags, {tags_per_product:.1f} tags of {facets_per_product:.1f} facets each.",
         "标签库版本 {version}：有效标签 {active:,} 个。"
         "{products:,} 件商品中 {tagged:,} 件有标签，"
         "平均 {tags_per_product:.1f} 个、覆盖 {facets_per_product:.1f} 个维度。",
@@ -155,9 +155,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "found_proposals_open": ("new names wait for a decision", "新名称待处理"),
     "found_untagged": ("products without any tag", "没有标签的商品"),
     "reasons": ("Reasons", "理由"),
+    "no_difference": ("The two versions are the same.", "两个版本相同。"),
     "no_duplicates": ("No two tags seem to mean the same.", "没有发现意思相同的标签。"),
     "duplicates": (
-        "{pairs:,} pairs in {groups:,} groups (--min-probability, --limit).",
+        "Pairs: {pairs:,}; groups: {groups:,} (--min-probability, --limit).",
         "{pairs:,} 对，{groups:,} 组（--min-probability、--limit）。",
     ),
     "merge_with": (
@@ -171,6 +172,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason_filler": ("but for a filler", "仅差虚字"),
     "reason_dictionary": ("one tag of the starter library", "词典中为同一标签"),
     "reason_order": ("the same words", "词序不同"),
+    "reason_model_says_yes": ("the language model says yes", "大模型认为相同"),
+    "reason_model_says_no": ("but the language model says no", "但大模型认为不同"),
     "reason_spelling": ("one letter", "差一个字母"),
     "reason_embedding": ("near in meaning", "语义相近"),
     "reason_told_apart": ("but told apart in another language", "但另一语言中名称不同"),

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "STAGES",
     "Prompt",
     "check_prompts",
+    "library_prompt",
     "load_prompt",
     "offered_tags",
     "prompt_language",
@@ -39,8 +41,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     "verify": ("product", "tag"),
     "describe": ("product", "neighbours"),
 }
+# … (of prompts about the library: for every pair) …
+LIBRARY_STAGES: dict[str, tuple[str, ...]] = {"same": ("first", "second")}
 # … and what stays the same for many, so it may stand anywhere.
 _FIXED = {"propose": (), "verify": (), "describe": ("language", "channel", "season")}
+_OF_LIBRARY = Path(__file__).parent / "prompts/library"
 _OF_PROFILE = ("row", "facets")
 _OPTIONAL = ("neighbours",)
 
@@ -74,15 +79,34 @@ class Prompt:
 @lru_cache(maxsize=64)
 def load_prompt(profile: Profile, stage: str, language: str) -> Prompt:
     """The prompt of a stage in a language, zh or en. SettingsError where it is missing or wrong."""
-    path = profile.folder / f"{stage}.{language}.txt"
+    constant = {"row": profile.row[language], "facets": profile.facet_names(language)}
+    known = (*_FIXED[stage], *_OF_PROFILE)
+    return _read_prompt(profile.folder, stage, language, STAGES[stage], known, constant)
+
+
+@lru_cache(maxsize=8)
+def library_prompt(stage: str, language: str) -> Prompt:
+    """A prompt about the library itself, whatever the profile."""
+    return _read_prompt(_OF_LIBRARY, stage, language, LIBRARY_STAGES[stage], (), {})
+
+
+def _read_prompt(
+    folder: Path,
+    stage: str,
+    language: str,
+    changing: Sequence[str],
+    fixed: Sequence[str],
+    constant: Mapping[str, str],
+) -> Prompt:
+    """The prompt of a folder, which fills in what is `changing` and may what is `fixed`."""
+    path = folder / f"{stage}.{language}.txt"
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        known = ", ".join(sorted(p.name for p in profile.folder.glob("*.txt"))) or "none"
+        known = ", ".join(sorted(p.name for p in folder.glob("*.txt"))) or "none"
         raise SettingsError(
-            f"The profile {profile.folder} has no prompt {path.name} ({error.strerror}). "
-            f"It has: {known}"
+            f"The folder {folder} has no prompt {path.name} ({error.strerror}). It has: {known}"
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8. Save it as UTF-8") from error
@@ -93,8 +117,7 @@ def load_prompt(profile: Profile, stage: str, language: str) -> Prompt:
             "the part with the product"
         )
     system, user = (part.strip() for part in parts)
-    _check_placeholders(str(path), stage, Template(system), Template(user))
-    constant = {"row": profile.row[language], "facets": profile.facet_names(language)}
+    _check_placeholders(str(path), stage, changing, fixed, Template(system), Template(user))
     digest = hashlib.sha256(data)
     for name in Template(f"{system} {user}").get_identifiers():
         digest.update(constant.get(name, "").encode())
@@ -108,9 +131,15 @@ def check_prompts(profile: Profile) -> None:
             load_prompt(profile, stage, language)
 
 
-def _check_placeholders(path: str, stage: str, system: Template, user: Template) -> None:
-    changing = STAGES[stage]
-    known = (*changing, *_FIXED[stage], *_OF_PROFILE)
+def _check_placeholders(
+    path: str,
+    stage: str,
+    changing: Sequence[str],
+    fixed: Sequence[str],
+    system: Template,
+    user: Template,
+) -> None:
+    known = (*changing, *fixed)
     for part in (system, user):
         if not part.is_valid():
             raise SettingsError(

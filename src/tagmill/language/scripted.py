@@ -21,11 +21,14 @@ __all__ = ["ScriptedModel"]
 _PRODUCT = re.compile(r"<product>\n?(.*?)\n?</product>", re.DOTALL)
 _OFFER = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 _TAG = re.compile(r"^(?:Tag: |标签：)(.+)$", re.MULTILINE)
+_PAIR = re.compile(
+    r"^(?:First tag: |第一个标签：)(.+)\n(?:Second tag: |第二个标签：)(.+)$", re.MULTILINE
+)
 _SURE, _UNSURE = 0.95, 0.05
 
 
 class ScriptedModel:
-    """Answers the prompts of the shipped profiles: propose, verify and describe."""
+    """Answers the prompts of the shipped profiles, and of the library."""
 
     name = "scripted"
     where = ""
@@ -39,6 +42,8 @@ class ScriptedModel:
         logprobs: tuple[dict[str, float], ...] = ()
         if offered := _OFFER.findall(rest):
             text = _choose(product, offered)
+        elif pair := _PAIR.search(rest):
+            text, logprobs = _answer(_say_the_same(*pair.groups()), rest, request.top_logprobs > 0)
         elif tag := _TAG.search(rest):
             text, logprobs = _judge(product, tag.group(1), request.top_logprobs > 0)
         else:
@@ -66,8 +71,20 @@ def _choose(product: str, offered: list[tuple[str, str]]) -> str:
 
 
 def _judge(product: str, line: str, has_logprobs: bool) -> tuple[str, tuple[dict[str, float], ...]]:
-    yes = _SURE if _quote(product, line) else _UNSURE
-    chinese = re.search(r"[\u4e00-\u9fff]", line + product) is not None
+    return _answer(bool(_quote(product, line)), line + product, has_logprobs)
+
+
+def _say_the_same(first: str, second: str) -> bool:
+    """Whether two tags are told in the same words, whatever their order."""
+    words = ({*fold(line.partition(":")[2]).text.split()} for line in (first, second))
+    return bool(set.intersection(*words))
+
+
+def _answer(
+    says_yes: bool, asked: str, has_logprobs: bool
+) -> tuple[str, tuple[dict[str, float], ...]]:
+    yes = _SURE if says_yes else _UNSURE
+    chinese = re.search(r"[\u4e00-\u9fff]", asked) is not None
     words = ("是", "否") if chinese else ("yes", "no")
     text = words[yes < 0.5]
     alternatives = dict(zip(words, (math.log(yes), math.log(1 - yes)), strict=True))
