@@ -24,6 +24,7 @@ from tagmill.cli import (
     prompt,
     review,
     runs,
+    search,
     tag,
     train,
     tune,
@@ -76,5 +77,6 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")
+app.command("search")(search.search)
 app.command("export")(export.export)
 app.command("backup")(workspace.backup)

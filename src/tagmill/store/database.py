@@ -17,12 +17,13 @@ from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
 from tagmill.store.replies import Answers, Replies
 from tagmill.store.runs import Runs
+from tagmill.store.searches import Searches
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0002"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0004"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -39,6 +40,7 @@ class Store:
         self.replies = Replies(database)
         self.answers = Answers(database)
         self.descriptions = Descriptions(database)
+        self.searches = Searches(database)
 
     @property
     def engine(self) -> sa.Engine:
