@@ -15,6 +15,7 @@ TagmillError
 │   ├── UnknownTagger        not a row of the table of taggers
 │   ├── NotTrained           no model, or a damaged model folder
 │   └── MissingExtra         an optional dependency is not installed
+├── SearchError              a search is asked for what there is not: a sort, a cursor
 └── StoreError               the database cannot be reached, or is not a tagmill database
 
 A message names the thing, shows the value and says the next step.
@@ -32,6 +33,7 @@ __all__ = [
     "NeedsKey",
     "NotTrained",
     "Offline",
+    "SearchError",
     "SettingsError",
     "StoreError",
     "TagConflict",
@@ -132,6 +134,10 @@ class MissingExtra(TaggerError):
         )
         self.package = package
         self.extra = extra
+
+
+class SearchError(TagmillError):
+    """A search is asked for something there is not: an unknown order, a broken cursor."""
 
 
 class StoreError(TagmillError):

@@ -161,6 +161,11 @@ class Settings(_Section):
         """Where `tagmill train` puts its models."""
         return self.root / "models"
 
+    @property
+    def search_dir(self) -> Path:
+        """Where the search index lies; it can be deleted, it is made again."""
+        return self.root / "search"
+
 
 def find_workspace(start: Path) -> Path:
     """The nearest folder from `start` upwards with a `tagmill.toml`; SettingsError if none."""

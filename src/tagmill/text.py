@@ -23,6 +23,7 @@ __all__ = [
     "is_unspaced",
     "normal_form",
     "plain_text",
+    "search_words",
     "segment",
     "telling_characters",
 ]
@@ -48,6 +49,7 @@ _PLURAL_ENDING = re.compile("[se](?![a-z0-9])")
 _PLAIN_NAME = re.compile(  # nothing but words, no two numbers side by side
     "[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*|(?<=[A-Za-z]) [A-Za-z0-9]+)*"
 )
+_TOKEN_OR_LINE = re.compile(rf"\n|{_TOKEN.pattern}")
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -272,6 +274,45 @@ def segment(text: str, *, guess: bool = True) -> list[str]:
     import rjieba
 
     return list(rjieba.cut(text, guess))
+
+
+def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]]:
+    """The folded words of each text as search indexes them; Chinese in rjieba's search mode.
+
+    Search mode gives a long word and the words in it (连衣, 衣裙, 连衣裙); with `whole`, for
+    queries, only the long one. English words are lower case, plurals dropped.
+    """
+    import rjieba
+
+    joined = "\n".join(text.replace("\n", " ") if "\n" in text else text for text in texts)
+    folded = joined.lower() if joined.isascii() else joined.translate(_fold_table())
+    tokens = _TOKEN_OR_LINE.findall(folded)
+    runs = [token for token in tokens if token[0] >= _FIRST_UNSPACED and is_unspaced(token[0])]
+    cut = rjieba.cut if whole else rjieba.cut_for_search
+    words_of_runs = iter(_lines(cut("\n".join(runs), True)) if runs else ())
+    found: list[list[str]] = [[]]
+    for token in tokens:
+        last = token[-1]
+        if token == "\n":
+            found.append([])
+        elif token[0] >= _FIRST_UNSPACED and is_unspaced(token[0]):
+            found[-1] += next(words_of_runs)
+        elif last == "s" or last == "e":
+            found[-1].append(_singular(token.removesuffix("'s").removesuffix("’s")))
+        else:
+            found[-1].append(token)
+    return found
+
+
+def _lines(words: Sequence[str]) -> list[list[str]]:
+    """Words between line breaks, which are words too."""
+    lines: list[list[str]] = [[]]
+    for word in words:
+        if word == "\n":
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return lines
 
 
 def is_unspaced(character: str) -> bool:

@@ -29,6 +29,7 @@ from tagmill.cli import (
     proposals,
     review,
     runs,
+    search,
     tag,
     train,
     tune,
@@ -86,5 +87,6 @@ app.add_typer(privacy.app, name="privacy")
 app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")
+app.command("search")(search.search)
 app.command("export")(export.export)
 app.command("backup")(workspace.backup)

@@ -380,6 +380,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}；"
         "结果中 {broken:,} 行无法读取。",
     ),
+    "title": ("Title", "标题"),
+    "score": ("Score", "得分"),
+    "query": ("Query", "搜索词"),
+    "indexing": ("Indexing", "建立索引"),
+    "indexed": ("{products:,} products can be found.", "{products:,} 件商品可被搜到。"),
+    "did_you_mean": ("Did you mean: {query}", "您是不是要找：{query}"),
+    "nothing_found": ("Nothing found.", "没有找到商品。"),
+    "found": ("{total:,} products found.", "找到 {total:,} 件商品。"),
+    "found_relaxed": (
+        "No product matches all of it; {total:,} match a part.",
+        "没有商品符合全部条件；{total:,} 件符合一部分。",
+    ),
+    "products_of_tags": ("Tags, and how many products", "标签及商品数"),
+    "next_page": ("Next page: --after {cursor}", "下一页：--after {cursor}"),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "
         "the other fifth.",

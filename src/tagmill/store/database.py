@@ -18,12 +18,13 @@ from tagmill.store.products import Products
 from tagmill.store.proposals import Proposals
 from tagmill.store.replies import Answers, Replies
 from tagmill.store.runs import Runs, UndoReport
+from tagmill.store.searches import Searches
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0003"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0004"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -41,6 +42,7 @@ class Store:
         self.answers = Answers(database)
         self.descriptions = Descriptions(database)
         self.proposals = Proposals(database)
+        self.searches = Searches(database)
 
     def undo_change(self, version: int, *, who: str = "", why: str = "") -> list[UndoReport]:
         """Take a change of the library back together with the runs that were made for it.

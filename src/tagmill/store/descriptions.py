@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tagmill.store.connection import Database, now, to_json
-from tagmill.store.tables import descriptions
+from tagmill.store.tables import descriptions, products
 
 __all__ = ["Descriptions"]
 
@@ -39,6 +39,9 @@ class Descriptions:
                     )
                 )
             self._database.insert(connection, descriptions, _COLUMNS, rows)
+            seq = self._database.next_seq(connection, 1)
+            updates = [(seq, one["id"]) for one in written]
+            self._database.update(connection, products, ("text_change",), updates)
 
     def of(self, product_id: str) -> list[dict[str, Any]]:
         """The descriptions of a product, by language."""

@@ -78,8 +78,9 @@ class Products:
             while rows := connection.execute(_page(absent, after, _PAGE)).all():
                 entries = [Change(row.id, row.snapshot, row.snapshot) for row in rows]
                 first = record_changes(self._database, connection, "gone", entries)
-                updates = [(True, seq, row.id) for seq, row in enumerate(rows, first)]
-                self._database.update(connection, products, ("gone", "last_change"), updates)
+                updates = [(True, seq, seq, row.id) for seq, row in enumerate(rows, first)]
+                columns = ("gone", "last_change", "text_change")
+                self._database.update(connection, products, columns, updates)
                 total, after = total + len(rows), rows[-1].id
             connection.exec_driver_sql("DROP TABLE seen_products")
         return total
@@ -191,9 +192,10 @@ class Products:
 
     def _insert(self, connection: sa.Connection, rows: list[ProductRow]) -> None:
         at = now()
-        columns = (*ProductRow._fields, "gone", "first_seen", "updated")
+        seq = self._database.next_seq(connection, 1) if rows else 0
+        columns = (*ProductRow._fields, "gone", "first_seen", "updated", "text_change")
         self._database.insert(
-            connection, products, columns, [(*row, False, at, at) for row in rows]
+            connection, products, columns, [(*row, False, at, at, seq) for row in rows]
         )
 
     def _replace(
@@ -210,11 +212,13 @@ class Products:
             first = record_changes(self._database, connection, kind, entries)
             updates = [(seq, entry.product_id) for seq, entry in enumerate(entries, first)]
             self._database.update(connection, products, ("last_change",), updates)
-        columns = (*ProductRow._fields[1:], "gone", "updated")
+        seq = self._database.next_seq(connection, 1) if pairs else 0
+        columns = (*ProductRow._fields[1:], "gone", "updated", "text_change")
         rows = [
-            (*row[1:7], before.tags if row.tags is None else row.tags, row[8], False, at, row.id)
+            (*row[1:7], before.tags if row.tags is None else row.tags, row[8], False, at, seq,
+             row.id)
             for row, before in pairs
-        ]
+        ]  # fmt: skip
         self._database.update(connection, products, columns, rows)
 
 

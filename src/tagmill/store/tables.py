@@ -28,6 +28,7 @@ __all__ = [
     "proposals",
     "replies",
     "runs",
+    "searches",
     "tag_names",
     "tags",
     "verdicts",
@@ -50,6 +51,7 @@ products = sa.Table(
     sa.Column("gone", sa.Boolean, nullable=False),  # no longer in the catalogue
     sa.Column("snapshot", _Number),  # seq of the `tagged` change whose assignments are current
     sa.Column("last_change", _Number),  # seq of its newest change; null: never had any output
+    sa.Column("text_change", _Number),  # seq of the newest change to what search reads of it
     sa.Column("content_hash", sa.Text, nullable=False),  # of its text fields
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("description", sa.Text),
@@ -61,6 +63,7 @@ products = sa.Table(
     sa.Column("first_seen", sa.Text, nullable=False),  # times are UTC, ISO 8601
     sa.Column("updated", sa.Text, nullable=False),
     sa.Index("products_last_change", "last_change"),
+    sa.Index("products_text_change", "text_change"),
 )
 
 changes = sa.Table(
@@ -168,6 +171,17 @@ calls = sa.Table(
     sa.Column("output_tokens", sa.BigInteger, nullable=False),
     sa.Column("cost", sa.Double, nullable=False),
     sa.Index("calls_subject", "subject"),
+)
+
+searches = sa.Table(
+    "searches",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),
+    sa.Column("query", sa.Text, nullable=False),
+    sa.Column("tags", _Json, nullable=False),  # ids of the tags it named
+    sa.Column("words", _Json, nullable=False),  # its other words
+    sa.Column("results", sa.BigInteger, nullable=False),  # how many products were found
+    sa.Column("at", sa.Text, nullable=False),
 )
 
 facets = sa.Table(

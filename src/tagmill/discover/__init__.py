@@ -1,0 +1,16 @@
+"""Search by words and tags over an index that is derived from the store."""
+
+from tagmill.discover.completion import Completion
+from tagmill.discover.facets import FacetCount
+from tagmill.discover.search import SORTS, Hit, Search, SearchResult, Why, open_search
+
+__all__ = [
+    "SORTS",
+    "Completion",
+    "FacetCount",
+    "Hit",
+    "Search",
+    "SearchResult",
+    "Why",
+    "open_search",
+]

@@ -1,0 +1,163 @@
+"""Completion while typing, and a better spelling of what nothing was found for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tagmill.discover.index import View
+from tagmill.discover.matching import Matcher
+from tagmill.discover.query import Concept
+from tagmill.discover.segment import hash_texts
+from tagmill.text import fold, is_unspaced
+
+__all__ = ["Completer", "Completion", "correct"]
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LONGEST = 60  # characters that are completed
+_LONGEST_WORD = 20  # that is corrected
+_ALIKE = 0.6  # of a tag's name to a word, at least (difflib's ratio)
+_TRIES = 8  # beginnings of a word that are looked for, in Chinese without spaces
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A whole query; `products` is how many have its last tag or word. `facet`: it is a tag."""
+
+    text: str
+    products: int
+    facet: str | None = None
+
+
+class Completer:
+    """The names and words of one view, by their beginnings."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        counts: dict[str, int] = {}
+        for segment in view.segments:
+            for tag_id, count in zip(segment.tag_ids, np.diff(segment.by_tag_starts), strict=True):
+                counts[tag_id] = counts.get(tag_id, 0) + int(count)
+        library = view.library
+        spelled = [
+            (fold(name).text, name, tag.id, counts.get(tag.id, 0))
+            for tag in library.active()
+            for name in library.names_of(tag)
+        ]
+        spelled.sort(key=lambda entry: (-entry[3], len(entry[1]), entry[1]))
+        self._names = spelled
+        self._forms = pa.array([form for form, *_ in spelled], pa.string())
+
+    def complete(self, prefix: str, limit: int, language: str = "") -> list[Completion]:
+        """The likeliest queries that begin with a text; in it the last word is completed."""
+        prefix = prefix[-_LONGEST:]
+        for start in _starts(prefix):
+            form = fold(prefix[start:]).text
+            if form:
+                found = self._tags(form, prefix[:start], limit, language)
+                known = {fold(one.text).text for one in found}
+                found += [
+                    word
+                    for word in self._words(form, prefix[:start], limit)
+                    if fold(word.text).text not in known
+                ]
+                if found:
+                    return found[:limit]
+        return []
+
+    def _tags(self, form: str, before: str, limit: int, language: str) -> list[Completion]:
+        places = np.asarray(pc.starts_with(self._forms, form)).nonzero()[0]
+        library, found = self._view.library, {}
+        for place in places.tolist():
+            _, name, tag_id, count = self._names[place]
+            if tag_id not in found:
+                facet = library.facets.get(library.tags[tag_id].facet)
+                shown = "" if facet is None else facet.names.get(language, facet.key)
+                found[tag_id] = Completion(before + name, count, shown)
+            if len(found) == limit:
+                break
+        return list(found.values())
+
+    def _words(self, form: str, before: str, limit: int) -> list[Completion]:
+        counts: dict[str, int] = {}
+        for segment in self._view.segments:
+            places = np.asarray(pc.starts_with(segment.words, form)).nonzero()[0]
+            sizes = segment.starts[places + 1] - segment.starts[places]
+            best = places[np.argsort(-sizes, kind="stable")[:limit]]
+            for place in best.tolist():
+                word = segment.words[place].as_py()
+                size = int(segment.starts[place + 1] - segment.starts[place])
+                counts[word] = counts.get(word, 0) + size
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [Completion(before + word, count) for word, count in ranked[:limit]]
+
+
+def correct(view: View, matcher: Matcher) -> str | None:
+    """The query with words nothing has replaced by the nearest that something has, if any."""
+    text = matcher.query.text
+    for concept in matcher.unknown():
+        for word in _misspelled(matcher.query.wanted, concept):
+            folded = fold(text)
+            place = folded.text.find(word)
+            better = _nearest(view, word) if place >= 0 else None
+            if better is not None:
+                start, end = folded.span(place, place + len(word))
+                text = text[:start] + better + text[end:]
+                break
+    return text if text != matcher.query.text else None
+
+
+def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
+    """What may stand for something else: a word, or the Chinese one it was cut off (连衣|群)."""
+    place = wanted.index(concept)
+    before = wanted[place - 1] if place else None
+    if before is None or before.tag_ids or not is_unspaced(concept.text[0]):
+        return [concept.text]
+    return [before.text + concept.text, concept.text]
+
+
+def _nearest(view: View, word: str) -> str | None:
+    """A word of the products one letter away, the most frequent; or the most similar tag name."""
+    if len(word) > _LONGEST_WORD:
+        return None
+    if word.isascii() and len(word) > 2:
+        edits = sorted(_edits(word) | _edits(f"{word}s"))  # dres was taken for a plural
+        hashes = hash_texts(edits)
+        counts = np.zeros(len(edits), np.int64)
+        for segment in view.segments:
+            if not len(segment.hashes):
+                continue
+            places = np.minimum(np.searchsorted(segment.hashes, hashes), len(segment.hashes) - 1)
+            there = segment.hashes[places] == hashes
+            counts += np.where(there, segment.starts[places + 1] - segment.starts[places], 0)
+        if counts.any():
+            return edits[int(counts.argmax())]
+    for written in view.library.nearest(word, 1):
+        tag = view.library.find(written)
+        for name in view.library.names_of(tag) if tag else ():
+            if SequenceMatcher(None, fold(name).text, word).ratio() >= _ALIKE:
+                return name
+    return None
+
+
+def _edits(word: str) -> set[str]:
+    """What one letter more, less, other or swapped makes of a word."""
+    splits = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    fewer = {a + b[1:] for a, b in splits if b}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
+    other = {a + c + b[1:] for a, b in splits if b for c in _LETTERS}
+    more = {a + c + b for a, b in splits for c in _LETTERS}
+    return (fewer | swapped | other | more) - {word}
+
+
+def _starts(prefix: str) -> list[int]:
+    """Where the part to be completed may begin: the whole, the last word, then in it."""
+    last = max(prefix.rfind(" "), prefix.rfind("\u3000")) + 1
+    starts = [0] if last == 0 else [0, last]
+    inside = [i for i in range(last + 1, len(prefix)) if is_unspaced(prefix[i])]
+    return [*starts, *inside[-_TRIES:]]

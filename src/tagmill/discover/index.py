@@ -1,0 +1,292 @@
+"""The search index: derived from the store, kept up to date by its cursors, rebuilt at any time.
+
+It is a list of segments, newest last, each with a mask of the products that were changed since.
+Files never change: a new state is new files and then a new `manifest.json`, so that processes may
+read and bring up to date one folder at the same time; the last manifest counts, and each is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from tagmill.discover.segment import (
+    Document,
+    Segment,
+    SegmentBuilder,
+    hash_texts,
+    merge_segments,
+)
+from tagmill.library import Library
+from tagmill.store import Store
+from tagmill.store.searches import StoredDocument
+
+__all__ = ["Index", "View", "index_documents"]
+
+_FORMAT = 1
+_GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of the index: nothing in it changes while a search reads it."""
+
+    segments: tuple[Segment, ...]
+    dead: tuple[npt.NDArray[np.bool_], ...]  # one mask a segment: changed since, or gone
+    library: Library
+    cursor: int
+
+    @cached_property
+    def products(self) -> int:
+        """How many products can be found."""
+        return sum(int(len(mask) - mask.sum()) for mask in self.dead)
+
+    @cached_property
+    def has_dead(self) -> tuple[bool, ...]:
+        """Which segments have products that must not be found."""
+        return tuple(bool(mask.any()) for mask in self.dead)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The place of each tag id in the library."""
+        return {tag_id: number for number, tag_id in enumerate(self.library.tags)}
+
+    @cached_property
+    def facet_of(self) -> npt.NDArray[np.int32]:
+        """The number of each tag's facet, by the tag's place in the library."""
+        facets = {key: number for number, key in enumerate(self.library.facets)}
+        return np.array([facets[tag.facet] for tag in self.library.tags.values()], np.int32)
+
+    @cached_property
+    def tag_numbers(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """For each segment the place in the library of each of its tags; tags are never lost."""
+        return tuple(
+            np.array([self.numbers[t] for t in segment.tag_ids], np.int64)
+            for segment in self.segments
+        )
+
+    @cached_property
+    def tag_places(self) -> tuple[dict[str, int], ...]:
+        """Each segment's number of a tag id."""
+        return tuple({t: i for i, t in enumerate(s.tag_ids)} for s in self.segments)
+
+
+class Index:
+    """The index of a store, in a folder. Safe to be used by several threads."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._lock = Lock()
+        self._names: list[str] = []  # folders of the segments
+        self._targets: dict[str, str] = {}
+        self._view: View | None = None
+
+    def view(self) -> View:
+        """The present state of the store: what was committed before this call is in it.
+
+        The first call reads the index, or builds it where there is none or it is of another store.
+        """
+        with self._lock:
+            if self._view is None:
+                self._view = self._load()
+            state = self._store.searches.state()
+            view = self._view
+            if view is None or view.cursor > state.cursor:
+                return self._rebuild(lambda done: None)
+            if (view.cursor, view.library.version) != (state.cursor, state.library):
+                self._update(view, state.cursor, state.library)
+            assert self._view is not None
+            return self._view
+
+    def rebuild(self, progress: Callable[[int], None] = lambda done: None) -> View:
+        """Build it anew; `progress` is called with how many more products are done."""
+        with self._lock:
+            return self._rebuild(progress)
+
+    def _rebuild(self, progress: Callable[[int], None]) -> View:
+        state = self._store.searches.state()
+        library = _load_library(self._store)
+        builder = SegmentBuilder()
+        for page in self._store.searches.documents(None, state.cursor):
+            builder.add(index_documents(page, library))
+            progress(len(page))
+        segment = builder.finish()
+        self._targets = _targets(library)
+        view = View((segment,), (np.zeros(segment.size, np.bool_),), library, state.cursor)
+        return self._keep(view)
+
+    def _update(self, view: View, cursor: int, version: int) -> None:
+        """Read again what changed: products, and those with a tag that now counts otherwise."""
+        library = view.library
+        pages = [self._store.searches.documents(view.cursor, cursor)]
+        if version != library.version:
+            library = _load_library(self._store)
+            targets = _targets(library)
+            moved = [t for t, target in targets.items() if self._targets.get(t, t) != target]
+            self._targets = targets
+            if moved:
+                ids = {*self._store.searches.products_with(moved), *_ids_with(view, moved)}
+                pages.append(self._store.searches.documents_of(sorted(ids)))
+        stored = {document.id: document for chunks in pages for page in chunks for document in page}
+        segments, dead = list(view.segments), list(view.dead)
+        if stored:
+            hashes = hash_texts(list(stored))
+            for number, segment in enumerate(segments):
+                found = segment.find(hashes)
+                if len(found):
+                    dead[number] = dead[number].copy()
+                    dead[number][found] = True
+            living = [stored[i] for i in sorted(stored) if not stored[i].gone]
+            if living:
+                builder = SegmentBuilder()
+                builder.add(index_documents(living, library))
+                segments.append(builder.finish())
+                dead.append(np.zeros(segments[-1].size, np.bool_))
+        # Merged like the digits of a counter: a product is moved only a logarithm of times.
+        while len(segments) > 1 and segments[-1].size * 2 >= segments[-2].size:
+            merged = merge_segments(list(zip(segments, dead, strict=True))[-2:])
+            segments[-2:], dead[-2:] = [merged], [np.zeros(merged.size, np.bool_)]
+        self._keep(View(tuple(segments), tuple(dead), library, cursor))
+
+    def _keep(self, view: View) -> View:
+        """Write what is new of a state, then its manifest."""
+        former = zip(self._view.segments if self._view else (), self._names, strict=False)
+        written = {id(segment): name for segment, name in former}
+        names: list[str] = []
+        masks: list[str | None] = []
+        for segment, dead in zip(view.segments, view.dead, strict=True):
+            name = written.get(id(segment))
+            if name is None:
+                name = f"segment-{uuid.uuid4().hex}"
+                segment.save(self._folder / name)
+            mask = f"dead-{uuid.uuid4().hex}.npy" if dead.any() else None
+            if mask:
+                np.save(self._folder / mask, dead)
+            names.append(name)
+            masks.append(mask)
+        manifest = {
+            "format": _FORMAT,
+            "database": self._store.searches.database,
+            "cursor": view.cursor,
+            "library": view.library.version,
+            "segments": list(map(list, zip(names, masks, strict=True))),
+            "targets": {t: target for t, target in self._targets.items() if t != target},
+        }
+        temporary = self._folder / f"manifest-{uuid.uuid4().hex}.json"
+        temporary.write_text(json.dumps(manifest), "utf-8")
+        temporary.replace(self._folder / "manifest.json")
+        self._names, self._view = names, view
+        self._sweep({*names, *(mask for mask in masks if mask)})
+        return view
+
+    def _load(self) -> View | None:
+        """The state the folder holds; None where there is none that fits the store."""
+        try:
+            manifest = json.loads((self._folder / "manifest.json").read_text("utf-8"))
+            if (manifest["format"], manifest["database"]) != (
+                _FORMAT,
+                self._store.searches.database,
+            ):
+                return None
+            segments, dead = [], []
+            for name, mask in manifest["segments"]:
+                segments.append(Segment.load(self._folder / name))
+                dead.append(
+                    np.load(self._folder / mask) if mask else np.zeros(segments[-1].size, np.bool_)
+                )
+        except (OSError, ValueError, KeyError):  # none yet, or damaged: it is built again
+            return None
+        library = _load_library(self._store)
+        if library.version != manifest["library"]:
+            # Its tags of then are not known any more, only where they led.
+            known = {tag: tag for tag in library.tags}
+            self._targets = known | manifest["targets"]
+            library.version = manifest["library"]
+        else:
+            self._targets = _targets(library)
+        self._names = [name for name, _ in manifest["segments"]]
+        return View(tuple(segments), tuple(dead), library, manifest["cursor"])
+
+    def _sweep(self, used: set[str]) -> None:
+        """Delete what no manifest names any more."""
+        oldest = time.time() - _GRACE_SECONDS
+        for path in self._folder.iterdir():
+            if path.name in used or path.name == "manifest.json":
+                continue
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def index_documents(stored: Iterable[StoredDocument], library: Library) -> list[Document]:
+    """Products as the index takes them; tags a person wrote on the product count as certain."""
+    return [
+        Document(
+            document.id,
+            (
+                document.title,
+                _attributes_text(document),
+                document.description,
+                document.generated,
+            ),
+            list(_tags(document, library)),
+            document.first_seen,
+        )
+        for document in stored
+    ]
+
+
+def _attributes_text(document: StoredDocument) -> str:
+    return "\n".join([document.category, *(f"{n} {value}" for n, value in document.attributes)])
+
+
+def _tags(document: StoredDocument, library: Library) -> Iterator[tuple[str, float]]:
+    tags = dict(document.tags)
+    for written in document.given:
+        tag = library.find(written)
+        if tag is not None and tag.status != "retired" and tag.id not in document.refused:
+            tags[tag.id] = 1.0
+    for tag_id, probability in list(tags.items()):
+        tag = library.by_id(tag_id)
+        for wider in library.ancestors(tag) if tag is not None else ():
+            tags[wider] = max(tags.get(wider, 0.0), probability)
+    yield from tags.items()
+
+
+def _load_library(store: Store) -> Library:
+    stored = store.library.load()
+    return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
+
+
+def _targets(library: Library) -> dict[str, str]:
+    """Tag id → ids of the tag that counts in its place, and of what that implies; empty for a
+    retired one."""
+    targets: dict[str, str] = {}
+    for tag_id in library.tags:
+        tag = library.by_id(tag_id)
+        if tag is None or tag.status == "retired":
+            targets[tag_id] = ""
+        else:
+            targets[tag_id] = " ".join([tag.id, *library.ancestors(tag)])
+    return targets
+
+
+def _ids_with(view: View, tag_ids: Iterable[str]) -> Iterator[str]:
+    """Ids of the living products that the index knows under one of these tags."""
+    for segment, dead, places in zip(view.segments, view.dead, view.tag_places, strict=True):
+        for tag_id in tag_ids:
+            if tag_id in places:
+                place = places[tag_id]
+                part = slice(*segment.by_tag_starts[place : place + 2])
+                found = segment.by_tag_documents[part]
+                yield from segment.shown.column("id").take(found[~dead[found]]).to_pylist()

@@ -1,0 +1,226 @@
+"""Which products of a segment match a query, and how well."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from threading import local
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from tagmill.discover.index import View
+from tagmill.discover.kernels import (
+    add_postings,
+    ban_postings,
+    collect,
+    count_living,
+    intersect,
+    release,
+)
+from tagmill.discover.quantities import DIMENSIONS, Range
+from tagmill.discover.query import Concept, Query
+from tagmill.discover.segment import CERTAIN, Segment, hash_texts
+from tagmill.text import is_unspaced, search_words
+
+__all__ = ["Hits", "Matcher", "Part"]
+
+_TAG_WEIGHT = 2.0  # of a certain tag, beside at most 2.2 of a word
+_SYNONYM = 0.7  # weight of a tag's other names, where the query used one
+_NAMES = 8  # of a tag that are searched as words
+_scratch = local()
+
+Array = npt.NDArray[Any]
+Postings = tuple[Array, Array, Array]  # documents, weights, places
+
+
+@dataclass(frozen=True)
+class Part:
+    """One way to match a concept: words that must all stand there, or a tag."""
+
+    words: tuple[str, ...] = ()
+    tag_id: str = ""
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The products of one segment that match: (k,) documents int32 and scores float32."""
+
+    documents: Array
+    scores: Array
+
+
+class Matcher:
+    """A query against one view; what is asked of several segments is worked out once."""
+
+    def __init__(self, view: View, query: Query) -> None:
+        self._view = view
+        self.query = query
+        self._found: dict[tuple[int, Part], Postings] = {}
+        self.parts = [self._parts(concept) for concept in query.wanted]
+        self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
+
+    def unknown(self) -> list[Concept]:
+        """The concepts nothing matches."""
+        return [
+            concept
+            for concept, idfs in zip(self.query.wanted, self._idf, strict=True)
+            if not any(idfs)
+        ]
+
+    def hits(self, number: int, *, of_all: bool) -> Hits:
+        """The living products of a segment that match all concepts, or one."""
+        segment, dead = self._view.segments[number], self._view.dead[number]
+        banned = self._banned(number)
+        if self.query.is_meaningless:
+            return Hits(np.zeros(0, np.int32), np.zeros(0, np.float32))
+        if not self.query.wanted and not self.query.ranges:
+            found = np.flatnonzero(~(dead if banned is None else banned)).astype(np.int32)
+            return Hits(found, np.zeros(len(found), np.float32))
+        lists = [
+            (1 << bit, idf * part.factor, *self.postings(number, part)[:2])
+            for bit, (parts, idfs) in enumerate(zip(self.parts, self._idf, strict=True))
+            for part, idf in zip(parts, idfs, strict=True)
+            if idf
+        ]
+        required = 0
+        for bit, asked in enumerate(self.query.ranges, len(self.parts)):
+            required |= 1 << bit
+            documents = _in_range(segment, asked)
+            lists.append((1 << bit, 0.0, documents, np.zeros(len(documents), np.float32)))
+        scores, matched = _zeros(segment.size)
+        touched = np.empty(min(segment.size, sum(len(one[2]) for one in lists)), np.int32)
+        count = 0
+        for bit_mask, factor, documents, values in lists:
+            count = add_postings(
+                documents, values, np.float32(factor), np.uint32(bit_mask), scores, matched,
+                touched, count,
+            )  # fmt: skip
+        touched = touched[:count]
+        found, values = collect(
+            touched, scores, matched, dead if banned is None else banned, np.uint32(required),
+            np.uint32((1 << len(self.parts)) - 1), of_all, max(len(self.parts), 1),
+        )  # fmt: skip
+        release(touched, scores, matched)
+        return Hits(found, values)
+
+    def postings(self, number: int, part: Part) -> Postings:
+        """The products of a segment that a part matches; worked out once."""
+        found = self._found.get((number, part))
+        if found is None:
+            found = self._found[number, part] = self._postings(number, part)
+        return found
+
+    def _postings(self, number: int, part: Part) -> Postings:
+        segment = self._view.segments[number]
+        if part.tag_id:
+            place = self._view.tag_places[number].get(part.tag_id)
+            if place is None:
+                return _NO_POSTINGS
+            here = slice(*segment.by_tag_starts[place : place + 2].tolist())
+            documents = segment.by_tag_documents[here]
+            return documents, segment.by_tag_probability[here], np.zeros(len(documents), np.uint8)
+        found: Postings | None = None
+        for word_hash in _hashes(part.words):
+            here = segment.postings(word_hash)
+            listed = segment.documents[here], segment.weights[here], segment.places[here]
+            found = listed if found is None else intersect(*found, *listed)
+        return found or _NO_POSTINGS
+
+    def _parts(self, concept: Concept) -> list[Part]:
+        library = self._view.library
+        parts = [Part(tag_id=tag_id, factor=_TAG_WEIGHT) for tag_id in concept.tag_ids]
+        if concept.words:
+            parts.append(Part(concept.words, factor=1 / len(concept.words)))
+        names = [
+            name for tag_id in concept.tag_ids for name in library.names_of(library.tags[tag_id])
+        ]
+        known = {concept.words}
+        for words in _words_of(tuple(names[: _NAMES * len(concept.tag_ids)])):
+            if words and words not in known:
+                known.add(words)
+                parts.append(Part(words, factor=_SYNONYM / len(words)))
+        if not concept.tag_ids and len(concept.words) == 1:
+            (word,) = concept.words
+            within = tuple(w for w in search_words([word])[0] if w != word)
+            if within and is_unspaced(word[0]) and not self._frequency(parts[0]):
+                parts.append(Part(within, factor=_SYNONYM / len(within)))
+        return parts
+
+    def _frequency(self, part: Part) -> int:
+        """How many living products a part matches."""
+        total = 0
+        for number, (dead, any_dead) in enumerate(
+            zip(self._view.dead, self._view.has_dead, strict=True)
+        ):
+            documents = self.postings(number, part)[0]
+            total += count_living(documents, dead) if any_dead else len(documents)
+        return total
+
+    def _inverse_frequency(self, part: Part) -> float:
+        """BM25's ln(1 + (N − n + ½) / (n + ½)); 0 where no product matches."""
+        frequency = self._frequency(part)
+        if not frequency:
+            return 0.0
+        return math.log(1 + (self._view.products - frequency + 0.5) / (frequency + 0.5))
+
+    def _banned(self, number: int) -> Array | None:
+        """The mask of what must not come; None where that is only what is dead."""
+        if not self.query.unwanted:
+            return None
+        segment, banned = self._view.segments[number], self._view.dead[number].copy()
+        for concept in self.query.unwanted:
+            for part in self._parts(concept):
+                documents, weights, places = self.postings(number, part)
+                if part.tag_id:
+                    ban_postings(documents, weights, np.float32(CERTAIN), banned)
+                else:  # a description may say that it has none
+                    ban_postings(documents, places & 3, np.uint8(1), banned)
+            for word in concept.words if len(concept.words) == 1 else ():
+                if is_unspaced(word[0]):  # 皮: 真皮, 牛皮
+                    ending = np.asarray(pc.ends_with(segment.words, word)).nonzero()[0]
+                    for place in ending.tolist():
+                        here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
+                        ban_postings(
+                            segment.documents[here], segment.places[here] & 3, np.uint8(1), banned
+                        )
+        return banned
+
+
+_NO_POSTINGS: Postings = (
+    np.zeros(0, np.int32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.uint8),
+)
+
+
+@cache
+def _hashes(words: tuple[str, ...]) -> tuple[np.uint64, ...]:
+    return tuple(hash_texts(words))
+
+
+@cache
+def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [tuple(words) for words in search_words(names, whole=True)]
+
+
+def _in_range(segment: Segment, asked: Range) -> Array:
+    """The documents with a quantity in a range, each once."""
+    dimension = DIMENSIONS.index(asked.dimension)
+    here = slice(*segment.quantity_starts[dimension : dimension + 2].tolist())
+    values = segment.quantity_values[here]
+    low, high = np.searchsorted(values, asked.low), np.searchsorted(values, asked.high, "right")
+    return np.asarray(np.unique(segment.quantity_documents[here][low:high]))
+
+
+def _zeros(size: int) -> tuple[Array, Array]:
+    """Scores and matched bits of this thread, zero; `release` leaves them so."""
+    arrays: tuple[Array, Array] | None = getattr(_scratch, "arrays", None)
+    if arrays is None or len(arrays[0]) < size:
+        arrays = np.zeros(size, np.float32), np.zeros(size, np.uint32)
+        _scratch.arrays = arrays
+    return arrays

@@ -1,0 +1,197 @@
+"""What a query asks: tags named in any language, other words, what must not be, quantities.
+
+    红色 连衣裙 不要 真丝   →  颜色:红色 + 品类:连衣裙 − 材质:真丝
+    tv 4k under 60寸       →  品类:4K电视, length ≤ 1,524 mm
+
+A query is words, not a language: what looks like syntax of a search engine separates words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tagmill.discover.quantities import Range, find_ranges
+from tagmill.library import Library
+from tagmill.text import fold, is_unspaced, normal_form, search_words
+
+__all__ = ["Concept", "Query", "QueryParser"]
+
+_Key = TypeVar("_Key")
+
+_LONGEST = 400  # characters of a query that are read
+_MOST, _MOST_RANGES = 24, 8  # concepts and ranges that are read: together the bits of a mask
+_WIDEST = 24  # characters or words of a name
+_ANY_ORDER = 4  # words of a name that may stand in any order: tv 4k
+_STOP_WORDS = frozenset(
+    (
+        "a an the of for with and or in on to by at from is are my me some any 的 了 和 与 或 及 款"
+    ).split()
+)
+_WITHOUT = re.compile(
+    r"(?:(?<!\S)[-－−!！](?=[^\s\W])|(?:不要|不含|不带|不是|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
+    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+)",
+    re.I,
+)
+_PART = re.compile(r"[^\s,，、;；。|]+")
+_UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing asked for: any of these tags, or its words; either list may be empty."""
+
+    text: str
+    tag_ids: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query as it was understood."""
+
+    text: str
+    wanted: tuple[Concept, ...]
+    unwanted: tuple[Concept, ...]
+    ranges: tuple[Range, ...]
+
+    @property
+    def is_meaningless(self) -> bool:
+        """Whether something was asked, but nothing that can be found; an empty query asks all."""
+        return bool(self.text.strip()) and not (self.wanted or self.unwanted or self.ranges)
+
+
+class QueryParser:
+    """Finds a library's names in queries."""
+
+    def __init__(self, library: Library) -> None:
+        self._names: dict[str, list[str]] = {}  # normal form → tag ids
+        self._any_order: dict[tuple[str, ...], list[str]] = {}
+        for tag in library.active():
+            for name in library.names_of(tag):
+                folded = fold(name).text
+                _append(self._names, folded.replace(" ", "") or normal_form(name), tag.id)
+                words = tuple(sorted(_units(folded)))
+                if 1 < len(words) <= _ANY_ORDER:
+                    _append(self._any_order, words, tag.id)
+
+    def parse(self, text: str) -> Query:
+        """The query that a text means; any text means one."""
+        text = text[:_LONGEST]
+        ranges, rest = find_ranges(text)
+        wanted: list[Concept] = []
+        unwanted: list[Concept] = []
+        position = 0
+        for match in _WITHOUT.finditer(rest):
+            if match.start() < position:
+                continue
+            part = _PART.match(rest, match.end())
+            if part is None:
+                continue
+            wanted += self._concepts(rest[position : match.start()])
+            end = part.end()
+            # "without faux fur": as many words as name one tag
+            longer = self._longest_name(rest, part.start())
+            named = self._concepts(rest[part.start() : max(end, longer)])
+            unwanted += [self._with_kinds(concept) for concept in named]
+            position = max(end, longer)
+        wanted += self._concepts(rest[position:])
+        telling = [c for c in wanted if c.tag_ids or not set(c.words) <= _STOP_WORDS]
+        return Query(
+            text,
+            tuple((telling or wanted)[:_MOST]),
+            tuple(unwanted[:_MOST]),
+            tuple(ranges[:_MOST_RANGES]),
+        )
+
+    def _with_kinds(self, concept: Concept) -> Concept:
+        """A Chinese word that names no tag stands for those it is the head of: 皮, 真皮."""
+        (*_, word) = concept.words or ("",)
+        if concept.tag_ids or not word or not is_unspaced(word[0]):
+            return concept
+        kinds = {
+            tag: None for form, tags in self._names.items() if form.endswith(word) for tag in tags
+        }
+        return replace(concept, tag_ids=tuple(kinds))
+
+    def _longest_name(self, text: str, start: int) -> int:
+        """Where the longest name that begins here ends; `start` if none does."""
+        ends = [match.end() for match in _PART.finditer(text, start)][:_ANY_ORDER]
+        for end in reversed(ends):
+            if fold(text[start:end]).text.replace(" ", "") in self._names:
+                return end
+        return start
+
+    def _concepts(self, text: str) -> list[Concept]:
+        """Names, longest first from the left, and the words between them."""
+        folded = fold(text)
+        units = [(m.start(), m.end()) for m in _UNIT_OF_TEXT.finditer(folded.text)]
+        words = _word_edges(folded.text)
+        found: list[Concept] = []
+        loose: list[str] = []
+
+        def flush() -> None:
+            if loose:
+                found.extend(
+                    Concept(word, (), (word,))
+                    for word in search_words([" ".join(loose)], whole=True)[0]
+                )
+                loose.clear()
+
+        place = 0
+        while place < len(units):
+            count, tags = self._match(folded.text, units, place, words)
+            start, end = units[place][0], units[place + max(count, 1) - 1][1]
+            piece = folded.text[start:end]
+            if count:
+                flush()
+                whole = search_words([piece], whole=True)[0]
+                found.append(Concept(text[slice(*folded.span(start, end))], tags, tuple(whole)))
+            elif loose and is_unspaced(piece) and start == units[place - 1][1]:
+                loose[-1] += piece
+            else:
+                loose.append(piece)
+            place += max(count, 1)
+        flush()
+        return list({concept.tag_ids or concept.words: concept for concept in found}.values())
+
+    def _match(
+        self, text: str, units: Sequence[tuple[int, int]], place: int, words: frozenset[int]
+    ) -> tuple[int, tuple[str, ...]]:
+        """How many units from `place` on are a name, the most there are, and of which tags."""
+        for count in range(min(len(units) - place, _WIDEST), 0, -1):
+            start, end = units[place][0], units[place + count - 1][1]
+            piece = text[start:end]
+            if len(piece) == 1 and not (start in words and end in words):
+                continue  # 皮 in 调皮
+            tags = self._names.get(piece.replace(" ", ""))
+            if tags is None and 1 < count <= 2 * _WIDEST:
+                parts = tuple(sorted(_units(piece)))
+                tags = self._any_order.get(parts) if len(parts) <= _ANY_ORDER else None
+            if tags:
+                return count, tuple(tags)
+        return 0, ()
+
+
+def _units(folded: str) -> list[str]:
+    """Words of folded text; a run of Chinese characters is one."""
+    return re.findall(r"[a-z0-9.]+|[^\sa-z0-9.]+", folded)
+
+
+def _word_edges(folded: str) -> frozenset[int]:
+    """Where words of folded text begin and end."""
+    from tagmill.text import segment
+
+    edges, place = {0}, 0
+    for word in segment(folded):
+        place += len(word)
+        edges.add(place)
+    return frozenset(edges)
+
+
+def _append(names: dict[_Key, list[str]], key: _Key, tag: str) -> None:
+    tags = names.setdefault(key, [])
+    if tag not in tags:
+        tags.append(tag)

@@ -1,0 +1,313 @@
+"""Search: words and tags in one ranking, with facets, paging, highlights and reasons.
+
+index.view() → query.parse → matching.hits of each segment → facets → the page
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tagmill.discover.completion import Completer, Completion, correct
+from tagmill.discover.facets import FacetCount, FacetCounter
+from tagmill.discover.index import Index, View
+from tagmill.discover.matching import Hits, Matcher
+from tagmill.discover.query import QueryParser
+from tagmill.discover.segment import FIELDS
+from tagmill.errors import SearchError
+from tagmill.records import tag_text
+from tagmill.store import Store
+from tagmill.text import fold
+
+__all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
+
+SORTS = ("relevance", "newest", "id")
+_MOST_HITS = 1000  # of a page
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Why:
+    """What of a query a product matches."""
+
+    words: tuple[dict[str, Any], ...]  # {"word", "fields"}
+    tags: tuple[dict[str, Any], ...]  # {"tag": "facet:name", "probability"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One product found; `highlights` are character spans [start, end) of its title."""
+
+    id: str
+    title: str
+    score: float
+    why: Why
+    highlights: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A page of products, and what there is of each facet.
+
+    `relaxed`: no product matches everything, so these match a part. `next` is the
+    cursor of the next page, None at the end. `did_you_mean` is a query that finds more.
+    """
+
+    total: int
+    hits: tuple[Hit, ...]
+    facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
+    relaxed: bool = False
+    next: str | None = None
+    did_you_mean: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is printed with `--json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    """Where a page ended: the sort key and id of its last product."""
+
+    key: float
+    id: str
+    sort: str
+    of_all: bool
+
+    def written(self) -> str:
+        text = json.dumps([self.key, self.id, self.sort, self.of_all], ensure_ascii=False)
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, text: str, sort: str) -> _Cursor:
+        try:
+            padded = text + "=" * (-len(text) % 4)
+            key, product_id, sorted_by, of_all = json.loads(base64.urlsafe_b64decode(padded))
+            cursor = cls(float(key), str(product_id), str(sorted_by), bool(of_all))
+        except (ValueError, TypeError) as error:
+            raise SearchError(
+                f"'{text[:40]}' is no cursor. Give --after the `next` of the page before"
+            ) from error
+        if cursor.sort != sort:
+            raise SearchError(
+                f"The cursor is of a search sorted by {cursor.sort}, not by {sort}. "
+                "Sort as on the page before, or begin without --after"
+            )
+        return cursor
+
+
+class Search:
+    """Finds products of a store. Safe to be used by several threads; see `open_search`."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.index = Index(store, folder)
+        self._parser: tuple[int, QueryParser] | None = None
+        self._completer: tuple[View, Completer] | None = None
+
+    def search(
+        self,
+        query: str,
+        *,
+        facets: Mapping[str, Sequence[str]] | None = None,
+        limit: int = 20,
+        sort: str = "relevance",
+        after: str | None = None,
+        match_any: bool = False,
+        language: str = "",
+        log: bool = False,
+    ) -> SearchResult:
+        """The products that a query finds, best first.
+
+        Any text is a query. `facets` are chosen tags by facet, in any language: products with one
+        of each facet's. Too few that match all of the query let those in that match a part;
+        `match_any` does from the start. Names come canonical or in a `language`. Equal scores are
+        in order of id. With `log` the query is kept. Raises UnknownTag for an unknown choice,
+        SearchError for an unknown `sort` or a cursor that is none.
+        """
+        if sort not in SORTS:
+            raise SearchError(f"Cannot sort by '{sort}'. Known: {', '.join(SORTS)}")
+        limit = max(0, min(limit, _MOST_HITS))
+        query = query.encode("utf-8", "ignore").decode()  # half of a surrogate pair is no text
+        cursor = _Cursor.read(after, sort) if after else None
+        view = self.index.view()
+        matcher = Matcher(view, self._query_parser(view).parse(query))
+        counter = FacetCounter(view, facets or {})
+        of_all = not match_any if cursor is None else cursor.of_all
+        kept = self._kept(view, matcher, counter, of_all)
+        total = sum(len(hits.documents) for hits in kept)
+        may_relax = cursor is None and of_all and len(matcher.parts) > 1
+        if may_relax and not total:
+            looser = FacetCounter(view, facets or {})
+            kept, counter, of_all = self._kept(view, matcher, looser, False), looser, False
+            total = sum(len(hits.documents) for hits in kept)
+        page, left = self._page(view, kept, limit, sort, cursor)
+        found = matcher.query
+        if log:
+            tags = [tag_id for concept in found.wanted for tag_id in concept.tag_ids]
+            words = [w for concept in found.wanted if not concept.tag_ids for w in concept.words]
+            self.store.searches.log(query[:1000], tags, words, total)
+        last = page[-1] if page and left else None
+        return SearchResult(
+            total,
+            tuple(self._hit(view, matcher, *entry[1:], language) for entry in page),
+            counter.counts(language),
+            relaxed=not of_all and may_relax,
+            next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, of_all).written(),
+            did_you_mean=correct(view, matcher) if cursor is None else None,
+        )  # fmt: skip
+
+    def complete(self, prefix: str, *, limit: int = 8, language: str = "") -> list[Completion]:
+        """How a query that begins so may go on: tags first, then words of the products."""
+        view = self.index.view()
+        if self._completer is None or self._completer[0] is not view:
+            self._completer = (view, Completer(view))
+        return self._completer[1].complete(prefix, limit, language)
+
+    def _query_parser(self, view: View) -> QueryParser:
+        """The parser of the library's version."""
+        if self._parser is None or self._parser[0] != view.library.version:
+            self._parser = (view.library.version, QueryParser(view.library))
+        return self._parser[1]
+
+    def _kept(
+        self, view: View, matcher: Matcher, counter: FacetCounter, of_all: bool
+    ) -> list[Hits]:
+        """Each segment's products that match and have the chosen facets; counts the facets."""
+        return [
+            counter.add(number, matcher.hits(number, of_all=of_all))
+            for number in range(len(view.segments))
+        ]
+
+    def _page(
+        self, view: View, kept: list[Hits], limit: int, sort: str, cursor: _Cursor | None
+    ) -> tuple[list[tuple[float, int, int, float]], bool]:
+        """(sort key, segment, document, score) of the page; and whether there are more."""
+        entries: list[tuple[float, str, int, int, float]] = []
+        for number, (segment, hits) in enumerate(zip(view.segments, kept, strict=True)):
+            documents, scores = hits.documents, hits.scores
+            keys = _sort_keys(segment.first_seen, hits, sort)
+            if cursor is not None:
+                ranks = segment.rank[documents]
+                place = segment.rank_of(cursor.id)
+                same = place < segment.size and self._id(view, number, segment.by_id[place])
+                place += same == cursor.id
+                after = (keys < cursor.key) | ((keys == cursor.key) & (ranks >= place))
+                documents, scores, keys = documents[after], scores[after], keys[after]
+            for i in _first(keys, segment.rank, documents, limit + 1).tolist():
+                document = int(documents[i])
+                entries.append(
+                    (-float(keys[i]), self._id(view, number, document), number, document,
+                     float(scores[i]))
+                )  # fmt: skip
+        entries.sort(key=lambda entry: entry[:2])
+        page = [(-key, number, doc, score) for key, _, number, doc, score in entries[:limit]]
+        return page, len(entries) > limit
+
+    def _id(self, view: View, number: int, document: int) -> str:
+        return str(view.segments[number].shown.column("id")[int(document)].as_py())
+
+    def _hit(
+        self, view: View, matcher: Matcher, number: int, document: int, score: float, language: str
+    ) -> Hit:
+        shown = view.segments[number].shown
+        title = str(shown.column("title")[document].as_py())
+        words: dict[str, int] = {}
+        tags: dict[str, float] = {}
+        for part in (part for parts in matcher.parts for part in parts):
+            documents, weights, places = matcher.postings(number, part)
+            place = int(documents.searchsorted(document))
+            if place == len(documents) or documents[place] != document:
+                continue
+            if part.tag_id:
+                tags[part.tag_id] = float(weights[place])
+            else:
+                for word in part.words:
+                    words[word] = words.get(word, 0) | int(places[place])
+        return Hit(
+            str(shown.column("id")[document].as_py()),
+            title,
+            round(score, 4),
+            Why(
+                tuple(
+                    {"word": word, "fields": [f for i, f in enumerate(FIELDS) if bits >> i & 1]}
+                    for word, bits in words.items()
+                ),
+                tuple(
+                    {"tag": _written(view, tag_id, language), "probability": round(p, 4)}
+                    for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
+                ),
+            ),
+            _highlights(title, list(words)),
+        )
+
+
+def open_search(store: Store, folder: Path) -> Search:
+    """Search over a store; its index lies in a folder, and is made there at the first search."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Search(store, folder)
+
+
+def _sort_keys(first_seen: Array, hits: Hits, sort: str) -> Array:
+    """What products are sorted by, largest first; equal ones are sorted by id."""
+    if sort == "relevance":
+        return hits.scores
+    if sort == "newest":
+        return np.asarray(first_seen[hits.documents])
+    return np.zeros(len(hits.documents))
+
+
+def _first(keys: Array, rank: Array, documents: Array, count: int) -> Array:
+    """Places of the `count` products that come first, in no order."""
+    if len(keys) <= count:
+        return np.arange(len(keys))
+    least = np.partition(keys, len(keys) - count)[len(keys) - count]
+    above, equal = np.flatnonzero(keys > least), np.flatnonzero(keys == least)
+    wanted = count - len(above)
+    if len(equal) > wanted:
+        equal = equal[np.argpartition(rank[documents[equal]], wanted)[:wanted]]
+    return np.concatenate([above, equal])
+
+
+def _written(view: View, tag_id: str, language: str) -> str:
+    tag = view.library.by_id(tag_id)
+    if tag is None:
+        return tag_id
+    facet = view.library.facets.get(tag.facet)
+    names = facet.names if facet else {}
+    return tag_text(names.get(language, tag.facet), tag.name_in(language))
+
+
+def _highlights(title: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Spans of words in a title, merged where they touch."""
+    folded = fold(title)
+    spans = []
+    for word in words:
+        start = folded.text.find(word)
+        while word and start >= 0:
+            end = start + len(word)
+            if not (word.isascii() and _inside_word(folded.text, start, end)):
+                spans.append(folded.span(start, end))
+            start = folded.text.find(word, start + 1)
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+def _inside_word(text: str, start: int, end: int) -> bool:
+    """Whether a longer word of Latin letters or digits holds the span."""
+    before = text[start - 1 : start]
+    after = text[end : end + 1]
+    return (before.isascii() and before.isalnum()) or (after.isascii() and after.isalnum())

@@ -1,0 +1,205 @@
+"""What search reads of the store, from a cursor on, and the log of what was searched."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import sqlalchemy as sa
+
+from tagmill.store.connection import Database, Found, now
+from tagmill.store.current import CurrentTags
+from tagmill.store.names import TagNames
+from tagmill.store.tables import (
+    assignments,
+    counters,
+    descriptions,
+    library_changes,
+    products,
+    searches,
+    verdicts,
+)
+from tagmill.store.verdicts import latest_verdicts
+
+__all__ = ["LoggedSearch", "SearchState", "Searches", "StoredDocument"]
+
+_PAGE = 4096
+_COLUMNS = (
+    products.c.id, products.c.gone, products.c.snapshot, products.c.title,
+    products.c.description, products.c.category, products.c.attributes, products.c.language,
+    products.c.tags, products.c.first_seen,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """How far the store has come: what search reads changes only when one of these does."""
+
+    cursor: int  # the newest change of a product
+    library: int  # the library's version
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What search reads of a product; a gone one has only its id.
+
+    `tags` are (tag id, probability) as they count now, best first; `given` what a person wrote on
+    the product, `refused` the tags a verdict rejected; `generated` the text of its descriptions.
+    """
+
+    id: str
+    gone: bool
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    generated: str = ""
+    tags: tuple[tuple[str, float], ...] = ()
+    given: tuple[str, ...] = ()
+    refused: frozenset[str] = frozenset()  # tag ids
+    first_seen: str = ""
+
+
+@dataclass(frozen=True)
+class LoggedSearch:
+    """One search: `tags` are ids of the tags it named, `words` the rest of it."""
+
+    id: int
+    query: str
+    tags: tuple[str, ...]
+    words: tuple[str, ...]
+    results: int
+    at: str
+
+
+class Searches:
+    """The store as search sees it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def database(self) -> str:
+        """Which database this is, without secrets."""
+        return self._database.name
+
+    def state(self) -> SearchState:
+        """The present state; one short query."""
+        seq = sa.select(counters.c.value).where(counters.c.name == "seq").scalar_subquery()
+        version = sa.select(sa.func.max(library_changes.c.version)).scalar_subquery()
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(seq, version)).one()
+        return SearchState(int(row[0]), int(row[1] or 0))
+
+    def documents(self, since: int | None, until: int) -> Iterator[builtins.list[StoredDocument]]:
+        """The products changed after a cursor and up to another, by id; without one, all there are.
+
+        Gone ones come only after a cursor. A product changed while this reads comes as it is by
+        then, and again after `until`.
+        """
+        if since is None:
+            conditions = [sa.not_(products.c.gone)]
+        else:
+            changed = (
+                column.between(since + 1, until)
+                for column in (products.c.last_change, products.c.text_change)
+            )
+            conditions = [sa.or_(*changed)]
+        wanted = sa.select(*_COLUMNS).where(*conditions).order_by(products.c.id).limit(_PAGE)
+        after = ""
+        names = TagNames(self._database)
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(wanted.where(products.c.id > after)).all()
+                found = self._documents(connection, rows, names)
+            if not rows:
+                return
+            after = rows[-1].id
+            yield found
+
+    def documents_of(self, product_ids: Iterable[str]) -> Iterator[builtins.list[StoredDocument]]:
+        """These products, as they are."""
+        ids, names = iter(product_ids), TagNames(self._database)
+        while page := list(islice(ids, _PAGE)):
+            wanted = sa.select(*_COLUMNS).where(self._database.among(products.c.id, page))
+            with self._database.read() as connection:
+                rows = connection.execute(wanted.order_by(products.c.id)).all()
+                yield self._documents(connection, rows, names)
+
+    def products_with(self, tag_ids: Iterable[str]) -> builtins.list[str]:
+        """Ids of the products of which a tag of these was stored or judged, living or not."""
+        tag_ids = list(tag_ids)
+        stored = (
+            sa.select(products.c.id)
+            .join(assignments, assignments.c.seq == products.c.snapshot)
+            .where(self._database.among(assignments.c.tag_id, tag_ids))
+        )
+        judged = sa.select(verdicts.c.product_id).where(
+            self._database.among(verdicts.c.tag_id, tag_ids)
+        )
+        with self._database.read() as connection:
+            return sorted(connection.execute(sa.union(stored, judged)).scalars())
+
+    def log(self, query: str, tags: Iterable[str], words: Iterable[str], results: int) -> None:
+        """Keep a search and how many products it found."""
+        row = {
+            "query": query.replace("\0", ""), "tags": list(tags),
+            "words": [word.replace("\0", "") for word in words], "results": results, "at": now(),
+        }  # fmt: skip
+        with self._database.write() as connection:
+            connection.execute(sa.insert(searches).values(row))
+
+    def list(self, limit: int | None = None) -> builtins.list[LoggedSearch]:
+        """The logged searches, newest first."""
+        wanted = sa.select(searches).order_by(searches.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        return [
+            LoggedSearch(row.id, row.query, tuple(row.tags), tuple(row.words), row.results, row.at)
+            for row in rows
+        ]
+
+    def _documents(
+        self, connection: sa.Connection, rows: Iterable[Found], names: TagNames
+    ) -> builtins.list[StoredDocument]:
+        rows = list(rows)
+        living = [row for row in rows if not row.gone]
+        reader = CurrentTags(self._database, connection, names, "")
+        tags = dict(zip((row.id for row in living), reader.read(living).to_pylist(), strict=True))
+        texts = self._generated(connection, [row.id for row in living])
+        refused = self._refused(connection, [row.id for row in living if row.tags])
+        return [
+            StoredDocument(row.id, True)
+            if row.gone
+            else StoredDocument(
+                row.id, False, row.title, row.description or "", row.category or "",
+                tuple((name, value or "") for name, value in row.attributes or ()),
+                texts.get(row.id, ""),
+                tuple((tag["id"], tag["probability"]) for tag in tags[row.id]),
+                tuple(row.tags or ()), frozenset(refused.get(row.id, ())), row.first_seen,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _generated(
+        self, connection: sa.Connection, product_ids: builtins.list[str]
+    ) -> dict[str, str]:
+        wanted = sa.select(descriptions.c.product_id, descriptions.c.text).where(
+            self._database.among(descriptions.c.product_id, product_ids)
+        )
+        texts: dict[str, builtins.list[str]] = {}
+        for row in connection.execute(wanted.order_by(descriptions.c.language)):
+            texts.setdefault(row.product_id, []).append(row.text)
+        return {product_id: "\n".join(parts) for product_id, parts in texts.items()}
+
+    def _refused(
+        self, connection: sa.Connection, product_ids: builtins.list[str]
+    ) -> dict[str, set[str]]:
+        wanted = latest_verdicts().where(self._database.among(verdicts.c.product_id, product_ids))
+        refused: dict[str, set[str]] = {}
+        for row in connection.execute(wanted):
+            if not row.accepted:
+                refused.setdefault(row.product_id, set()).add(row.tag_id)
+        return refused

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagmill.discover import FacetCount, Search
+from tagmill.errors import SearchError, UnknownTag
+from tagmill.store import Store
+from tests.discover.shop import BLUE, DRESS, RED, SHOP, fill_shop, ids, shop_search
+from tests.store.samples import product, product_batch
+
+
+@pytest.fixture
+def search(store: Store, tmp_path: Path) -> Search:
+    """The shop, on each kind of database."""
+    return shop_search(store, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "query", ["红色 连衣裙", "红色连衣裙", "red dress", "dresses RED", "紅色連衣裙"]
+)
+def test_tags_are_found_in_any_language_best_first(search: Search, query: str) -> None:
+    result = search.search(query)
+    assert [hit.id for hit in result.hits] == ["d1", "d2"]
+    assert result.total == 2
+    assert not result.relaxed
+    assert result.hits[0].score > result.hits[1].score
+
+
+@pytest.mark.parametrize("query", ["tv 4k", "4K电视", "4k tv", "電視 4K"])
+def test_the_words_of_a_name_may_stand_in_any_order(search: Search, query: str) -> None:
+    assert ids(search, query)[0] == "t1"
+
+
+def test_why_names_words_fields_and_probabilities(search: Search) -> None:
+    hit = search.search("red dress").hits[0]
+    assert hit.id == "d1"
+    assert {"tag": "颜色:红色", "probability": 0.98} in hit.why.tags
+    assert {"word": "红色", "fields": ["title"]} in hit.why.words
+    assert [hit.title[start:end] for start, end in hit.highlights] == ["红色", "连衣裙"]
+    english = search.search("red dress", language="en").hits[0]
+    assert english.why.tags[0] == {"tag": "Category:Dresses", "probability": 0.99}
+
+
+def test_words_that_are_no_tags_are_found(search: Search) -> None:
+    assert ids(search, "水杯") == ["c1", "c2"]
+    assert ids(search, "tote") == ["b1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("连衣裙 -真丝", ["d2", "d3"]),
+        ("连衣裙 不要真丝", ["d2", "d3"]),
+        ("dress without silk", ["d2", "d3"]),
+        ("red -皮", ["d1", "d2"]),  # of the head word: 真皮
+        ("手提包 不含 红色", ["b2"]),
+    ],
+)
+def test_negation(search: Search, query: str, found: list[str]) -> None:
+    assert sorted(ids(search, query)) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("水杯 500ml以下", ["c1"]),
+        ("水杯 under 0.5 L", ["c1"]),
+        ("水杯 1升以上", ["c2"]),
+        ("水杯 300-400毫升", ["c1"]),
+        ("电视 60寸以上", ["t1"]),
+        ("电视 70寸以上", []),
+    ],
+)
+def test_units(search: Search, query: str, found: list[str]) -> None:
+    assert ids(search, query) == found
+
+
+def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:
+    result = search.search("真皮 连衣裙")
+    assert result.relaxed
+    assert {hit.id for hit in result.hits} == {"d1", "d2", "d3", "b1"}
+    assert ids(search, "红色 水杯", match_any=True)[0] in ("c1", "c2", "b1", "d1")
+
+
+def test_facets_count_what_is_found_and_what_another_choice_would_add(search: Search) -> None:
+    result = search.search("连衣裙")
+    assert result.facets["颜色"] == (FacetCount("红色", 2), FacetCount("蓝色", 1))
+    chosen = search.search("连衣裙", facets={"Color": ["red"]})
+    assert [hit.id for hit in chosen.hits] == ["d1", "d2"]
+    # Within the facet the other colour stays; elsewhere only red dresses count.
+    assert chosen.facets["颜色"] == (FacetCount("红色", 2, True), FacetCount("蓝色", 1))
+    assert chosen.facets["材质"] == (FacetCount("真丝", 1),)
+    both = search.search("连衣裙", facets={"颜色": ["红色", "蓝色"]})
+    assert both.total == 3
+    narrow = search.search("", facets={"颜色": ["红色"], "品类": ["手提包"]})
+    assert [hit.id for hit in narrow.hits] == ["b1"]
+    assert {c.name: c.count for c in narrow.facets["品类"]} == {"手提包": 1, "连衣裙": 2}
+    with pytest.raises(UnknownTag, match="红色"):
+        search.search("连衣裙", facets={"颜色": ["红色色"]})
+
+
+def test_an_unlikely_tag_ranks_but_is_not_counted(store: Store, search: Search) -> None:
+    from tests.store.samples import entry, tag_run
+
+    tag_run(store, {"c1": [entry(DRESS, 0.3)]}, "second")
+    result = search.search("连衣裙")
+    assert [hit.id for hit in result.hits][-1] == "c1"
+    assert result.facets["品类"] == (FacetCount("连衣裙", 3),)
+
+
+@pytest.mark.parametrize("sort", ["relevance", "newest", "id"])
+def test_pages_follow_each_other(search: Search, sort: str) -> None:
+    whole = ids(search, "", sort=sort)
+    assert sorted(whole) == sorted(SHOP)
+    pages, after = [], None
+    while True:
+        page = search.search("", sort=sort, limit=3, after=after)
+        assert page.total == len(SHOP)
+        pages += [hit.id for hit in page.hits]
+        after = page.next
+        if after is None:
+            break
+    assert pages == whole
+    if sort == "id":
+        assert whole == sorted(SHOP)
+
+
+def test_pages_of_equal_scores_go_by_id(store: Store, tmp_path: Path) -> None:
+    search = shop_search(store, tmp_path)
+    store.products.upsert(product_batch(*(product(f"x{n}", "帆布鞋") for n in range(9))))
+    first = search.search("帆布鞋", limit=4)
+    second = search.search("帆布鞋", limit=4, after=first.next)
+    third = search.search("帆布鞋", limit=4, after=second.next)
+    found = [hit.id for page in (first, second, third) for hit in page.hits]
+    assert found == [f"x{n}" for n in range(9)]
+    assert third.next is None
+
+
+def test_a_wrong_sort_or_cursor_is_named(search: Search) -> None:
+    with pytest.raises(SearchError, match="'price'.*relevance"):
+        search.search("裙", sort="price")
+    with pytest.raises(SearchError, match="'abc' is no cursor"):
+        search.search("裙", after="abc")
+    page = search.search("", limit=1)
+    with pytest.raises(SearchError, match="sorted by relevance"):
+        search.search("", limit=1, sort="id", after=page.next)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "红" * 10_000, "a" * 10_000, "dress " * 2_000, "- " * 5_000, "!!! ??? 。。。", "🦄🦄", "-",
+        'title:red AND (dress OR "silk', "red^2~ [a TO b] {*}", "'; DROP TABLE products; --",
+        "NEAR(red dress)", "\x00\x01", "\ud800", "不要", "-皮-皮",
+        "500ml以下" * 100, "1e999ml", "*", "\\",
+    ],
+)  # fmt: skip
+def test_any_text_is_a_query(search: Search, query: str) -> None:
+    result = search.search(query, log=True)
+    assert result.total >= len(result.hits)
+    search.search(query, match_any=True)
+    search.complete(query)
+    assert search.store.products.count() == len(SHOP)
+
+
+def test_what_means_nothing_finds_nothing(search: Search) -> None:
+    assert search.search("！！！").total == 0
+    assert search.search("  ").total == len(SHOP)
+
+
+def test_did_you_mean(search: Search) -> None:
+    assert search.search("lether").did_you_mean == "leather"
+    assert search.search("连衣群").did_you_mean == "连衣裙"
+    assert search.search("leather").did_you_mean is None
+
+
+def test_completion(search: Search) -> None:
+    first = search.complete("红")[0]
+    assert (first.text, first.products, first.facet) == ("红色", 3, "颜色")
+    assert search.complete("red dr")[0].text == "red Dresses"
+    assert search.complete("红色连")[0].text == "红色连衣裙"
+    assert "tote" in [one.text for one in search.complete("to")]
+    assert search.complete("zzz") == []
+
+
+def test_searches_are_logged(search: Search) -> None:
+    search.search("red 水杯", log=True)
+    search.search("not logged")
+    (logged,) = search.store.searches.list()
+    assert (logged.query, logged.tags, logged.words) == ("red 水杯", (RED.id,), ("水杯",))
+    assert logged.results == search.search("red 水杯").total
+
+
+def test_both_databases_rank_the_same(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+    from tagmill.store import open_store
+    from tests.store.samples import entry, tag_run
+
+    found = []
+    for name, url in (("a", sqlite_url), ("b", postgres_url)):
+        with open_store(url, create=True) as store:
+            fill_shop(store)
+            search = Search(store, tmp_path / name)
+            (tmp_path / name).mkdir()
+            search.search("red")
+            store.products.upsert(product_batch(product("n1", "红色 蓝色 长裙 水杯")))
+            tag_run(store, {"d3": [entry(BLUE, 0.4)], "c2": [entry(RED, 0.7)]}, "second")
+            queries = ("red", "蓝色 连衣裙", "水杯", "", "裙")
+            found.append([search.search(query, match_any=True) for query in queries])
+    assert found[0] == found[1]
