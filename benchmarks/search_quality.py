@@ -70,7 +70,9 @@ def by_search(
         store.products.upsert(batch)
     if model is not None:
         tag_workspace(store, model, Selection(top_k=_KEPT))
-    search = open_search(store, Path(folder.name) / "search")
+    search = open_search(
+        store, Path(folder.name) / "search", None if model is None else model.score
+    )
 
     def rank(query: tuple[str, ...]) -> list[str]:
         text = " ".join(parse_tag(tag)[1] for tag in query)

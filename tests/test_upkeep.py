@@ -69,9 +69,13 @@ def test_only_the_products_that_a_change_touches_are_tagged_again(
 def test_a_forecast_says_what_happens_then_and_changes_nothing(store: Store, models: Path) -> None:
     before, version = _current(store), store.library.latest()
     library = load_library(store)
-    changed = [library.add_alias(library.resolve("颜色:红色"), "绯红")]
+    red = library.resolve("颜色:红色")
+    changed = [library.add_alias(red, "绯红")]
+    for query, tag_ids in (("绯红 衬衫", []), ("red shirt", [red.id]), ("蓝色", [BLUE.id])):
+        store.searches.log(query, tag_ids, [], 1)
     seen = forecast(store, models, library, Selection())
     assert (seen.products, seen.changed, seen.gained, seen.lost, seen.moved) == (2, 1, 1, 0, 0)
+    assert seen.searches == 2
     assert seen.examples == [
         {"id": "crimson", "title": "绯红衬衫", "gained": ["颜色:红色"], "lost": [], "moved": []}
     ]

@@ -44,7 +44,8 @@ class Forecast:
 
     `products` it touches; of these `changed` would have other tags or lanes: so many pairs of
     product and tag `gained`, `lost` or in another lane (`moved`). `examples` show the first of
-    them: `{"id", "title", "gained", "lost", "moved"}`, tags as written.
+    them: `{"id", "title", "gained", "lost", "moved"}`, tags as written. `searches` are the logged
+    ones that named one of the changed tags, or would.
     """
 
     products: int = 0
@@ -52,6 +53,7 @@ class Forecast:
     gained: int = 0
     lost: int = 0
     moved: int = 0
+    searches: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -92,6 +94,10 @@ def forecast(
     report = Forecast()
     if not touched:
         return report
+    for page in store.searches.pages():
+        named = touched.in_queries([one.query for one in page])
+        asked = zip(page, named.tolist(), strict=True)
+        report.searches += sum(hit or not touched.tag_ids.isdisjoint(s.tags) for s, hit in asked)
     having = store.assignments.products_with(touched.tag_ids)
     signatures = {run.signature for run in store.runs.list("tag")}
     for batch in store.products.tagged(signatures, _PAGE):

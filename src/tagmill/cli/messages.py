@@ -227,9 +227,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "forecast": (
         "Nothing is changed yet. This would change {tags:,} tags and touch {products:,} products; "
         "{changed:,} of them would have other tags: {gained:,} gained, {lost:,} lost, {moved:,} in "
-        "another lane.",
+        "another lane. Searches that named them: {searches:,}.",
         "尚未改动。此操作将改变 {tags:,} 个标签，涉及 {products:,} 件商品，"
-        "其中 {changed:,} 件的标签会变：新增 {gained:,}，失去 {lost:,}，换通道 {moved:,}。",
+        "其中 {changed:,} 件的标签会变：新增 {gained:,}，失去 {lost:,}，换通道 {moved:,}。"
+        "提到它们的搜索：{searches:,} 次。",
     ),
     "retagged": (
         "{products:,} touched products tagged again as run {run}.",

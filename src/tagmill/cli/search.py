@@ -20,7 +20,13 @@ from tagmill.cli.terminal import (
 from tagmill.errors import SearchError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tagmill.discover import Hit, Search, SearchResult
+    from tagmill.discover.index import Score
+    from tagmill.records import Scores
+    from tagmill.store import Store
+    from tagmill.tagging.model import Model
 
 _FACETS, _FACET_TAGS = 8, 6  # shown in the terminal; all in JSON
 
@@ -60,7 +66,7 @@ def search(
     with open_workspace(workspace) as (settings, store):
         language = settings.tagging.language
         language = "" if language == "product" else language
-        engine = open_search(store, settings.search_dir)
+        engine = open_search(store, settings.search_dir, _unpublished(store, settings.models_dir))
         if rebuild:
             _rebuild(engine, store.products.count(), as_json=as_json)
         elif complete is not None:
@@ -71,6 +77,22 @@ def search(
                 match_any=match_any, language=language, log=log and after is None,
             )  # fmt: skip
             print_json(result.as_dict()) if as_json else _print(result)
+
+
+def _unpublished(store: Store, models: Path) -> Score | None:
+    """What the workspace's model says of what is not published; it is loaded once it is asked."""
+    from tagmill.pipeline import current_model
+
+    if not any(path.name.isdigit() for path in models.glob("[0-9]*")):
+        return None
+    loaded: list[Model] = []
+
+    def score(batch: pa.RecordBatch) -> Scores:
+        if not loaded:
+            loaded.append(current_model(store, models))
+        return loaded[0].score(batch)
+
+    return score
 
 
 def _chosen(pairs: list[str] | None) -> dict[str, list[str]]:

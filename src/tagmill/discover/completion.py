@@ -137,12 +137,16 @@ def _nearest(view: View, word: str) -> str | None:
             counts += np.where(there, segment.starts[places + 1] - segment.starts[places], 0)
         if counts.any():
             return edits[int(counts.argmax())]
-    for written in view.library.nearest(word, 1):
+    best = (_ALIKE, 0)
+    nearest: str | None = None
+    for written in view.library.nearest(word, _TRIES):
         tag = view.library.find(written)
         for name in view.library.names_of(tag) if tag else ():
-            if SequenceMatcher(None, fold(name).text, word).ratio() >= _ALIKE:
-                return name
-    return None
+            assert tag is not None
+            rank = SequenceMatcher(None, fold(name).text, word).ratio(), view.count_of(tag.id)
+            if rank > best:
+                best, nearest = rank, name
+    return nearest
 
 
 def _edits(word: str) -> set[str]:

@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tagmill.discover.segment import (
     Document,
@@ -28,13 +29,18 @@ from tagmill.discover.segment import (
     merge_segments,
 )
 from tagmill.library import Library
+from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["Index", "View", "index_documents"]
+__all__ = ["Index", "Score", "View", "index_documents"]
 
-_FORMAT = 1
+_FORMAT = 2
+_HINT = 0.01  # probability from which an unpublished tag helps to rank
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
+
+
+Score = Callable[[pa.RecordBatch], Scores]  # calibrated probabilities of a batch's tags
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ class View:
         """The place of each tag id in the library."""
         return {tag_id: number for number, tag_id in enumerate(self.library.tags)}
 
+    def count_of(self, tag_id: str) -> int:
+        """How many products have a tag, some perhaps changed since."""
+        total = 0
+        for segment, places in zip(self.segments, self.tag_places, strict=True):
+            if tag_id in places:
+                first, end = segment.by_tag_starts[places[tag_id] : places[tag_id] + 2].tolist()
+                total += end - first
+        return total
+
     @cached_property
     def facet_of(self) -> npt.NDArray[np.int32]:
         """The number of each tag's facet, by the tag's place in the library."""
@@ -84,9 +99,10 @@ class View:
 class Index:
     """The index of a store, in a folder. Safe to be used by several threads."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, score: Score | None = None) -> None:
         self._store = store
         self._folder = folder
+        self._score = score
         self._lock = Lock()
         self._names: list[str] = []  # folders of the segments
         self._targets: dict[str, str] = {}
@@ -119,7 +135,7 @@ class Index:
         library = _load_library(self._store)
         builder = SegmentBuilder()
         for page in self._store.searches.documents(None, state.cursor):
-            builder.add(index_documents(page, library))
+            builder.add(index_documents(page, library, self._score))
             progress(len(page))
         segment = builder.finish()
         self._targets = _targets(library)
@@ -150,7 +166,7 @@ class Index:
             living = [stored[i] for i in sorted(stored) if not stored[i].gone]
             if living:
                 builder = SegmentBuilder()
-                builder.add(index_documents(living, library))
+                builder.add(index_documents(living, library, self._score))
                 segments.append(builder.finish())
                 dead.append(np.zeros(segments[-1].size, np.bool_))
         # Merged like the digits of a counter: a product is moved only a logarithm of times.
@@ -228,8 +244,15 @@ class Index:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def index_documents(stored: Iterable[StoredDocument], library: Library) -> list[Document]:
-    """Products as the index takes them; tags a person wrote on the product count as certain."""
+def index_documents(
+    stored: Sequence[StoredDocument], library: Library, score: Score | None = None
+) -> list[Document]:
+    """Products as the index takes them; tags a person wrote on the product count as certain.
+
+    What `score` finds less probable than what is published is a hint: it ranks products, and does
+    not make them ones that have the tag.
+    """
+    hints = [()] * len(stored) if score is None else _hints(stored, library, score)
     return [
         Document(
             document.id,
@@ -239,19 +262,38 @@ def index_documents(stored: Iterable[StoredDocument], library: Library) -> list[
                 document.description,
                 document.generated,
             ),
-            list(_tags(document, library)),
+            list(_tags(document, library, hinted)),
             document.first_seen,
         )
-        for document in stored
+        for document, hinted in zip(stored, hints, strict=True)
     ]
+
+
+def _hints(
+    stored: Sequence[StoredDocument], library: Library, score: Score
+) -> list[Sequence[tuple[str, float]]]:
+    """Improbable tags of each product; none where a person said all that it has."""
+    names = ("id", "title", "description", "category", "attributes", "language")
+    rows = [{name: getattr(document, name) for name in names} for document in stored]
+    scores = score(pa.RecordBatch.from_pylist(rows, schema=PRODUCT_SCHEMA))
+    living = [tag and tag.id for tag in map(library.by_id, scores.tag_ids)]
+    hints: list[Sequence[tuple[str, float]]] = []
+    for row, document in enumerate(stored):
+        part = slice(*scores.values.indptr[row : row + 2].tolist())
+        pairs = zip(scores.values.indices[part], scores.values.data[part].tolist(), strict=True)
+        found = [(living[tag], p) for tag, p in pairs if p >= _HINT and living[tag]]
+        hints.append([] if document.given else [(i, p) for i, p in found if i is not None])
+    return hints
 
 
 def _attributes_text(document: StoredDocument) -> str:
     return "\n".join([document.category, *(f"{n} {value}" for n, value in document.attributes)])
 
 
-def _tags(document: StoredDocument, library: Library) -> Iterator[tuple[str, float]]:
-    tags = dict(document.tags)
+def _tags(
+    document: StoredDocument, library: Library, hints: Sequence[tuple[str, float]]
+) -> Iterator[tuple[str, float]]:
+    tags = {i: p for i, p in hints if i not in document.refused} | dict(document.tags)
     for written in document.given:
         tag = library.find(written)
         if tag is not None and tag.status != "retired" and tag.id not in document.refused:

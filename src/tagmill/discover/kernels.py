@@ -54,13 +54,16 @@ def intersect(documents, weights, places, others, other_weights, other_places): 
 
 
 @kernel
-def add_postings(documents, values, factor, bit, scores, matched, touched, count):  # type: ignore[no-untyped-def]
+def add_postings(documents, values, least, factor, bit, scores, matched, touched, count):  # type: ignore[no-untyped-def]
     """Add factor · value to the scores of a posting list's products, and mark them with a bit.
 
-    Products met for the first time come behind the `count` that `touched` has; the new count.
+    Those with a value below `least` are passed over. Products met for the first time come behind
+    the `count` that `touched` has; the new count.
     """
     for i in range(len(documents)):
         document = documents[i]
+        if values[i] < least:
+            continue
         if not matched[document]:
             touched[count] = document
             count += 1

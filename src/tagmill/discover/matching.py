@@ -28,7 +28,8 @@ from tagmill.text import is_unspaced, search_words
 
 __all__ = ["Hits", "Matcher", "Part"]
 
-_TAG_WEIGHT = 2.0  # of a certain tag, beside at most 2.2 of a word
+_TAG_WEIGHT = 6.0  # of a certain tag, beside at most 2.2 of a word
+_HAS_TAG = 0.2  # probability from which a product counts as having a tag that was asked for
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _NAMES = 8  # of a tag that are searched as words
 _scratch = local()
@@ -82,7 +83,7 @@ class Matcher:
             found = np.flatnonzero(~(dead if banned is None else banned)).astype(np.int32)
             return Hits(found, np.zeros(len(found), np.float32))
         lists = [
-            (1 << bit, idf * part.factor, *self.postings(number, part)[:2])
+            (1 << bit, _least(part, of_all), idf * part.factor, *self.postings(number, part)[:2])
             for bit, (parts, idfs) in enumerate(zip(self.parts, self._idf, strict=True))
             for part, idf in zip(parts, idfs, strict=True)
             if idf
@@ -91,14 +92,14 @@ class Matcher:
         for bit, asked in enumerate(self.query.ranges, len(self.parts)):
             required |= 1 << bit
             documents = _in_range(segment, asked)
-            lists.append((1 << bit, 0.0, documents, np.zeros(len(documents), np.float32)))
+            lists.append((1 << bit, 0.0, 0.0, documents, np.zeros(len(documents), np.float32)))
         scores, matched = _zeros(segment.size)
-        touched = np.empty(min(segment.size, sum(len(one[2]) for one in lists)), np.int32)
+        touched = np.empty(min(segment.size, sum(len(one[3]) for one in lists)), np.int32)
         count = 0
-        for bit_mask, factor, documents, values in lists:
+        for bit_mask, least, factor, documents, values in lists:
             count = add_postings(
-                documents, values, np.float32(factor), np.uint32(bit_mask), scores, matched,
-                touched, count,
+                documents, values, np.float32(least), np.float32(factor), np.uint32(bit_mask),
+                scores, matched, touched, count,
             )  # fmt: skip
         touched = touched[:count]
         found, values = collect(
@@ -196,6 +197,11 @@ _NO_POSTINGS: Postings = (
     np.zeros(0, np.float32),
     np.zeros(0, np.uint8),
 )
+
+
+def _least(part: Part, of_all: bool) -> float:
+    """The probability below which a product does not have a tag; for ranking all count."""
+    return _HAS_TAG if part.tag_id and of_all else 0.0
 
 
 @cache

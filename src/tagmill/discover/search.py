@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tagmill.discover.completion import Completer, Completion, correct
 from tagmill.discover.facets import FacetCount, FacetCounter
-from tagmill.discover.index import Index, View
+from tagmill.discover.index import Index, Score, View
 from tagmill.discover.matching import Hits, Matcher
 from tagmill.discover.query import QueryParser
 from tagmill.discover.segment import FIELDS
@@ -107,9 +107,9 @@ class _Cursor:
 class Search:
     """Finds products of a store. Safe to be used by several threads; see `open_search`."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: Store, folder: Path, score: Score | None = None) -> None:
         self.store = store
-        self.index = Index(store, folder)
+        self.index = Index(store, folder, score)
         self._parser: tuple[int, QueryParser] | None = None
         self._completer: tuple[View, Completer] | None = None
 
@@ -250,10 +250,14 @@ class Search:
         )
 
 
-def open_search(store: Store, folder: Path) -> Search:
-    """Search over a store; its index lies in a folder, and is made there at the first search."""
+def open_search(store: Store, folder: Path, score: Score | None = None) -> Search:
+    """Search over a store; its index lies in a folder, and is made there at the first search.
+
+    `score` gives probabilities of what is not published (`Model.score`), which help to rank; it
+    is called for products as they come into the index.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return Search(store, folder)
+    return Search(store, folder, score)
 
 
 def _sort_keys(first_seen: Array, hits: Hits, sort: str) -> Array:

@@ -60,6 +60,7 @@ class StoredDocument:
     given: tuple[str, ...] = ()
     refused: frozenset[str] = frozenset()  # tag ids
     first_seen: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,21 @@ class Searches:
         with self._database.write() as connection:
             connection.execute(sa.insert(searches).values(row))
 
+    def pages(self) -> Iterator[builtins.list[LoggedSearch]]:
+        """All logged searches, oldest first."""
+        after = 0
+        while page := self._page(searches.c.id > after, searches.c.id, _PAGE):
+            after = page[-1].id
+            yield page
+
     def list(self, limit: int | None = None) -> builtins.list[LoggedSearch]:
         """The logged searches, newest first."""
-        wanted = sa.select(searches).order_by(searches.c.id.desc()).limit(limit)
+        return self._page(sa.true(), searches.c.id.desc(), limit)
+
+    def _page(
+        self, where: sa.ColumnElement[bool], order: sa.ColumnElement[int], limit: int | None
+    ) -> builtins.list[LoggedSearch]:
+        wanted = sa.select(searches).where(where).order_by(order).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -179,6 +192,7 @@ class Searches:
                 texts.get(row.id, ""),
                 tuple((tag["id"], tag["probability"]) for tag in tags[row.id]),
                 tuple(row.tags or ()), frozenset(refused.get(row.id, ())), row.first_seen,
+                row.language,
             )
             for row in rows
         ]  # fmt: skip

@@ -7,6 +7,7 @@ the tags they have, whatever else changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.library.vocabulary import Library
-from tagmill.records import Tag
+from tagmill.records import PRODUCT_SCHEMA, Tag
 from tagmill.tagging.lexicon import LexiconTagger
 from tagmill.tagging.model import Model
 
@@ -48,7 +49,15 @@ class Touched:
 
     def in_text(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Which products (n,) name a changed tag, or are like the text of a new one."""
-        found = self._model.like(batch, self.new_ids)
+        return self._model.like(batch, self.new_ids) | self._named(batch)
+
+    def in_queries(self, queries: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which queries (n,) name a changed tag."""
+        rows = [{"id": str(i), "title": query} for i, query in enumerate(queries)]
+        return self._named(pa.RecordBatch.from_pylist(rows, schema=PRODUCT_SCHEMA))
+
+    def _named(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        found = np.zeros(batch.num_rows, np.bool_)
         for lexicon in self._lexicons:
             found[lexicon.find(batch).rows] = True
         return found
