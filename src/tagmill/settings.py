@@ -166,6 +166,11 @@ class Settings(_Section):
         """Where the search index lies; it can be deleted, it is made again."""
         return self.root / "search"
 
+    @property
+    def recommend_dir(self) -> Path:
+        """Where what recommendation fitted lies; it can be deleted, it is made again."""
+        return self.root / "recommend"
+
 
 def find_workspace(start: Path) -> Path:
     """The nearest folder from `start` upwards with a `tagmill.toml`; SettingsError if none."""

@@ -7,6 +7,7 @@ the right Arrow type stay in Arrow from end to end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -34,6 +35,14 @@ _SPACE = r"[\s\p{Z}\p{Cc}]+"
 _MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
 _UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
 _LANGUAGE_CHARACTERS = 1000  # of a description; more do not change the verdict
+
+
+_URL = re.compile(r"[a-z][a-z0-9+._]*://", re.I)
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is a database's URL and not a file."""
+    return _URL.match(source) is not None
 
 
 @dataclass(frozen=True)

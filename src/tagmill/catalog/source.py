@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,10 @@ import pyarrow as pa
 
 from tagmill.catalog.columns import check_mapping, choose_columns
 from tagmill.catalog.files import open_file
-from tagmill.catalog.rows import ProductChecker, Reject, Source
+from tagmill.catalog.rows import ProductChecker, Reject, Source, is_url
 from tagmill.errors import CatalogError
 
 __all__ = ["Catalog", "Counts", "open_catalog"]
-
-_URL = re.compile(r"[a-z][a-z0-9+._]*://", re.I)
 
 
 @dataclass
@@ -97,7 +94,7 @@ def open_catalog(
     """
     mapping = mapping or {}
     check_mapping(mapping)
-    if _URL.match(source):
+    if is_url(source):
         from tagmill.catalog.database import open_database
 
         return Catalog(open_database(source, table, query), mapping, rejects, batch_size)

@@ -27,6 +27,7 @@ from tagmill.cli import (
     profiles,
     prompt,
     proposals,
+    recommend,
     review,
     runs,
     search,
@@ -88,5 +89,8 @@ app.add_typer(review.app, name="review")
 app.add_typer(runs.app, name="runs")
 app.add_typer(products.app, name="products")
 app.command("search")(search.search)
+app.command("recommend")(recommend.recommend)
+app.add_typer(recommend.events, name="events")
+app.add_typer(recommend.user, name="user")
 app.command("export")(export.export)
 app.command("backup")(workspace.backup)

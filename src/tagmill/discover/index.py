@@ -33,7 +33,7 @@ from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["Index", "Score", "View", "index_documents"]
+__all__ = ["Index", "Score", "View", "index_documents", "load_library", "tags_of"]
 
 _FORMAT = 2
 _HINT = 0.01  # probability from which an unpublished tag helps to rank
@@ -132,7 +132,7 @@ class Index:
 
     def _rebuild(self, progress: Callable[[int], None]) -> View:
         state = self._store.searches.state()
-        library = _load_library(self._store)
+        library = load_library(self._store)
         builder = SegmentBuilder()
         for page in self._store.searches.documents(None, state.cursor):
             builder.add(index_documents(page, library, self._score))
@@ -147,7 +147,7 @@ class Index:
         library = view.library
         pages = [self._store.searches.documents(view.cursor, cursor)]
         if version != library.version:
-            library = _load_library(self._store)
+            library = load_library(self._store)
             targets = _targets(library)
             moved = [t for t, target in targets.items() if self._targets.get(t, t) != target]
             self._targets = targets
@@ -223,7 +223,7 @@ class Index:
                 )
         except (OSError, ValueError, KeyError):  # none yet, or damaged: it is built again
             return None
-        library = _load_library(self._store)
+        library = load_library(self._store)
         if library.version != manifest["library"]:
             # Its tags of then are not known any more, only where they led.
             known = {tag: tag for tag in library.tags}
@@ -262,7 +262,7 @@ def index_documents(
                 document.description,
                 document.generated,
             ),
-            list(_tags(document, library, hinted)),
+            list(tags_of(document, library, hinted)),
             document.first_seen,
         )
         for document, hinted in zip(stored, hints, strict=True)
@@ -290,9 +290,11 @@ def _attributes_text(document: StoredDocument) -> str:
     return "\n".join([document.category, *(f"{n} {value}" for n, value in document.attributes)])
 
 
-def _tags(
-    document: StoredDocument, library: Library, hints: Sequence[tuple[str, float]]
+def tags_of(
+    document: StoredDocument, library: Library, hints: Sequence[tuple[str, float]] = ()
 ) -> Iterator[tuple[str, float]]:
+    """(tag id, probability) of a product, with what its tags imply; what a person wrote on it is
+    certain."""
     tags = {i: p for i, p in hints if i not in document.refused} | dict(document.tags)
     for written in document.given:
         tag = library.find(written)
@@ -305,7 +307,8 @@ def _tags(
     yield from tags.items()
 
 
-def _load_library(store: Store) -> Library:
+def load_library(store: Store) -> Library:
+    """The store's library as it is."""
     stored = store.library.load()
     return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
 

@@ -13,6 +13,7 @@ from tagmill.errors import StoreError
 from tagmill.store.assignments import Assignments
 from tagmill.store.connection import Database, without_password
 from tagmill.store.descriptions import Descriptions
+from tagmill.store.events import Events
 from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
 from tagmill.store.proposals import Proposals
@@ -24,7 +25,7 @@ from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0004"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0005"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -43,6 +44,7 @@ class Store:
         self.descriptions = Descriptions(database)
         self.proposals = Proposals(database)
         self.searches = Searches(database)
+        self.events = Events(database)
 
     def undo_change(self, version: int, *, who: str = "", why: str = "") -> list[UndoReport]:
         """Take a change of the library back together with the runs that were made for it.

@@ -184,6 +184,18 @@ searches = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
 )
 
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", _Number, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),  # as other systems call them
+    sa.Column("product_id", sa.Text, nullable=False),  # may come before the product does
+    sa.Column("kind", sa.Text, nullable=False),  # view cart purchase like dislike
+    sa.Column("at", sa.Text, nullable=False),  # when it was done
+    sa.UniqueConstraint("user_id", "product_id", "kind", "at", name="events_once"),
+    sa.Index("events_user", "user_id", "at"),
+)
+
 facets = sa.Table(
     "facets",
     metadata,

@@ -1,0 +1,118 @@
+"""Events of people out of files and SQL databases: `user, product, kind, at`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tagmill.catalog.files import open_file
+from tagmill.catalog.rows import Chunk, Reject, Source, is_url
+from tagmill.catalog.values import text_of
+from tagmill.errors import CatalogError
+from tagmill.store.events import KINDS, Event
+
+__all__ = ["read_events"]
+
+_COLUMNS: Mapping[str, Sequence[str]] = {
+    "user": ("user", "user_id", "userid", "customer", "customer_id", "visitor", "用户"),
+    "product": ("product", "product_id", "item", "item_id", "sku", "商品"),
+    "kind": ("kind", "event", "event_type", "type", "action", "行为"),
+    "at": ("at", "time", "timestamp", "date", "created_at", "时间"),
+}
+_KINDS = {kind: kind for kind in KINDS} | {
+    "click": "view", "pageview": "view", "add_to_cart": "cart", "addtocart": "cart",
+    "buy": "purchase", "order": "purchase", "transaction": "purchase", "favorite": "like",
+    "fav": "like", "浏览": "view", "加购": "cart", "购买": "purchase", "收藏": "like",
+}  # fmt: skip
+_CHUNK = 20_000
+_MILLISECONDS = 1e11  # numbers above are milliseconds since 1970, below seconds
+
+
+def read_events(
+    source: str, table: str | None = None, query: str | None = None
+) -> Iterator[tuple[list[Event], list[Reject]]]:
+    """The events of a source, in chunks, each with the rows that are none.
+
+    Columns may have usual names (`user_id`, `item`, `event`, `timestamp` …). Without a column of
+    kinds every event is a view. A time is ISO 8601 (UTC where it says no zone) or a number since
+    1970. Raises CatalogError where nothing can be read.
+    """
+    opened = _opened(source, table, query)
+    chosen = _choose(opened)
+    for chunk in opened.chunks(list(chosen.values()), _CHUNK):
+        events: list[Event] = []
+        rejects = list(chunk.rejects)
+        for row in range(len(chunk)):
+            try:
+                events.append(_event(chunk, chosen, row))
+            except ValueError as error:
+                rejects.append(Reject(chunk.lines[row], str(error), chunk.row(row)))
+        yield events, rejects
+
+
+def _opened(source: str, table: str | None, query: str | None) -> Source:
+    if is_url(source):
+        from tagmill.catalog.database import open_database
+
+        return open_database(source, table, query)
+    return open_file(Path(source), {})
+
+
+def _choose(source: Source) -> dict[str, str]:
+    """Our name → the source's column."""
+    lower = {name.strip().lower(): name for name in source.columns}
+    chosen: dict[str, str] = {}
+    for ours, names in _COLUMNS.items():
+        found = next((lower[name] for name in names if name in lower), None)
+        if found is not None:
+            chosen[ours] = found
+        elif source.open_ended:
+            chosen[ours] = ours
+        elif ours != "kind":
+            raise CatalogError(
+                f"{source.name} has no column '{ours}' ({', '.join(names[1:4])} …). Columns: "
+                f"{', '.join(source.columns)}. Events are user, product, kind and at",
+                file=source.name,
+            )
+    return chosen
+
+
+def _event(chunk: Chunk, chosen: Mapping[str, str], row: int) -> Event:
+    """ValueError with what is wrong."""
+    cells = {ours: _cell(chunk, theirs, row) for ours, theirs in chosen.items()}
+    for needed in ("user", "product", "at"):
+        if not cells.get(needed):
+            raise ValueError(f"no {needed}")
+    written = cells.get("kind") or "view"
+    kind = _KINDS.get(written.lower().replace(" ", "_"))
+    if kind is None:
+        raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}")
+    return Event(cells["user"], cells["product"], kind, _time(cells["at"]))  # type: ignore[arg-type]
+
+
+def _cell(chunk: Chunk, column: str, row: int) -> str:
+    values = chunk.columns.get(column)
+    if values is None:
+        return ""
+    value = values[row]
+    value = value.as_py() if hasattr(value, "as_py") else value
+    return (text_of(value) or "").replace("\0", "").strip()
+
+
+def _time(text: str) -> str:
+    """ISO 8601 in UTC to the second."""
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            at = datetime.fromisoformat(text.replace("/", "-"))
+        except ValueError:
+            raise ValueError(f"at '{text}' is no time such as 2026-11-26T12:00:00Z") from None
+        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    else:
+        try:
+            at = datetime.fromtimestamp(number / (1000 if number > _MILLISECONDS else 1), UTC)
+        except (ValueError, OverflowError, OSError):
+            raise ValueError(f"at '{text}' is no time since 1970") from None
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

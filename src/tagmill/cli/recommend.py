@@ -1,0 +1,148 @@
+"""`tagmill recommend`, and what it knows of people: `events` and `user`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagmill.cli.messages import say
+from tagmill.cli.terminal import (
+    AsJson,
+    Query,
+    Table,
+    Workspace,
+    note,
+    open_workspace,
+    print_json,
+    print_table,
+    write_beside,
+)
+from tagmill.errors import SearchError
+
+if TYPE_CHECKING:
+    from tagmill.discover.recommend import Recommendation
+
+events = typer.Typer(help="What people did with products.", no_args_is_help=True)
+user = typer.Typer(help="What is known of a user.", no_args_is_help=True)
+
+
+def recommend(
+    user_id: Annotated[str | None, typer.Option("--user", help="For this user.")] = None,
+    product: Annotated[str | None, typer.Option("--product", help="Beside this product.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 10,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="Nothing with this tag; repeatable.")
+    ] = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fit it anew first.")] = False,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Products for a user, or beside a product, each with why."""
+    if (user_id is None) == (product is None):
+        raise SearchError("Give one of: --user USER, --product PRODUCT")
+    from tagmill.discover.recommend import open_recommender
+
+    with open_workspace(workspace) as (settings, store):
+        language = settings.tagging.language
+        shown_in = "" if language == "product" else language
+        recommender = open_recommender(store, settings.recommend_dir)
+        if rebuild:
+            recommender.rebuild()
+        options = {"limit": limit, "exclude": exclude or (), "language": shown_in}
+        if user_id is not None:
+            found = recommender.for_user(user_id, **options)  # type: ignore[arg-type]
+        else:
+            found = recommender.beside(product or "", **options)  # type: ignore[arg-type]
+    if as_json:
+        print_json(
+            [{**asdict(one), "why": {**asdict(one.why), "text": _why(one)}} for one in found]
+        )
+        return
+    if not found:
+        note(say("nothing_to_recommend"))
+        return
+    columns = [say("product"), say("title"), say("score"), say("why")]
+    print_table(columns, [[one.id, one.title, one.score, _why(one)] for one in found])
+
+
+def _why(one: Recommendation) -> str:
+    """The reason in the interface's language: because you viewed French style dresses."""
+    tags = " ".join(tag.partition(":")[2] or tag for tag in one.why.tags)
+    if not one.why.because:
+        return say("why_popular", tags=tags)
+    key = f"why_{one.why.kind}" if one.why.kind else "why_beside"
+    return say(key, tags=tags or one.why.title, title=one.why.title)
+
+
+@events.command("import")
+def import_events(
+    source: Annotated[
+        str, typer.Argument(help="CSV, JSON Lines or Parquet file, or a SQLAlchemy URL.")
+    ],
+    table: Table = None,
+    query: Query = None,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Add events: user, product, kind (view, cart, purchase, like, dislike) and at."""
+    from tagmill.catalog.events import read_events
+
+    read = new = rejected = 0
+    reasons: list[dict[str, object]] = []
+    with open_workspace(workspace) as (settings, store):
+        for found, rejects in read_events(source, table, query):
+            read += len(found)
+            new += store.events.add(found)
+            rejected += len(rejects)
+            reasons += [{"line": r.line, "reason": r.reason, "row": r.row} for r in rejects]
+    if as_json:
+        print_json({"read": read, "new": new, "rejected": rejected})
+    else:
+        typer.echo(say("events_read", read=read, new=new, rejected=rejected))
+    base = settings.root / Path(source if "://" not in source else "events").name
+    write_beside(base, "rejects", reasons, "rejects_written")
+
+
+@user.command()
+def forget(
+    user_id: Annotated[str, typer.Argument(metavar="USER")],
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Delete everything of a user: events, and what was fitted with them."""
+    from tagmill.discover.recommend import open_recommender
+
+    with open_workspace(workspace) as (settings, store):
+        gone = store.events.forget([user_id])
+        open_recommender(store, settings.recommend_dir).forget()
+    if as_json:
+        print_json({"user": user_id, "events": gone})
+    else:
+        typer.echo(say("forgotten", user=user_id, count=gone))
+
+
+@user.command()
+def tags(
+    user_id: Annotated[str, typer.Argument(metavar="USER")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT")],
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 10,
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """A product's tags in the order in which they speak to a user."""
+    from tagmill.discover.recommend import open_recommender
+
+    with open_workspace(workspace) as (settings, store):
+        language = settings.tagging.language
+        recommender = open_recommender(store, settings.recommend_dir)
+        found = recommender.personal_tags(
+            user_id, product, language="" if language == "product" else language
+        )[:limit]
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    columns = [say("tag"), say("probability"), say("affinity")]
+    print_table(columns, [[one.tag, one.probability, one.affinity] for one in found])

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from tagmill.discover.item_model import fit_items
+from tagmill.discover.recommend import Recommender, _varied, open_recommender
+from tagmill.errors import SearchError, UnknownTag
+from tagmill.store import Store
+from tagmill.store.events import Event
+from tests.discover.shop import BAG, BLUE, DRESS, SHOP, fill_shop
+from tests.store.samples import entry, product, product_batch, tag_run
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def _event(user: str, product_id: str, kind: str = "view", day: int = 20) -> Event:
+    return Event(user, product_id, kind, f"2026-11-{day:02}T00:00:00Z")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def recommender(store: Store, tmp_path: Path) -> Recommender:
+    fill_shop(store)
+    store.events.add(
+        [_event(f"u{i}", product_id) for i in range(60) for product_id in ("d1", "b1")]
+        + [_event("bag fan", "b2", "like"), _event("dress fan", "d3")]
+    )
+    return open_recommender(store, tmp_path / "recommend")
+
+
+def _ids(recommender: Recommender, user: str, **options: object) -> list[str]:
+    found = recommender.for_user(user, now=NOW, **options)  # type: ignore[arg-type]
+    return [one.id for one in found]
+
+
+def test_people_and_tags_speak_together(recommender: Recommender) -> None:
+    recommender._store.events.add([_event("new", "d1")])
+    found = recommender.for_user("new", now=NOW)
+    assert found[0].id == "b1"  # sixty people had both
+    assert found[0].why.because == "d1"
+    assert found[0].why.kind == "view"
+    assert "颜色:红色" in found[0].why.tags
+    assert "d2" in [one.id for one in found]  # nobody met it: by its tags alone
+    assert set(_ids(recommender, "dress fan")[:3]) & {"d1", "d2"}
+
+
+def test_a_product_of_a_minute_ago_is_recommended_by_its_tags(recommender: Recommender) -> None:
+    _ids(recommender, "dress fan")
+    store = recommender._store
+    store.products.upsert(product_batch(product("new", "蓝色 长款 连衣裙")))
+    tag_run(store, {"new": [entry(DRESS, 0.98), entry(BLUE, 0.97)]})
+    (first, *_) = recommender.for_user("dress fan", now=NOW)
+    assert first.id == "new"
+    assert first.why.because == "d3"
+    assert set(first.why.tags) == {"品类:连衣裙", "颜色:蓝色"}
+    assert [one.id for one in recommender.beside("new", limit=1)] == ["d3"]
+
+
+def test_what_was_bought_or_disliked_never_comes_again(recommender: Recommender) -> None:
+    store = recommender._store
+    store.events.add(
+        [_event("u", "d1"), _event("u", "b1", "purchase"), _event("u", "d3", "dislike")]
+    )
+    assert not {"b1", "d3"} & set(_ids(recommender, "u"))
+    store.events.add([_event("v", "d1")])
+    assert "b1" in _ids(recommender, "v")
+    assert not {"b1", "b2"} & set(_ids(recommender, "v", exclude=["品类:手提包"]))
+    with pytest.raises(UnknownTag):
+        _ids(recommender, "v", exclude=["品类:没有"])
+
+
+def test_an_event_takes_effect_at_the_next_call_and_fades(recommender: Recommender) -> None:
+    store = recommender._store
+    store.events.add([_event("w", "d3", day=1)])
+    before = recommender.for_user("w", now=NOW)
+    store.events.add([_event("w", "b2", "cart", 25)])
+    after = recommender.for_user("w", now=NOW)
+    assert [one.id for one in before] != [one.id for one in after]
+    later = recommender.for_user("w", now=datetime(2027, 11, 26, tzinfo=UTC))
+    best = {one.id: one.score for one in after}
+    assert all(one.score < best[one.id] for one in later if one.id in best)
+
+
+def test_somebody_unknown_gets_what_people_like(recommender: Recommender) -> None:
+    found = recommender.for_user("nobody", now=NOW, limit=2)
+    assert {one.id for one in found} == {"d1", "b1"}
+    assert found[0].why.because == ""
+
+
+def test_a_list_is_varied(recommender: Recommender) -> None:
+    shelf, _ = recommender._ready()
+    scores = np.zeros(len(shelf.ids), np.float32)
+    for product_id, score in (("d1", 1.0), ("d2", 0.9), ("b2", 0.8)):
+        scores[shelf.places[product_id]] = score
+    pool = np.argsort(-scores)[:3]
+    chosen = _varied(shelf, scores, pool, 3)
+    assert [shelf.ids[place] for place in chosen] == ["d1", "b2", "d2"]
+
+
+def test_personal_tags(recommender: Recommender) -> None:
+    store = recommender._store
+    assert {one.affinity for one in recommender.personal_tags("nobody", "b2", now=NOW)} == {0.0}
+    for number in range(3):
+        store.events.add([_event("blue", "d3", "like", 10 + number)])
+    found = recommender.personal_tags("blue", "b2", now=NOW)
+    assert [one.tag for one in found] == ["颜色:蓝色", "品类:手提包"]
+    assert found[0].affinity > found[1].affinity == 0
+    with pytest.raises(SearchError, match="No product has the id 'x'"):
+        recommender.personal_tags("blue", "x")
+
+
+def test_a_forgotten_user_leaves_nothing(recommender: Recommender, tmp_path: Path) -> None:
+    store = recommender._store
+    store.events.add([_event("only", "t1"), _event("only", "b2")])
+    assert _ids(recommender, "only")
+    store.events.forget(["only"])
+    recommender.forget()
+    assert not (tmp_path / "recommend").exists()
+    assert store.events.of_user("only") == []
+    nobody = recommender.for_user("nobody", now=NOW)
+    assert [one.id for one in recommender.for_user("only", now=NOW)] == [one.id for one in nobody]
+    content = b"".join(
+        p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and "recommend" in str(p)
+    )
+    assert b"only" not in content
+
+
+def test_what_was_fitted_serves_another_process(recommender: Recommender, tmp_path: Path) -> None:
+    store = recommender._store
+    first = recommender.for_user("u1", now=NOW)
+    fitted = (tmp_path / "recommend" / "fitted.npz").stat().st_mtime_ns
+    again = open_recommender(store, tmp_path / "recommend")
+    assert again.for_user("u1", now=NOW) == first
+    assert (tmp_path / "recommend" / "fitted.npz").stat().st_mtime_ns == fitted
+    (tmp_path / "recommend" / "fitted.npz").write_bytes(b"damaged")
+    assert open_recommender(store, tmp_path / "recommend").for_user("u1", now=NOW) == first
+
+
+def test_an_empty_shop(store: Store, tmp_path: Path) -> None:
+    assert open_recommender(store, tmp_path / "r").for_user("u") == []
+    store.products.upsert(product_batch(*(product(i, SHOP[i][0]) for i in SHOP)))
+    assert len(open_recommender(store, tmp_path / "r").for_user("u")) == len(SHOP)
+
+
+@pytest.mark.parametrize("dense", [0, 100])
+def test_closed_form_and_neighbours(dense: int) -> None:
+    rng = np.random.default_rng(0)
+    given = (rng.random((60, 12)) < 0.2).astype(np.float32)
+    given[:, 1] = given[:, 0]
+    events = sparse.csr_array(given)
+    tags = sparse.csr_array(np.eye(12, 4, dtype=np.float32))
+    model = fit_items(np.arange(12).astype(object), events, tags, dense=dense, regularisation=10)
+    assert model.weights.diagonal().max() == 0
+    assert model.weights[[0]].toarray().argmax() == 1
+    if dense:  # against the definition
+        rows = np.vstack([events.toarray(), np.sqrt(15) * _tag_rows(tags)])
+        inverse = np.linalg.inv(rows.T @ rows + 10 * np.eye(12))
+        expected = -inverse / np.diag(inverse)
+        np.fill_diagonal(expected, 0)
+        assert np.allclose(model.weights.toarray(), expected, atol=1e-4)
+
+
+def _tag_rows(tags: sparse.csr_array) -> np.ndarray:
+    dense = tags.toarray()
+    weighted = dense * np.log((len(dense) + 1) / ((dense > 0).sum(0) + 1))
+    norms = np.sqrt((weighted**2).sum(1, keepdims=True))
+    return np.asarray((weighted / np.maximum(norms, 1e-9)).T)
+
+
+def test_tags_that_go_with_nothing(recommender: Recommender) -> None:
+    assert BAG.id in recommender._ready()[0].tag_numbers
+    assert _ids(recommender, "bag fan")[0] in ("b1", "d3")
