@@ -113,6 +113,10 @@ def main() -> None:
         "5",
         *workspace,
     )
+    run("Search by words and tags, in any language", "search", "tv 4k", "--limit", "3", *workspace)
+    run("What people did, in a file", "events", "import", "../examples/events.csv", *workspace)
+    run("What one of them may like, and why", "recommend", "--user", "lin", "--limit", "4",
+        *workspace)  # fmt: skip
     print(
         f"\nDone in {time.monotonic() - started:.0f} s. Next:\n"
         "  cd demo/workspace\n"
@@ -120,6 +124,8 @@ def main() -> None:
         "  tagmill products show el-0001          one product with its tags and evidence\n"
         "  tagmill export -o tags.parquet         the stored tags\n"
         "  tagmill runs list                      and: tagmill runs undo 1\n"
+        "  tagmill recommend --product el-0028    what goes with a product\n"
+        "  tagmill library duplicates             tags that mean the same\n"
         "(the command is .venv/bin/tagmill)"
     )
 

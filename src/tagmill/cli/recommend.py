@@ -103,7 +103,7 @@ def import_events(
     else:
         typer.echo(say("events_read", read=read, new=new, rejected=rejected))
     base = settings.root / Path(source if "://" not in source else "events").name
-    write_beside(base, "rejects", reasons, "rejects_written")
+    write_beside(base, "rejects", reasons, "rejects")
 
 
 @user.command()

@@ -73,7 +73,7 @@ def fit_items(
     stacked = sparse.csr_array(sparse.vstack([events, rows]), dtype=np.float32)
     n = stacked.shape[1]
     if not n:
-        return ItemModel(product_ids, stacked.T @ stacked)
+        return ItemModel(product_ids, sparse.csr_array(stacked.T @ stacked))
     weights = _closed_form(stacked, regularisation) if n <= dense else _neighbours(stacked)
     return ItemModel(product_ids, weights)
 

@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import refusal, tagmill
+
+EVENTS = Path(__file__).parents[2] / "examples" / "events.csv"
+
+
+@pytest.fixture
+def visited(own_shop: Path) -> Path:
+    tagmill("events", "import", EVENTS, "-w", own_shop)
+    return own_shop
+
+
+def test_products_for_a_user_with_reasons(visited: Path) -> None:
+    found = tagmill("recommend", "--user", "lin", "--limit", 5, "-w", visited, "--json").json()
+    assert 0 < len(found) <= 5
+    assert set(found[0]) >= {"id", "score", "why"}
+    assert found[0]["why"]["because"]
+    assert found[0]["why"]["tags"]
+    shown = tagmill("recommend", "--user", "lin", "-w", visited, language="zh")
+    assert "因为你" in shown.out.replace("\n", "")
+    assert "because you" in " ".join(
+        tagmill("recommend", "--user", "lin", "-w", visited).out.split()
+    )
+    without = tagmill(
+        "recommend", "--user", "lin", "--exclude", "品类:连衣裙", "-w", visited, "--json"
+    ).json()
+    assert all("品类:连衣裙" not in one["why"]["tags"] for one in without)
+
+
+def test_products_beside_a_product(visited: Path) -> None:
+    found = tagmill(
+        "recommend", "--product", "el-0028", "--limit", 3, "-w", visited, "--json"
+    ).json()
+    assert len(found) == 3
+    assert found[0]["why"]["because"] == "el-0028"
+    assert "No product has the id 'x'" in refusal("recommend", "--product", "x", "-w", visited)
+    assert "one of" in refusal("recommend", "-w", visited)
+    assert "one of" in refusal("recommend", "--user", "a", "--product", "b", "-w", visited)
+
+
+def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> None:
+    first = tagmill("events", "import", EVENTS, "-w", own_shop, "--json").json()
+    assert first["new"] == first["read"] == 99
+    again = tagmill("events", "import", EVENTS, "-w", own_shop, "--json").json()
+    assert (again["read"], again["new"]) == (first["read"], 0)
+    path = tmp_path / "clicks.jsonl"
+    rows = [
+        {"user_id": 7, "item_id": "el-0028", "event": "click", "timestamp": 1764158400},
+        {"user_id": 7, "item_id": "el-0030", "event": "buy", "timestamp": 1764158400123},
+        {"user_id": 7, "item_id": "el-0031", "event": "sniff", "timestamp": 1764158400},
+        {"user_id": 7, "item_id": "el-0031", "event": "click", "timestamp": "yesterday"},
+        {"user_id": "", "item_id": "el-0031", "event": "click", "timestamp": 1},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = tagmill("events", "import", path, "-w", own_shop)
+    assert "2 events read, 2 new, 3 rejected" in done.out
+    rejects = [
+        json.loads(x)
+        for x in (own_shop / "clicks.jsonl.rejects.jsonl").read_text().split("\n")
+        if x
+    ]
+    assert [one["line"] for one in rejects] == [3, 4, 5]
+    assert "kind 'sniff' is not one of view" in rejects[0]["reason"]
+    assert "'yesterday' is no time" in rejects[1]["reason"]
+    assert rejects[2]["reason"] == "no user"
+    bad = tmp_path / "bad.csv"
+    bad.write_text("who,what\na,b\n", encoding="utf-8")
+    assert "no column 'user'" in refusal("events", "import", bad, "-w", own_shop)
+
+
+def test_a_user_is_forgotten_by_one_command(visited: Path) -> None:
+    before = tagmill("recommend", "--user", "wei", "-w", visited, "--json").json()
+    assert (visited / "recommend").is_dir()
+    gone = tagmill("user", "forget", "wei", "-w", visited, "--json").json()
+    assert gone == {"user": "wei", "events": 10}
+    assert not (visited / "recommend").exists()
+    after = tagmill("recommend", "--user", "wei", "-w", visited, "--json").json()
+    assert before != after
+    assert all(one["why"]["because"] == "" for one in after)
+
+
+def test_personal_tags(visited: Path) -> None:
+    found = tagmill("user", "tags", "wei", "el-0028", "-w", visited, "--json").json()
+    assert found[0]["affinity"] > 0
+    assert found[0]["tag"].startswith("品类:")
+    assert "Affinity" in tagmill("user", "tags", "wei", "el-0028", "-w", visited).out
