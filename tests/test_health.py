@@ -80,6 +80,15 @@ def test_new_names_that_wait(filled: Store) -> None:
     assert "proposals_open" not in _findings(library_health(filled, 3))
 
 
+def test_what_is_searched_and_rare(filled: Store) -> None:
+    tag = load_library(filled).active()[0]
+    for _ in range(50):
+        filled.searches.log(tag.name, [tag.id], [], 1)
+    (found,) = [one for one in library_health(filled).findings if one.kind == "searched"]
+    assert found.count == 1
+    assert found.examples[0].startswith(f"{tag.text} (50/")
+
+
 def test_an_empty_library_is_healthy(store: Store) -> None:
     store.library.save([], [Facet("颜色")])
     assert library_health(store).findings == []
