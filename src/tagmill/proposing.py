@@ -26,8 +26,8 @@ from tagmill.tagging.output import Selection
 from tagmill.upkeep import Governed, govern, retag
 
 __all__ = [
-    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "propose", "reject",
-    "waiting",
+    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "note_searches",
+    "propose", "reject", "waiting",
 ]  # fmt: skip
 
 _DELTA = 0.1  # how often a rule may hold less than it promises
