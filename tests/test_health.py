@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tagmill.health import Finding, Health, library_health
-from tagmill.pipeline import load_library
+from tagmill.library.stored import load_library
 from tagmill.records import Facet
 from tagmill.store import NewName, Store
 from tests.store.samples import BLUE, RED, entry, fill, make_tag, product, product_batch, tag_run

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tagmill.errors import LibraryError, TagConflict
-from tagmill.pipeline import NameKeeper, current_model, load_library, tag_workspace
+from tagmill.library.stored import load_library
+from tagmill.pipeline import NameKeeper, current_model, tag_workspace
 from tagmill.proposing import (
     accept,
     accept_by_rule,

@@ -17,7 +17,7 @@ from scipy import sparse
 from tagmill.learning.dataset import label_matrix
 from tagmill.library import Library
 from tagmill.library.duplicates import find_duplicates
-from tagmill.pipeline import load_library
+from tagmill.library.stored import load_library
 from tagmill.proposing import waiting
 from tagmill.records import Tag
 from tagmill.store import LibraryChange, Store, Verdict

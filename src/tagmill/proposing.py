@@ -17,7 +17,8 @@ import numpy as np
 from tagmill.errors import LibraryError
 from tagmill.library import Library
 from tagmill.library.matching import Match, Matcher
-from tagmill.pipeline import NameKeeper, Progress, load_library
+from tagmill.library.stored import load_library
+from tagmill.pipeline import NameKeeper, Progress
 from tagmill.probability import longest_passing
 from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, Store

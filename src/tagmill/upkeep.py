@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from tagmill.library import Library
+from tagmill.library.stored import load_library
 from tagmill.pipeline import (
     Progress,
     TagSummary,
     current_model,
-    load_library,
     outdated_products,
     run_signature,
     start_run,

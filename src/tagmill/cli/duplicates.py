@@ -62,7 +62,7 @@ def duplicates(
     """Tags that mean the same, each pair with reasons, a probability, and what merges it."""
     from tagmill.library import Library, read_csv
     from tagmill.library.duplicates import clusters, find_duplicates
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     given, counts = None, dict[str, int]()
     with ExitStack() as open_files:

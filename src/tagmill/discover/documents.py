@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from tagmill.discover.index import load_library, tags_of
+from tagmill.discover.index import tags_of
 from tagmill.errors import SearchError
 from tagmill.library import Library
+from tagmill.library.stored import load_library
 from tagmill.records import tag_text
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
