@@ -27,7 +27,7 @@ from results import keep, machine
 
 from tagmill.discover import Search
 from tagmill.discover.index import Index, View
-from tagmill.discover.segment import Document, SegmentBuilder
+from tagmill.discover.segment import PARTED, Document, SegmentBuilder
 from tagmill.library import Library
 from tagmill.library.starter import starter_library
 from tagmill.store import Store, open_store
@@ -65,7 +65,14 @@ def make_queries(view: View, count: int) -> list[dict[str, Any]]:
         zip(np.diff(segment.by_tag_starts).tolist(), segment.tag_ids, strict=True), reverse=True
     )
     words = sorted(
-        zip(np.diff(segment.starts).tolist(), segment.words.to_pylist(), strict=True), reverse=True
+        (
+            entry
+            for entry in zip(
+                np.diff(segment.starts).tolist(), segment.words.to_pylist(), strict=True
+            )
+            if not entry[1].startswith(PARTED)
+        ),
+        reverse=True,
     )
     named = [(n, library.tags[t].name, library.tags[t].facet) for n, t in tags]
     common = [(n, name) for n, name, _ in named[:40]] + words[:100]

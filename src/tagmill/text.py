@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
 __all__ = [
     "FOREIGN_WORDS",
@@ -22,6 +23,7 @@ __all__ = [
     "fold",
     "is_unspaced",
     "normal_form",
+    "parted_pairs",
     "plain_text",
     "search_words",
     "segment",
@@ -302,6 +304,39 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
         else:
             found[-1].append(token)
     return found
+
+
+def parted_pairs(texts: Sequence[str]) -> list[list[str]]:
+    """Pairs of Chinese characters that a doubtful cut parts, of each text, none twice.
+
+    A cut is doubtful beside a lone character or a word that no dictionary has: 收腰显瘦 may be cut
+    袖收, 腰显, 瘦. Where both sides are words of the dictionary it is trusted (毛衣, 服装).
+    """
+    import rjieba
+
+    joined = "\n".join(text.replace("\n", " ") for text in texts).translate(_fold_table())
+    runs = [_UNSPACED_RUN.findall(line) for line in joined.split("\n")]
+    flat = "\n".join(run for line in runs for run in line)
+    words_of_runs = iter(_lines(rjieba.cut(flat, True)) if flat else ())
+    return [
+        list(
+            {
+                before[-1] + after[0]: None
+                for _ in line
+                for before, after in pairwise(next(words_of_runs))
+                if _is_doubtful(before) or _is_doubtful(after)
+            }
+        )
+        for line in runs
+    ]
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_doubtful(word: str) -> bool:
+    """Whether a word is one character, or made up from likely characters alone."""
+    import rjieba
+
+    return len(word) == 1 or len(rjieba.cut(word, False)) > 1
 
 
 def _lines(words: Sequence[str]) -> list[list[str]]:

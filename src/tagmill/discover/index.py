@@ -35,7 +35,7 @@ from tagmill.store.searches import StoredDocument
 
 __all__ = ["Index", "Score", "View", "index_documents", "load_library", "tags_of"]
 
-_FORMAT = 2
+_FORMAT = 3
 _HINT = 0.01  # probability from which an unpublished tag helps to rank
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
 
