@@ -131,6 +131,14 @@ def test_an_unlikely_tag_ranks_but_is_not_counted(store: Store, search: Search) 
     assert result.facets["品类"] == (FacetCount("连衣裙", 3),)
 
 
+def test_what_a_tag_is_unlikely_for_does_not_make_it_common(store: Store, search: Search) -> None:
+    from tests.store.samples import entry, tag_run
+
+    before = search.search("red").hits[0].score
+    tag_run(store, {i: [entry(RED, 0.01)] for i in ("c1", "c2", "t1")}, "second")
+    assert search.search("red").hits[0].score == pytest.approx(before, rel=0.02)
+
+
 @pytest.mark.parametrize("sort", ["relevance", "newest", "id"])
 def test_pages_follow_each_other(search: Search, sort: str) -> None:
     whole = ids(search, "", sort=sort)

@@ -19,6 +19,7 @@ from tagmill.discover.kernels import (
     collect,
     count_living,
     intersect,
+    living_mass,
     release,
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
@@ -28,7 +29,7 @@ from tagmill.text import is_unspaced, search_words
 
 __all__ = ["Hits", "Matcher", "Part"]
 
-_TAG_WEIGHT = 6.0  # of a certain tag, beside at most 2.2 of a word
+_TAG_WEIGHT = 9.0  # of a certain tag, beside at most 2.2 of a word
 _HAS_TAG = 0.2  # probability from which a product counts as having a tag that was asked for
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
@@ -166,13 +167,19 @@ class Matcher:
             if len(part.words) == 1 and len(part.words[0]) == 2 and is_unspaced(part.words[0][0])
         ]
 
-    def _frequency(self, part: Part) -> int:
-        """How many living products a part matches."""
-        total = 0
+    def _frequency(self, part: Part) -> float:
+        """How many living products a part matches; of a tag the sum of its probabilities.
+
+        So a tag that is unlikely for many products is as rare as one that few have.
+        """
+        total = 0.0
         for number, (dead, any_dead) in enumerate(
             zip(self._view.dead, self._view.has_dead, strict=True)
         ):
-            documents = self.postings(number, part)[0]
+            documents, values, _ = self.postings(number, part)
+            if part.tag_id:
+                total += living_mass(documents, values, dead)
+                continue
             total += count_living(documents, dead) if any_dead else len(documents)
         return total
 
