@@ -34,6 +34,7 @@ __all__ = [
 _UNSPACED = "\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"  # noqa: E501
 _FIRST_UNSPACED = "\u3007"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_RUN_OR_LINE = re.compile(f"[{_UNSPACED}]+|\n")
 # A word keeps its decimal point (蓝牙5.3 is not 蓝牙5); every other mark separates.
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
 # Signs that make another thing: C++, F#, A+, DVD+R; 1/2, 3:4, 1-2, 1 1/2; -20, <5, $50, 10%, .5.
@@ -314,21 +315,25 @@ def parted_pairs(texts: Sequence[str]) -> list[list[str]]:
     """
     import rjieba
 
-    joined = "\n".join(text.replace("\n", " ") for text in texts).translate(_fold_table())
-    runs = [_UNSPACED_RUN.findall(line) for line in joined.split("\n")]
-    flat = "\n".join(run for line in runs for run in line)
-    words_of_runs = iter(_lines(rjieba.cut(flat, True)) if flat else ())
-    return [
-        list(
-            {
-                before[-1] + after[0]: None
-                for _ in line
-                for before, after in pairwise(next(words_of_runs))
-                if _is_doubtful(before) or _is_doubtful(after)
-            }
-        )
-        for line in runs
-    ]
+    runs: list[str] = []
+    owners: list[int] = []  # which text each run is of
+    line = 0
+    for token in _RUN_OR_LINE.findall("\n".join(text.replace("\n", " ") for text in texts)):
+        if token == "\n":
+            line += 1
+        else:
+            runs.append(token)
+            owners.append(line)
+    words = rjieba.cut("\n".join(runs).translate(_fold_table()), True) if runs else []
+    doubtful = {word for word in set(words) if _is_doubtful(word)}
+    pairs: list[dict[str, None]] = [{} for _ in texts]
+    run = 0
+    for before, after in pairwise(words):
+        if before == "\n":
+            run += 1
+        elif after != "\n" and (before in doubtful or after in doubtful):
+            pairs[owners[run]][before[-1] + after[0]] = None
+    return list(map(list, pairs))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -178,7 +178,11 @@ class Matcher:
         ):
             documents, values, _ = self.postings(number, part)
             if part.tag_id:
-                total += living_mass(documents, values, dead)
+                key = (number, part.tag_id)
+                mass = self._view.masses.get(key)
+                if mass is None:
+                    mass = self._view.masses[key] = living_mass(documents, values, dead)
+                total += mass
                 continue
             total += count_living(documents, dead) if any_dead else len(documents)
         return total
