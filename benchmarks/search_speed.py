@@ -26,8 +26,8 @@ import numpy as np
 from results import keep, machine
 
 from tagmill.discover import Search
-from tagmill.discover.index import Index, View
-from tagmill.discover.segment import Document, SegmentBuilder
+from tagmill.discover.index import FORMAT, Index, View
+from tagmill.discover.segment import PARTED, Document, SegmentBuilder
 from tagmill.library import Library
 from tagmill.library.starter import starter_library
 from tagmill.store import Store, open_store
@@ -65,7 +65,14 @@ def make_queries(view: View, count: int) -> list[dict[str, Any]]:
         zip(np.diff(segment.by_tag_starts).tolist(), segment.tag_ids, strict=True), reverse=True
     )
     words = sorted(
-        zip(np.diff(segment.starts).tolist(), segment.words.to_pylist(), strict=True), reverse=True
+        (
+            entry
+            for entry in zip(
+                np.diff(segment.starts).tolist(), segment.words.to_pylist(), strict=True
+            )
+            if not entry[1].startswith(PARTED)
+        ),
+        reverse=True,
     )
     named = [(n, library.tags[t].name, library.tags[t].facet) for n, t in tags]
     common = [(n, name) for n, name, _ in named[:40]] + words[:100]
@@ -130,6 +137,8 @@ def measure(folder: Path, library: Library, count: int) -> dict[str, Any]:
         store.library.save(list(library.tags.values()), list(library.facets.values()))
         search = stand_in(store, folder)
         view = search.index.view()
+        if not view.products:  # built anew from a store without products
+            raise RuntimeError("The index did not take the segment that stands in for it")
         queries = make_queries(view, count)
         seconds: dict[str, list[float]] = {}
         most = 0
@@ -160,7 +169,7 @@ def stand_in(store: Store, folder: Path) -> Search:
     """A search whose index is the segment of a folder, with the store's library and cursor."""
     state = store.searches.state()
     manifest = {
-        "format": 1, "database": store.searches.database, "cursor": state.cursor,
+        "format": FORMAT, "database": store.searches.database, "cursor": state.cursor,
         "library": state.library, "segments": [["segment", None]], "targets": {},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -1,6 +1,6 @@
 import pytest
 
-from tagmill.text import detect_language, fold, normal_form, plain_text
+from tagmill.text import detect_language, fold, normal_form, parted_pairs, plain_text, search_words
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,12 @@ def test_one_sign_is_written_in_many_ways(names: tuple[str, ...]) -> None:
 
 def test_full_width_signs_count_too() -> None:
     assert normal_form("ｃ＋＋") == normal_form("C++")
+
+
+def test_a_doubtful_cut_leaves_the_pairs_it_parts() -> None:
+    title = "收腰显瘦气质雪纺长裙"
+    assert "显瘦" not in search_words(["泡泡袖" + title])[0]
+    pairs, trusted, apart, none = parted_pairs(["泡泡袖" + title, "毛衣服装", "红 色", "Red dress"])
+    assert "显瘦" in pairs
+    assert len(pairs) == len(set(pairs))
+    assert trusted == apart == none == []

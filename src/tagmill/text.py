@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
 __all__ = [
     "FOREIGN_WORDS",
@@ -22,6 +23,7 @@ __all__ = [
     "fold",
     "is_unspaced",
     "normal_form",
+    "parted_pairs",
     "plain_text",
     "search_words",
     "segment",
@@ -32,6 +34,7 @@ __all__ = [
 _UNSPACED = "\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"  # noqa: E501
 _FIRST_UNSPACED = "\u3007"
 _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_RUN_OR_LINE = re.compile(f"[{_UNSPACED}]+|\n")
 # A word keeps its decimal point (蓝牙5.3 is not 蓝牙5); every other mark separates.
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
 # Signs that make another thing: C++, F#, A+, DVD+R; 1/2, 3:4, 1-2, 1 1/2; -20, <5, $50, 10%, .5.
@@ -304,6 +307,43 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
         else:
             found[-1].append(token)
     return found
+
+
+def parted_pairs(texts: Sequence[str]) -> list[list[str]]:
+    """Pairs of Chinese characters that a doubtful cut parts, of each text, none twice.
+
+    A cut is doubtful beside a lone character or a word that no dictionary has: 收腰显瘦 may be cut
+    袖收, 腰显, 瘦. Where both sides are words of the dictionary it is trusted (毛衣, 服装).
+    """
+    import rjieba
+
+    runs: list[str] = []
+    owners: list[int] = []  # which text each run is of
+    line = 0
+    for token in _RUN_OR_LINE.findall("\n".join(text.replace("\n", " ") for text in texts)):
+        if token == "\n":
+            line += 1
+        else:
+            runs.append(token)
+            owners.append(line)
+    words = rjieba.cut("\n".join(runs).translate(_fold_table()), True) if runs else []
+    doubtful = {word for word in set(words) if _is_doubtful(word)}
+    pairs: list[dict[str, None]] = [{} for _ in texts]
+    run = 0
+    for before, after in pairwise(words):
+        if before == "\n":
+            run += 1
+        elif after != "\n" and (before in doubtful or after in doubtful):
+            pairs[owners[run]][before[-1] + after[0]] = None
+    return list(map(list, pairs))
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_doubtful(word: str) -> bool:
+    """Whether a word is one character, or made up from likely characters alone."""
+    import rjieba
+
+    return len(word) == 1 or len(rjieba.cut(word, False)) > 1
 
 
 def _lines(words: Sequence[str]) -> list[list[str]]:

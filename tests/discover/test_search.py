@@ -77,6 +77,27 @@ def test_units(search: Search, query: str, found: list[str]) -> None:
     assert ids(search, query) == found
 
 
+def test_why_says_which_quantity_was_in_the_range(search: Search) -> None:
+    (hit,) = search.search("500ml以下").hits
+    assert hit.why.quantities == ({"asked": "500ml以下", "found": "350 ml"},)
+    assert search.search("水杯").hits[0].why.quantities == ()
+
+
+def test_a_word_is_found_where_a_title_is_cut_across_it(store: Store, search: Search) -> None:
+    titles = {"s1": "碎花泡泡袖收腰显瘦气质雪纺长裙", "s2": "显瘦 牛仔裤", "s3": "毛衣和服装"}
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search("显瘦")
+    assert [hit.id for hit in result.hits] == ["s2", "s1"]  # a word before what may be one
+    cut_across = result.hits[1]
+    assert cut_across.why.words == ({"word": "显瘦", "fields": ["title"]},)
+    assert [cut_across.title[start:end] for start, end in cut_across.highlights] == ["显瘦"]
+    assert sorted(ids(search, "长裙 显瘦")) == ["s1"]
+    assert "s1" not in ids(search, "长裙 -显瘦")
+    assert "显瘦" in [one.text for one in search.complete("显")]
+    assert all(one.text.isprintable() for one in search.complete("显"))
+    assert search.complete("\x1f") == []
+
+
 def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:
     result = search.search("真皮 连衣裙")
     assert result.relaxed
@@ -108,6 +129,14 @@ def test_an_unlikely_tag_ranks_but_is_not_counted(store: Store, search: Search) 
     result = search.search("连衣裙")
     assert [hit.id for hit in result.hits][-1] == "c1"
     assert result.facets["品类"] == (FacetCount("连衣裙", 3),)
+
+
+def test_what_a_tag_is_unlikely_for_does_not_make_it_common(store: Store, search: Search) -> None:
+    from tests.store.samples import entry, tag_run
+
+    before = search.search("red").hits[0].score
+    tag_run(store, {i: [entry(RED, 0.01)] for i in ("c1", "c2", "t1")}, "second")
+    assert search.search("red").hits[0].score == pytest.approx(before, rel=0.02)
 
 
 @pytest.mark.parametrize("sort", ["relevance", "newest", "id"])

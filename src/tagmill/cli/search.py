@@ -145,4 +145,5 @@ def _print(result: SearchResult) -> None:
 def _why(hit: Hit) -> str:
     tags = [f"{tag['tag']} {tag['probability']:.2f}" for tag in hit.why.tags]
     words = ", ".join(f"“{word['word']}”" for word in hit.why.words)
-    return " · ".join([*tags, *([words] if words else [])])
+    quantities = [f"{one['asked']}: {one['found']}" for one in hit.why.quantities]
+    return " · ".join([*tags, *([words] if words else []), *quantities])

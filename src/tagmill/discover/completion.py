@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tagmill.discover.index import View
 from tagmill.discover.matching import Matcher
 from tagmill.discover.query import Concept
-from tagmill.discover.segment import hash_texts
+from tagmill.discover.segment import PARTED, hash_texts
 from tagmill.text import fold, is_unspaced
 
 __all__ = ["Completer", "Completion", "correct"]
@@ -84,6 +84,8 @@ class Completer:
         return list(found.values())
 
     def _words(self, form: str, before: str, limit: int) -> list[Completion]:
+        if form.startswith(PARTED):
+            return []
         counts: dict[str, int] = {}
         for segment in self._view.segments:
             places = np.asarray(pc.starts_with(segment.words, form)).nonzero()[0]

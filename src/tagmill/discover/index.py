@@ -34,9 +34,9 @@ from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["Index", "Score", "View", "index_documents", "tags_of"]
+__all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of"]
 
-_FORMAT = 2
+FORMAT = 3
 _HINT = 0.01  # probability from which an unpublished tag helps to rank
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
 
@@ -67,6 +67,11 @@ class View:
     def numbers(self) -> dict[str, int]:
         """The place of each tag id in the library."""
         return {tag_id: number for number, tag_id in enumerate(self.library.tags)}
+
+    @cached_property
+    def masses(self) -> dict[tuple[int, str], float]:
+        """What the probabilities of a segment's living products sum up to for a tag, once asked."""
+        return {}
 
     def count_of(self, tag_id: str) -> int:
         """How many products have a tag, some perhaps changed since."""
@@ -193,7 +198,7 @@ class Index:
             names.append(name)
             masks.append(mask)
         manifest = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "database": self._store.searches.database,
             "cursor": view.cursor,
             "library": view.library.version,
@@ -212,7 +217,7 @@ class Index:
         try:
             manifest = json.loads((self._folder / "manifest.json").read_text("utf-8"))
             if (manifest["format"], manifest["database"]) != (
-                _FORMAT,
+                FORMAT,
                 self._store.searches.database,
             ):
                 return None

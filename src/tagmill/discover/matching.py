@@ -19,18 +19,20 @@ from tagmill.discover.kernels import (
     collect,
     count_living,
     intersect,
+    living_mass,
     release,
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
 from tagmill.discover.query import Concept, Query
-from tagmill.discover.segment import CERTAIN, Segment, hash_texts
+from tagmill.discover.segment import CERTAIN, PARTED, Segment, hash_texts
 from tagmill.text import is_unspaced, search_words
 
 __all__ = ["Hits", "Matcher", "Part"]
 
-_TAG_WEIGHT = 6.0  # of a certain tag, beside at most 2.2 of a word
+_TAG_WEIGHT = 9.0  # of a certain tag, beside at most 2.2 of a word
 _HAS_TAG = 0.2  # probability from which a product counts as having a tag that was asked for
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
+_PARTED = 0.5  # weight of two characters side by side that may be no word
 _NAMES = 8  # of a tag that are searched as words
 _scratch = local()
 
@@ -91,7 +93,7 @@ class Matcher:
         required = 0
         for bit, asked in enumerate(self.query.ranges, len(self.parts)):
             required |= 1 << bit
-            documents = _in_range(segment, asked)
+            documents = np.unique(_within(segment, asked)[0])
             lists.append((1 << bit, 0.0, 0.0, documents, np.zeros(len(documents), np.float32)))
         scores, matched = _zeros(segment.size)
         touched = np.empty(min(segment.size, sum(len(one[3]) for one in lists)), np.int32)
@@ -114,6 +116,15 @@ class Matcher:
         found = self._found.get((number, part))
         if found is None:
             found = self._found[number, part] = self._postings(number, part)
+        return found
+
+    def quantities(self, number: int, document: int) -> list[tuple[Range, float]]:
+        """The ranges asked for, each with the least of the product's values in it."""
+        found = []
+        for asked in self.query.ranges:
+            documents, values = _within(self._view.segments[number], asked)
+            own = values[documents == document]
+            found += [(asked, float(own[0]))] if len(own) else []
         return found
 
     def _postings(self, number: int, part: Part) -> Postings:
@@ -150,15 +161,29 @@ class Matcher:
             within = tuple(w for w in search_words([word])[0] if w != word)
             if within and is_unspaced(word[0]) and not self._frequency(parts[0]):
                 parts.append(Part(within, factor=_SYNONYM / len(within)))
-        return parts
+        return parts + [
+            Part((PARTED + part.words[0],), factor=part.factor * _PARTED)
+            for part in parts
+            if len(part.words) == 1 and len(part.words[0]) == 2 and is_unspaced(part.words[0][0])
+        ]
 
-    def _frequency(self, part: Part) -> int:
-        """How many living products a part matches."""
-        total = 0
+    def _frequency(self, part: Part) -> float:
+        """How many living products a part matches; of a tag the sum of its probabilities.
+
+        So a tag that is unlikely for many products is as rare as one that few have.
+        """
+        total = 0.0
         for number, (dead, any_dead) in enumerate(
             zip(self._view.dead, self._view.has_dead, strict=True)
         ):
-            documents = self.postings(number, part)[0]
+            documents, values, _ = self.postings(number, part)
+            if part.tag_id:
+                key = (number, part.tag_id)
+                mass = self._view.masses.get(key)
+                if mass is None:
+                    mass = self._view.masses[key] = living_mass(documents, values, dead)
+                total += mass
+                continue
             total += count_living(documents, dead) if any_dead else len(documents)
         return total
 
@@ -167,6 +192,8 @@ class Matcher:
         frequency = self._frequency(part)
         if not frequency:
             return 0.0
+        if part.words and part.words[0].startswith(PARTED):  # no rarer than the word itself
+            frequency += self._frequency(Part((part.words[0].removeprefix(PARTED),)))
         return math.log(1 + (self._view.products - frequency + 0.5) / (frequency + 0.5))
 
     def _banned(self, number: int) -> Array | None:
@@ -183,8 +210,11 @@ class Matcher:
                     ban_postings(documents, places & 3, np.uint8(1), banned)
             for word in concept.words if len(concept.words) == 1 else ():
                 if is_unspaced(word[0]):  # 皮: 真皮, 牛皮
-                    ending = np.asarray(pc.ends_with(segment.words, word)).nonzero()[0]
-                    for place in ending.tolist():
+                    ends, pair = (
+                        np.asarray(test(segment.words, text))
+                        for test, text in ((pc.ends_with, word), (pc.starts_with, PARTED))
+                    )
+                    for place in np.flatnonzero(ends & ~pair).tolist():
                         here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
                         ban_postings(
                             segment.documents[here], segment.places[here] & 3, np.uint8(1), banned
@@ -214,13 +244,13 @@ def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in search_words(names, whole=True)]
 
 
-def _in_range(segment: Segment, asked: Range) -> Array:
-    """The documents with a quantity in a range, each once."""
+def _within(segment: Segment, asked: Range) -> tuple[Array, Array]:
+    """The documents with a quantity in a range, and the quantities, ascending."""
     dimension = DIMENSIONS.index(asked.dimension)
     here = slice(*segment.quantity_starts[dimension : dimension + 2].tolist())
     values = segment.quantity_values[here]
     low, high = np.searchsorted(values, asked.low), np.searchsorted(values, asked.high, "right")
-    return np.asarray(np.unique(segment.quantity_documents[here][low:high]))
+    return segment.quantity_documents[here][low:high], values[low:high]
 
 
 def _zeros(size: int) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tagmill.library.quantities import UNITS
 
-__all__ = ["DIMENSIONS", "Range", "find_quantities", "find_ranges"]
+__all__ = ["DIMENSIONS", "Range", "find_quantities", "find_ranges", "shown_quantity"]
 
 # What is measured in texts and asked for in queries, by the base unit of its kind.
 DIMENSIONS = ("ml", "g", "mm", "w", "mah", "byte")
@@ -50,6 +50,14 @@ def find_quantities(text: str) -> list[tuple[str, float]]:
         dimension, size = _UNITS[unit.lower()]
         found[dimension, float(number) * size] = None
     return list(found)
+
+
+def shown_quantity(dimension: str, value: float) -> str:
+    """A value of a dimension's base unit as people write it: 350 ml, 256 GB."""
+    unit, factor = {"byte": ("GB", 1e9), "mah": ("mAh", 1.0), "w": ("W", 1.0)}.get(
+        dimension, (dimension, 1.0)
+    )
+    return f"{value / factor:.10g} {unit}"
 
 
 def find_ranges(query: str) -> tuple[list[Range], str]:

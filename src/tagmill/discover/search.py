@@ -19,8 +19,9 @@ from tagmill.discover.completion import Completer, Completion, correct
 from tagmill.discover.facets import FacetCount, FacetCounter
 from tagmill.discover.index import Index, Score, View
 from tagmill.discover.matching import Hits, Matcher
+from tagmill.discover.quantities import shown_quantity
 from tagmill.discover.query import QueryParser
-from tagmill.discover.segment import FIELDS
+from tagmill.discover.segment import FIELDS, PARTED
 from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
@@ -40,6 +41,7 @@ class Why:
 
     words: tuple[dict[str, Any], ...]  # {"word", "fields"}
     tags: tuple[dict[str, Any], ...]  # {"tag": "facet:name", "probability"}
+    quantities: tuple[dict[str, Any], ...] = ()  # {"asked": "500ml以下", "found": "350 ml"}
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class Search:
             if part.tag_id:
                 tags[part.tag_id] = float(weights[place])
             else:
-                for word in part.words:
+                for word in (word.removeprefix(PARTED) for word in part.words):
                     words[word] = words.get(word, 0) | int(places[place])
         return Hit(
             str(shown.column("id")[document].as_py()),
@@ -244,6 +246,10 @@ class Search:
                 tuple(
                     {"tag": _written(view, tag_id, language), "probability": round(p, 4)}
                     for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
+                ),
+                tuple(
+                    {"asked": asked.text, "found": shown_quantity(asked.dimension, value)}
+                    for asked, value in matcher.quantities(number, document)
                 ),
             ),
             _highlights(title, list(words)),

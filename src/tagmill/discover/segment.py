@@ -22,11 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagmill.discover.quantities import DIMENSIONS, find_quantities
-from tagmill.text import search_words
+from tagmill.text import parted_pairs, search_words
 
 __all__ = [
     "CERTAIN",
     "FIELDS",
+    "PARTED",
     "Document",
     "Segment",
     "SegmentBuilder",
@@ -36,6 +37,7 @@ __all__ = [
 
 CERTAIN = 0.5  # probability from which a tag counts for facets and for what is not wanted
 FIELDS = ("title", "attributes", "description", "generated")  # attributes: with the category
+PARTED = "\x1f"  # before a pair of characters that a doubtful cut of a title parts
 _WEIGHTS = (3.0, 1.5, 1.0, 0.7)
 _LENGTHS = (12.0, 12.0, 80.0, 80.0)  # words at which a field counts its weight
 _B, _K1 = 0.6, 1.2
@@ -273,12 +275,20 @@ class SegmentBuilder:
         """Weigh the words of each product over its fields."""
         keys, parts, bits = [], [], []
         for field, (weight, length) in enumerate(zip(_WEIGHTS, _LENGTHS, strict=True)):
-            lists = search_words([d.texts[field][:_LONGEST] for d in documents])
+            texts = [d.texts[field][:_LONGEST] for d in documents]
+            lists = search_words(texts)
+            weight_of_one = weight / (1 - _B + _B * np.array(list(map(len, lists))) / length)
+            if field == 0:  # pairs do not make a title longer
+                pairs = parted_pairs(texts)
+                lists = [
+                    words + [PARTED + pair for pair in more]
+                    for words, more in zip(lists, pairs, strict=True)
+                ]
             sizes = np.fromiter(map(len, lists), np.int64, len(lists))
             words = _numbered(self._words, (word for words in lists for word in words))
             owners = np.repeat(np.arange(len(lists)), sizes)
             keys.append(words << 32 | owners)
-            parts.append((weight / (1 - _B + _B * sizes / length))[owners])
+            parts.append(weight_of_one[owners])
             bits.append(np.full(len(words), 1 << field, np.uint8))
         key, part, bit = np.concatenate(keys), np.concatenate(parts), np.concatenate(bits)
         if not len(key):
