@@ -73,7 +73,7 @@ def run_step(what: str, workspace: str, argument: str) -> None:
 
 def look_up(workspace: Path, tags: int) -> str:
     """Milliseconds for a name from the loaded library, and from the database."""
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
     from tagmill.settings import load_settings
     from tagmill.store import open_store
 

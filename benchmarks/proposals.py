@@ -23,7 +23,8 @@ from data import Product, load_set
 from tagmill.catalog import as_batches
 from tagmill.library import Library
 from tagmill.library.matching import Matcher
-from tagmill.pipeline import NameKeeper, load_library
+from tagmill.library.stored import load_library
+from tagmill.pipeline import NameKeeper
 from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, open_store
 from tagmill.tagging.lexicon import LexiconTagger

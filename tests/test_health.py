@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tagmill.health import Finding, Health, library_health
-from tagmill.pipeline import load_library
+from tagmill.library.stored import load_library
 from tagmill.records import Facet
 from tagmill.store import NewName, Store
 from tests.store.samples import BLUE, RED, entry, fill, make_tag, product, product_batch, tag_run
@@ -78,6 +78,15 @@ def test_new_names_that_wait(filled: Store) -> None:
     filled.proposals.add([NewName(i, "颜色", "蜜瓜绿", "llm") for i in ("p1", "p2")])
     assert _findings(library_health(filled, 2))["proposals_open"].examples == ["颜色:蜜瓜绿"]
     assert "proposals_open" not in _findings(library_health(filled, 3))
+
+
+def test_what_is_searched_and_rare(filled: Store) -> None:
+    tag = load_library(filled).active()[0]
+    for _ in range(50):
+        filled.searches.log(tag.name, [tag.id], [], 1)
+    (found,) = [one for one in library_health(filled).findings if one.kind == "searched"]
+    assert found.count == 1
+    assert found.examples[0].startswith(f"{tag.text} (50/")
 
 
 def test_an_empty_library_is_healthy(store: Store) -> None:

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from tagmill.library.stored import load_library
 from tagmill.pipeline import (
     TagSummary,
     current_model,
-    load_library,
     run_signature,
     tag_batches,
     tag_workspace,

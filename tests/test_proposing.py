@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tagmill.errors import LibraryError, TagConflict
-from tagmill.pipeline import NameKeeper, current_model, load_library, tag_workspace
+from tagmill.library.stored import load_library
+from tagmill.pipeline import NameKeeper, current_model, tag_workspace
 from tagmill.proposing import (
     accept,
     accept_by_rule,
@@ -97,3 +98,20 @@ def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> 
     assert [(one.name, one.by_rule) for one in accepted] == [("雾霾蓝", True)]
     assert "support of 10" in accepted[0].why
     assert load_library(store).find("颜色:雾霾蓝") is not None
+
+
+def test_words_that_people_search_and_no_tag_covers_are_proposals(
+    store: Store, models: Path
+) -> None:
+    for _ in range(3):
+        store.searches.log("显白 red 7", [RED.id], ["显白", "7", "红色"], 0)
+    (first, second, *_) = waiting(store, 2)
+    assert (first.proposal.facet, first.proposal.name, first.proposal.searches) == ("", "显白", 3)
+    assert second.proposal.name == "蜜瓜绿"
+    assert "红色" not in {w.proposal.name for w in waiting(store, 1)}  # a tag
+    store.searches.log("显白", [], ["显白"], 0)
+    assert waiting(store, 1)[0].proposal.searches == 4
+    decided, _ = accept(store, models, first.proposal.id, Selection(), facet="功效")
+    assert load_library(store).find("功效:显白") is not None
+    assert decided.status == "accepted"
+    assert "显白" not in {w.proposal.name for w in waiting(store, 1)}

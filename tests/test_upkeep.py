@@ -12,7 +12,8 @@ import pytest
 from tagmill.errors import TagConflict
 from tagmill.library import Library
 from tagmill.library.changes import merge, split
-from tagmill.pipeline import TagSummary, current_model, load_library, tag_workspace
+from tagmill.library.stored import load_library
+from tagmill.pipeline import TagSummary, current_model, tag_workspace
 from tagmill.records import Tag
 from tagmill.store import Store
 from tagmill.tagging.output import Selection

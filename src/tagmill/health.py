@@ -17,7 +17,7 @@ from scipy import sparse
 from tagmill.learning.dataset import label_matrix
 from tagmill.library import Library
 from tagmill.library.duplicates import find_duplicates
-from tagmill.pipeline import load_library
+from tagmill.library.stored import load_library
 from tagmill.proposing import waiting
 from tagmill.records import Tag
 from tagmill.store import LibraryChange, Store, Verdict
@@ -88,6 +88,7 @@ def library_health(store: Store, least: int = 1) -> Health:
         *_alike(library),
         *_falling(library, store.verdicts.list(superseded=True)),
         *_overlapping(library),
+        *_searched(library, counts, store, least),
         *_open(store, total - tagged, least),
     ]
     return report
@@ -230,6 +231,21 @@ def _overlapping(library: Library) -> list[Finding]:
             pairs.setdefault((first.id, other.id), (first, other))
     command = "tagmill library duplicates --across-facets"
     return _of_pairs("overlapping", list(pairs.values()), command)
+
+
+def _searched(
+    library: Library, counts: dict[str, int], store: Store, least: int
+) -> Iterable[Finding]:
+    """Tags that people search for and hardly a product has."""
+    asked: Counter[str] = Counter()
+    for page in store.searches.pages():
+        for search in page:
+            found = (library.by_id(tag_id) for tag_id in search.tags)
+            asked.update({tag.id for tag in found if tag is not None and tag.status == "active"})
+    rare = [(n, library.tags[i]) for i, n in asked.most_common() if counts.get(i, 0) < n >= least]
+    if rare:
+        shown = [f"{tag.text} ({n}/{counts.get(tag.id, 0)})" for n, tag in rare[:_SHOWN]]
+        yield Finding("searched", len(rare), shown, f"tagmill search '{rare[0][1].name}'")
 
 
 def _open(store: Store, untagged: int, least: int) -> Iterable[Finding]:

@@ -36,6 +36,7 @@ from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.library.matching import Matcher
+from tagmill.library.stored import load_library
 from tagmill.records import LANES, Candidate, Proposer, parse_tag, tag_text
 from tagmill.store import NewName, Run, Store
 from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
@@ -61,7 +62,6 @@ __all__ = [
     "evaluate_workspace",
     "explain_workspace",
     "export_tags",
-    "load_library",
     "outdated_products",
     "run_signature",
     "start_run",
@@ -492,12 +492,6 @@ def run_signature(
         **more,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def load_library(store: Store, version: int | None = None) -> Library:
-    """The workspace's library, as it is or as it was at a version."""
-    stored = store.library.load(version)
-    return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
 
 
 def train_workspace(

@@ -7,6 +7,7 @@ its precision on what people decided allows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 from tagmill.errors import LibraryError
 from tagmill.library import Library
 from tagmill.library.matching import Match, Matcher
-from tagmill.pipeline import NameKeeper, Progress, load_library
+from tagmill.library.stored import load_library
+from tagmill.pipeline import NameKeeper, Progress
 from tagmill.probability import longest_passing
 from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, Store
@@ -25,8 +27,8 @@ from tagmill.tagging.output import Selection
 from tagmill.upkeep import Governed, govern, retag
 
 __all__ = [
-    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "propose", "reject",
-    "waiting",
+    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "note_searches",
+    "propose", "reject", "waiting",
 ]  # fmt: skip
 
 _DELTA = 0.1  # how often a rule may hold less than it promises
@@ -45,6 +47,7 @@ class Waiting:
 def waiting(store: Store, least: int) -> list[Waiting]:
     """The open proposals with at least so much support, the most useful first."""
     library = load_library(store)
+    note_searches(store, library)
     listed = [
         (one, text)
         for one in store.proposals.list(least=least)
@@ -56,6 +59,23 @@ def waiting(store: Store, least: int) -> list[Waiting]:
         for one, text in listed
         if matcher is not None
     ]
+
+
+def note_searches(store: Store, library: Library) -> None:
+    """Count the words of logged searches that no tag covers: they are proposals too.
+
+    Nothing says which facet such a word belongs to: it has none until it is accepted into one.
+    """
+    counts: Counter[str] = Counter()
+    for page in store.searches.pages():
+        counts.update(word for search in page for word in dict.fromkeys(search.words))
+    asked = {
+        ("", word): count
+        for word, count in counts.items()
+        if len(word) > 1 and not word.isdigit() and library.find(word) is None
+    }
+    if asked:
+        store.proposals.count_searches(asked)
 
 
 def propose(store: Store, text: str, products: Sequence[str]) -> Tag | None:

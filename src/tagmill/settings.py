@@ -58,6 +58,7 @@ class LanguageModelSettings(_Section):
 
     base_url: str | None = None  # of an OpenAI-compatible server, with its /v1
     model: str | None = None  # as the server calls it; "scripted" without a server: the stand-in
+    encoder: str | None = None  # model of the server for embeddings, if not `model`
     gguf: Path | None = None  # instead of a server; a relative path is relative to the workspace
     api_key: str | None = Field(default=None, repr=False)  # or TAGMILL_LLM__API_KEY
     profile: str = "product"  # article, reply, or a folder, relative to the workspace

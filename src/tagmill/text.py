@@ -39,10 +39,12 @@ _RUN_OR_LINE = re.compile(f"[{_UNSPACED}]+|\n")
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|[0-9]+(?:\.[0-9]+)+|(?:(?![{_UNSPACED}_])\w)+(?:['’]s\b)?")
 # Signs that make another thing: C++, F#, A+, DVD+R; 1/2, 3:4, 1-2, 1 1/2; -20, <5, $50, 10%, .5.
 _TELLING_SIGN = re.compile(
-    r"""(?<=\w)[+#]+|(?<=\w\ )\+
+    r"""(?!\w)(?:  # no sign begins with a letter: most places are left at once
+    (?<=\w)[+#]+|(?<=\w\ )\+
     |(?<=\d)(?!,\d{3}(?!\d))(?:\s*[^\w\s.]+\s*|\s+)(?=\d)  # but the comma of thousands
     |(?<!\w)(?:[-−](?=\d)|[<>≤≥±$€£¥](?=\s*\d))|(?<![\w.])\.(?=\d)
-    |(?<=\d)(?:\s*(?:["%‰$€£¥]|′′|'')|['′’](?!s))""",
+    |(?<=\d)(?:\s*(?:["%‰$€£¥]|′′|'')|['′’](?!s))
+    )""",
     re.X,
 )
 _SAME_SIGN = str.maketrans("–—−~〜×*⁄÷′’", "-----xx//''")

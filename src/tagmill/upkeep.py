@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from tagmill.library import Library
+from tagmill.library.stored import load_library
 from tagmill.pipeline import (
     Progress,
     TagSummary,
     current_model,
-    load_library,
     outdated_products,
     run_signature,
     start_run,
@@ -129,9 +129,11 @@ def govern(
     With `again` False they wait for the next `tag`. Raises TagConflict where somebody else
     changed one of the tags after the library was loaded.
     """
+    most = len(changed) * 4 > len(library.tags)
     version = store.library.save(
-        changed, list(library.facets.values()), kind=kind, who=who, why=why, seen=library.version
-    )
+        changed, list(library.facets.values()), kind=kind, who=who, why=why, seen=library.version,
+        names=library.forms_of({tag.id for tag in changed}) if most else None,
+    )  # fmt: skip
     if not again or version == library.version:
         return Governed(version, None, TagSummary())
     return retag(store, models, selection, library_change=version, progress=progress)

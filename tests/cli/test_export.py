@@ -127,3 +127,12 @@ def test_one_goal(shop: Path) -> None:
     assert "one goal" in refusal("export", "-w", shop)
     assert "one goal" in refusal("export", "-o", "x.csv", "--to", "sqlite:///x.db", "-w", shop)
     assert "Known endings" in refusal("export", "-o", "x.xml", "-w", shop)
+
+
+def test_documents_for_an_engine(shop: Path, tmp_path: Path) -> None:
+    command = ("export", "--format", "typesense", "-o", tmp_path / "docs.jsonl", "-w", shop)
+    report = tagmill(*command, "--json").json()
+    lines = (tmp_path / "docs.jsonl").read_text("utf-8").splitlines()
+    assert report["products"] == len(lines) > 400
+    assert f"--since {report['cursor']}" in tagmill(*command).err
+    assert "-o FILE" in refusal("export", "--format", "gorse", "--to", "sqlite:///x", "-w", shop)

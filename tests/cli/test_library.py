@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from tagmill.records import tag_id
 from tests.cli.command import refusal, tagmill
+from tests.language.server import ChatServer, Response, error
 
 ENTRY_KEYS = {
     "id", "facet", "name", "names", "aliases", "description", "status", "merged_into",
@@ -321,3 +323,28 @@ def test_a_facet_of_quantities(workspace: Path) -> None:
         tagmill("library", "proposals", "-w", workspace, "--min-support", 1, "--json").json() == []
     )
     assert "is none of" in refusal("library", "facet", "容量", "--values", "x", "-w", workspace)
+
+
+def test_an_encoder_finds_what_is_written_quite_differently(tmp_path: Path) -> None:
+    path = tmp_path / "library.csv"
+    path.write_text("facet,name\n食品,羊角面包\n食品,可颂\n食品,吐司\n", encoding="utf-8")
+    near = {"羊角面包": [1.0, 0.1, 0.0], "可颂": [2.0, 0.1, 0.1], "吐司": [0.0, 1.0, 0.0]}
+
+    def embeds(asked: dict[str, Any]) -> Response:
+        assert asked["model"] == "bge"
+        data = [{"index": i, "embedding": near[text]} for i, text in enumerate(asked["input"])]
+        return Response(json.dumps({"data": data[::-1]}).encode())  # in any order
+
+    command = ("library", "duplicates", "--file", path, "--json")
+    assert tagmill(*command).json() == []
+    server = ChatServer(error(429), embeds)
+    with server.running() as url:
+        server_options = ("--embed", "--llm-url", url, "--llm-model", "bge")
+        (pair,) = tagmill(*command, *server_options).json()
+        assert len(server.requests) == 2
+    assert {pair["a"], pair["b"]} == {"食品:羊角面包", "食品:可颂"}
+    assert pair["reasons"] == ["embedding"]
+    with ChatServer(Response(b'{"data": []}')).running() as url:
+        message = refusal(*command, "--embed", "--llm-url", url, "--llm-model", "bge")
+    assert "0 embeddings for 3 texts" in message
+    assert "llm.base_url" in refusal(*command, "--embed")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tagmill.errors import TagConflict
+from tagmill.library import Library
 from tagmill.records import Facet
 from tagmill.store import Store
 from tests.store.samples import BLUE, FACETS, RED, SILK, TAGS, make_tag
@@ -81,3 +82,22 @@ def test_a_merged_tag_keeps_its_id_and_where_it_went(store: Store) -> None:
     store.library.save([merged])
     tags, _, _ = store.library.load()[:3]
     assert tags[1] == merged
+
+
+def test_names_that_are_known_are_taken_as_they_are(store: Store) -> None:
+    library = Library(
+        [make_tag("颜色", "红色", "Red", aliases=("正红",)), make_tag("颜色", "蓝色")]
+    )
+    everything = library.active()
+    ids = {tag.id for tag in everything}
+    assert store.library.save(everything, names=library.forms_of(ids)) == 1
+    assert store.library.find("颜色", "RED") == everything[0].id
+    library.add_alias(everything[1], "靛")
+    changed = library.active()  # the first is as it is stored
+    assert store.library.save(changed, names=library.forms_of(ids)) == 2
+    assert store.library.find("颜色", "靛") == everything[1].id
+    stale = Library([make_tag("颜色", "绯红", aliases=("red",))])
+    own = {tag.id for tag in stale.active()}
+    with pytest.raises(TagConflict, match="would both be called 'red'"):
+        store.library.save(stale.active(), names=stale.forms_of(own))
+    assert store.library.latest() == 2

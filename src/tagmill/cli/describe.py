@@ -118,7 +118,8 @@ def describe(
 
 
 def _workspace_model(settings: Settings, store: Store, model: Path | None) -> Model:
-    from tagmill.pipeline import current_model, load_library
+    from tagmill.library.stored import load_library
+    from tagmill.pipeline import current_model
     from tagmill.tagging.folder import load_model
 
     if model is not None:

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagmill.cli.library import facet_key
-from tagmill.cli.llm import LLM_CACHE, Budget, LlmCache, LlmModel, LlmOptions, LlmUrl
+from tagmill.cli.llm import (
+    LLM_CACHE,
+    Budget,
+    LlmCache,
+    LlmModel,
+    LlmOptions,
+    LlmUrl,
+    settings_with,
+)
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
 
 if TYPE_CHECKING:
     from tagmill.library import Library
-    from tagmill.library.duplicates import Duplicate
+    from tagmill.library.duplicates import Duplicate, Embed
     from tagmill.records import Tag
 
 app = typer.Typer()
@@ -41,6 +49,9 @@ def duplicates(
     llm: Annotated[
         bool, typer.Option("--llm", help="Ask a large language model about pairs in doubt.")
     ] = False,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Also what an encoder finds near (llm.encoder).")
+    ] = False,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
     budget: Budget = None,
@@ -51,7 +62,7 @@ def duplicates(
     """Tags that mean the same, each pair with reasons, a probability, and what merges it."""
     from tagmill.library import Library, read_csv
     from tagmill.library.duplicates import clusters, find_duplicates
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     given, counts = None, dict[str, int]()
     with ExitStack() as open_files:
@@ -64,7 +75,10 @@ def duplicates(
             assignments = asking.store.assignments
             given, counts = assignments.matrix(), assignments.tag_counts()
         key = facet_key(library, facet) if facet else None
-        found = find_duplicates(library, facet=key, across_facets=across_facets, given=given)
+        found = find_duplicates(
+            library, facet=key, across_facets=across_facets, given=given,
+            embed=_encoder(workspace, llm_url, llm_model) if embed else None,
+        )  # fmt: skip
         if llm:
             found = _judged(asking, library, found)
     found = [one for one in found if one.probability >= least]
@@ -94,6 +108,14 @@ def duplicates(
     note(say("duplicates", pairs=len(pairs), groups=len(groups)))
     for _, a, b in pairs[:_COMMANDS]:
         note(say("merge_with", source=a.text, target=b.text))
+
+
+def _encoder(workspace: Path, url: str | None, model: str | None) -> Embed:
+    """Vectors of names by the server's encoder."""
+    from tagmill.language.embeddings import embed_texts
+
+    settings = settings_with(workspace, url, model)
+    return lambda texts: embed_texts(texts, settings.llm, settings.privacy)
 
 
 def _judged(asking: LlmOptions, library: Library, found: list[Duplicate]) -> list[Duplicate]:

@@ -40,7 +40,7 @@ def import_(
     retired stays so.
     """
     from tagmill.library import import_file
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
     from tagmill.upkeep import forecast, govern
 
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
@@ -92,7 +92,7 @@ def export(
 ) -> None:
     """Write the library; `library import` reads csv, skos, shopify and google back."""
     from tagmill.library import export_library
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (_, store):
         library = load_library(store)

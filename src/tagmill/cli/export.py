@@ -25,6 +25,13 @@ def export(
         int | None, typer.Option(help="Only products whose tags changed after this cursor.")
     ] = None,
     lane: Annotated[str, typer.Option(help="auto, or review for both.")] = "review",
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Documents for an engine: elasticsearch, meilisearch, typesense or gorse.",
+        ),
+    ] = None,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
@@ -33,6 +40,9 @@ def export(
         raise SettingsError("Name one goal: -o FILE, or --to SQL_URL with --table T")
     if lane not in ("auto", "review"):
         raise SettingsError(f"Unknown lane '{lane}'. Stored are: auto, review (auto and review)")
+    if format_ is not None:
+        _for_engine(format_, output, since, workspace, as_json)
+        return
     from tagmill.catalog.writers import SqlWriter, open_writer
     from tagmill.pipeline import export_tags
 
@@ -48,3 +58,23 @@ def export(
         print_json(vars(report))
         return
     note(say("exported", products=report.products, cursor=report.cursor))
+
+
+def _for_engine(
+    engine: str, output: Path | None, since: int | None, workspace: Path, as_json: bool
+) -> None:
+    """Products with weighted tags, as an engine takes them in."""
+    if output is None:
+        raise SettingsError(f"--format {engine} writes a file: -o FILE")
+    from tagmill.discover.documents import write_documents
+
+    with open_workspace(workspace) as (settings, store), counting("exporting") as progress:
+        language = settings.tagging.language
+        report = write_documents(
+            store, output, engine, since=since,
+            language="" if language == "product" else language, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_json(vars(report))
+        return
+    note(say("exported", products=report.products + report.gone, cursor=report.cursor))

@@ -82,7 +82,7 @@ def facet_key(library: Library, text: str) -> str:
 
 
 def _library(store: Store) -> Library:
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     return load_library(store)
 

@@ -279,7 +279,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Every change of the library: what, who, when, why, and whether it was undone."""
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (_, store):
         tag_id = None
@@ -315,7 +315,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """What differs between two versions of the library."""
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (_, store):
         old, new = load_library(store, before), load_library(store, after)
@@ -388,7 +388,7 @@ def _change(
     as_json: bool,
 ) -> None:
     """Change the library and tag touched products again, or say what that would do."""
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
     from tagmill.upkeep import forecast, govern
 
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:

@@ -153,6 +153,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "found_overlapping": ("one name in two facets", "同名出现在两个维度"),
     "found_duplicates": ("mean the same", "意思相同"),
     "found_proposals_open": ("new names wait for a decision", "新名称待处理"),
+    "found_searched": ("searched more often than products have it", "搜索次数多于商品数"),
     "found_untagged": ("products without any tag", "没有标签的商品"),
     "reasons": ("Reasons", "理由"),
     "no_difference": ("The two versions are the same.", "两个版本相同。"),

@@ -29,7 +29,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """What waits for a verdict, the most uncertain first."""
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (settings, store):
         key = facet_key(load_library(store), facet) if facet else None
@@ -80,7 +80,7 @@ def reject(
 def _decide(
     product: str, tag: str, accepted: bool, why: str, workspace: Path, as_json: bool
 ) -> None:
-    from tagmill.pipeline import load_library
+    from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (_, store):
         found = load_library(store).resolve(tag)

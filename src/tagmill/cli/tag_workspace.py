@@ -60,12 +60,12 @@ def tag_in_workspace(
     new_names: bool,
 ) -> None:
     """Tag what needs it as a run, and say what came of it."""
+    from tagmill.library.stored import load_library
     from tagmill.pipeline import (
         OPEN,
         ConsultReport,
         consult_workspace,
         current_model,
-        load_library,
         run_signature,
         tag_workspace,
     )

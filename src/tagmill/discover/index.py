@@ -29,11 +29,12 @@ from tagmill.discover.segment import (
     merge_segments,
 )
 from tagmill.library import Library
+from tagmill.library.stored import load_library
 from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "load_library", "tags_of"]
+__all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of"]
 
 FORMAT = 3
 _HINT = 0.01  # probability from which an unpublished tag helps to rank
@@ -323,12 +324,6 @@ def tags_of(
         for wider in library.ancestors(tag) if tag is not None else ():
             tags[wider] = max(tags.get(wider, 0.0), probability)
     yield from tags.items()
-
-
-def load_library(store: Store) -> Library:
-    """The store's library as it is."""
-    stored = store.library.load()
-    return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
 
 
 def _targets(library: Library) -> dict[str, str]:

@@ -3,7 +3,8 @@
 Up to `DENSE` products EASE (Steck, Embarrassingly Shallow Autoencoders, WWW 2019): the regression
 of every product on all others in closed form, B = I − P · diag(1 / diag P), P = (XᵀX + λI)⁻¹. Tags
 stand below the people as rows of X, so that a product nobody met is described by its tags and one
-that many met by them. Past that, cosines of the same columns, the `NEIGHBOURS` nearest of each.
+that many met by them. Past that, the `NEIGHBOURS` nearest of each by the cosines of people and of
+tags.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ NEIGHBOURS = 200
 KEPT = 1_000  # weights of a product in closed form: the rest is too small to matter
 LAMBDA = 100.0  # regularisation, tuned on a part of train
 TAG_WEIGHT = 15.0  # of the tags of a product beside a person's event
-_SHRINK = 10.0  # added to the product of norms: two products that one person met are not alike
+# Of neighbours, tuned like λ: added to the product of norms, as two products that one person met
+# are not alike; and the weight of the cosine of tags beside that of people.
+_SHRINK, _TAG_COSINE = 5.0, 0.1
 _BLOCK = 512
 
 
@@ -69,13 +72,16 @@ def fit_items(
     tag_weight: float = TAG_WEIGHT,
 ) -> ItemModel:
     """The model of n products, `events` (people, n) and `tags` (n, m)."""
-    rows = np.sqrt(tag_weight) * tag_rows(tags)
-    stacked = sparse.csr_array(sparse.vstack([events, rows]), dtype=np.float32)
-    n = stacked.shape[1]
+    rows = tag_rows(tags)
+    n = events.shape[1]
+    if n > dense:
+        return ItemModel(product_ids, _neighbours(events, rows))
+    stacked = sparse.csr_array(
+        sparse.vstack([events, np.sqrt(tag_weight) * rows]), dtype=np.float32
+    )
     if not n:
         return ItemModel(product_ids, sparse.csr_array(stacked.T @ stacked))
-    weights = _closed_form(stacked, regularisation) if n <= dense else _neighbours(stacked)
-    return ItemModel(product_ids, weights)
+    return ItemModel(product_ids, _closed_form(stacked, regularisation))
 
 
 def _closed_form(stacked: sparse.csr_array, regularisation: float) -> sparse.csr_array:
@@ -96,20 +102,25 @@ def _closed_form(stacked: sparse.csr_array, regularisation: float) -> sparse.csr
     return sparse.csr_array(sparse.vstack(parts))
 
 
-def _neighbours(stacked: sparse.csr_array) -> sparse.csr_array:
-    columns = sparse.csc_array(stacked)
-    norms = np.sqrt(np.asarray((columns**2).sum(axis=0)).ravel())
+def _neighbours(events: sparse.csr_array, tags: sparse.csr_array) -> sparse.csr_array:
+    """Of each product the nearest by people and by tags: the sum of both cosines."""
+    people, described = sparse.csc_array(events), sparse.csc_array(tags)
+    norms = np.sqrt(np.asarray((people**2).sum(axis=0)).ravel())
     parts = []
-    for first in range(0, columns.shape[1], _BLOCK):
-        block = columns[:, first : first + _BLOCK]
-        shared = (block.T @ columns).tocoo()
-        rows = shared.row + first
-        values = shared.data / (norms[rows] * norms[shared.col] + _SHRINK)
-        values[rows == shared.col] = 0
-        shape = (min(_BLOCK, columns.shape[1] - first), columns.shape[1])
-        part = sparse.csr_array((values.astype(np.float32), (shared.row, shared.col)), shape=shape)
-        parts.append(_largest(part, NEIGHBOURS))
-    return sparse.csr_array(sparse.vstack(parts))
+    for first in range(0, people.shape[1], _BLOCK):
+        block = slice(first, first + _BLOCK)
+        met = sparse.coo_array(people[:, block].T @ people)
+        values = met.data / (norms[met.row + first] * norms[met.col] + _SHRINK)
+        by_people = sparse.csr_array((values, (met.row, met.col)), shape=met.shape)
+        by_tags = _largest(sparse.csr_array(described[:, block].T @ described), NEIGHBOURS + 1)
+        both = sparse.coo_array(by_people + _TAG_COSINE * by_tags)
+        both.data[both.row + first == both.col] = 0
+        parts.append(_largest(sparse.csr_array(both).astype(np.float32), NEIGHBOURS))
+    nearest = sparse.csr_array(sparse.vstack(parts))
+    # A product nobody met is hardly among the nearest of one that people met; it has its own.
+    met_by_none = (norms == 0).astype(np.float32)
+    of_new = sparse.csr_array(sparse.diags_array(met_by_none) @ nearest)
+    return sparse.csr_array(nearest @ sparse.diags_array(1 - met_by_none) + of_new.T)
 
 
 def _largest(matrix: sparse.csr_array, count: int) -> sparse.csr_array:

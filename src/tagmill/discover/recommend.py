@@ -147,6 +147,7 @@ class Recommender:
     def rebuild(self) -> None:
         """Fit everything anew."""
         self._shelf = read_shelf(self._store)
+        self._shelf.save(self._folder)
         self._fitted = _Fitted.fit(self._store, self._shelf)
         self._fitted.save(self._folder)
 
@@ -159,14 +160,17 @@ class Recommender:
         """What there is now, and what was fitted to it or to what was there not long ago."""
         if self._fitted is None:
             self._fitted = _Fitted.load(self._folder, self._store.searches.database)
-        if self._shelf is None:
-            self._shelf = read_shelf(self._store)
-        else:
-            self._shelf = self._shelf.brought_up_to_date(self._store)
-        if self._fitted is None or self._fitted.is_stale(self._store.events.state(), self._shelf):
-            self._fitted = _Fitted.fit(self._store, self._shelf)
+        known = self._shelf
+        if known is None and self._fitted is not None:
+            known = Shelf.load(self._folder, self._store)
+        shelf = read_shelf(self._store) if known is None else known.brought_up_to_date(self._store)
+        if shelf is not known:
+            shelf.save(self._folder)
+        self._shelf = shelf
+        if self._fitted is None or self._fitted.is_stale(self._store.events.state(), shelf):
+            self._fitted = _Fitted.fit(self._store, shelf)
             self._fitted.save(self._folder)
-        return self._shelf, self._fitted
+        return shelf, self._fitted
 
     def _banned(
         self, shelf: Shelf, products: Iterable[str], exclude: Sequence[str]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tagmill.discover.index import load_library, tags_of
+from tagmill.discover.index import tags_of
 from tagmill.discover.item_model import matrix_of, tag_rows
 from tagmill.library import Library
+from tagmill.library.stored import load_library
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
@@ -46,6 +49,36 @@ class Shelf:
         """(n, m) the tags as vectors of length 1, rare ones longer; cosines are products."""
         return sparse.csr_array(tag_rows(self.tags).T)
 
+    def save(self, folder: Path) -> None:
+        """Write it, but for the library, which is the store's."""
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / "shelf.tmp.npz"
+        np.savez(
+            temporary, ids=_packed(self.ids), titles=_packed(self.titles), gone=self.gone,
+            indptr=self.tags.indptr, indices=self.tags.indices, data=self.tags.data,
+            tag_ids=_packed(self.tag_ids), cursor=self.cursor, version=self.library.version,
+        )  # fmt: skip
+        temporary.replace(folder / "shelf.npz")
+
+    @staticmethod
+    def load(folder: Path, store: Store) -> Shelf | None:
+        """What the folder holds; None where there is none, or of another version of the library."""
+        try:
+            with np.load(folder / "shelf.npz") as kept:
+                state = store.searches.state()
+                if int(kept["version"]) != state.library or int(kept["cursor"]) > state.cursor:
+                    return None
+                ids, tag_ids = _unpacked(kept["ids"]), _unpacked(kept["tag_ids"])
+                tags = sparse.csr_array(
+                    (kept["data"], kept["indices"], kept["indptr"]), (len(ids), len(tag_ids))
+                )
+                return Shelf(
+                    ids, _unpacked(kept["titles"]), kept["gone"], tags, tag_ids,
+                    load_library(store), int(kept["cursor"]),
+                )  # fmt: skip
+        except (OSError, ValueError, KeyError):  # none yet, or damaged: the store is read again
+            return None
+
     def brought_up_to_date(self, store: Store) -> Shelf:
         """The shelf as the store is now; itself where nothing changed."""
         state = store.searches.state()
@@ -72,6 +105,15 @@ class _Row:
     title: str
     gone: bool
     tags: dict[str, float]
+
+
+def _packed(texts: list[str]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(texts, ensure_ascii=False).encode(), np.uint8)
+
+
+def _unpacked(data: npt.NDArray[np.uint8]) -> list[str]:
+    texts: list[str] = json.loads(data.tobytes())
+    return texts
 
 
 def read_shelf(store: Store) -> Shelf:

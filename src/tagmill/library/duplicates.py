@@ -20,7 +20,7 @@ from tagmill.library.vocabulary import Library
 from tagmill.records import Scores, Tag
 from tagmill.text import is_unspaced
 
-__all__ = ["Duplicate", "clusters", "find_duplicates"]
+__all__ = ["Duplicate", "Embed", "clusters", "find_duplicates"]
 
 _LARGEST_GROUP = 40  # tags that share a key; of more, each is paired with the first only
 _FEWEST = 10  # products of a tag, below which its company says nothing

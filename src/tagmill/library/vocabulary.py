@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
@@ -196,6 +196,14 @@ class Library:
     def owner(self, facet: str, name: str) -> str | None:
         """The id of the living tag of a facet (by key) that has a name."""
         return self._living.owner(facet, self.form(name))
+
+    def forms_of(self, tag_ids: Set[str]) -> Iterator[tuple[str, str, str]]:
+        """(facet, form, tag id) of every name of the living tags of these ids, without working
+        forms out again: for many tags, as it looks through all names."""
+        for form in self._living.owners:
+            for facet, owner in self._living.facets(form).items():
+                if owner in tag_ids:
+                    yield facet, form, owner
 
     def form(self, name: str) -> str:
         """The form in which two names of this library are equal."""

@@ -33,6 +33,7 @@ from tagmill.text import normal_form
 __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 
 _CHANGE_FIELDS = ("version", "kind", "undoes", "who", "why", "at")
+_NAME_FIELDS = ("facet", "normal_form", "tag_id")
 _ENTRY_FIELDS = ("version", "entry", "tag_id", "before", "after")
 T = TypeVar("T")
 
@@ -116,8 +117,12 @@ class LibraryStore:
         who: str = "",
         why: str = "",
         seen: int | None = None,
+        names: Iterable[tuple[str, str, str]] | None = None,
     ) -> int:
         """Add tags and facets, or change those there are; the library's new version.
+
+        `names` are (facet, normal form, tag id) of all names of the living tags among them, where
+        they are known already (`Library.forms_of`).
 
         All or nothing; what is stored already makes no new version. Raises TagConflict where two
         living tags of a facet would share a name, and names both; or where somebody changed one
@@ -142,7 +147,7 @@ class LibraryStore:
                 named += [unique[tag_id] for tag_id, _, _ in records if tag_id]
             if not entries:
                 return version
-            self._take_names(connection, named)
+            self._take_names(connection, named, names)
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
@@ -330,19 +335,36 @@ class LibraryStore:
             owned = self._database.among(tag_names.c.tag_id, tag_ids)
             connection.execute(sa.delete(tag_names).where(owned))
 
-    def _take_names(self, connection: sa.Connection, changed: builtins.list[Tag]) -> None:
-        """Give the living of these tags their names; TagConflict for a clash."""
-        for chunk in _chunks(tag for tag in changed if tag.status != "retired"):
-            claims: dict[tuple[str, str], tuple[Tag, str]] = {}
-            for tag in chunk:
-                for name in (tag.name, *tag.names.values(), *tag.aliases):
-                    key = (tag.facet, normal_form(name))
-                    owner = claims.setdefault(key, (tag, name))[0]
-                    if owner.id != tag.id:
-                        raise _conflict(tag, name, owner.text, owner.id)
-            self._refuse_taken(connection, claims)
-            named = sorted((*key, tag.id) for key, (tag, _) in claims.items())
-            self._database.insert(connection, tag_names, ("facet", "normal_form", "tag_id"), named)
+    def _take_names(
+        self,
+        connection: sa.Connection,
+        changed: builtins.list[Tag],
+        names: Iterable[tuple[str, str, str]] | None = None,
+    ) -> None:
+        """Give the living of these tags their names (facet, form, tag id), worked out if need be;
+        TagConflict for a clash."""
+        living = [tag for tag in changed if tag.status != "retired"]
+        ids = {tag.id for tag in living}
+        rows = _claimed(living) if names is None else (row for row in names if row[2] in ids)
+        taking = connection.begin_nested()
+        try:
+            for chunk in _chunks(rows):
+                self._database.insert(connection, tag_names, _NAME_FIELDS, sorted(chunk))
+        except Exception:  # of either driver: most probably a name is taken
+            taking.rollback()
+            self._refuse_clashes(connection, living)
+            raise
+        taking.commit()
+
+    def _refuse_clashes(self, connection: sa.Connection, living: builtins.list[Tag]) -> None:
+        """TagConflict where a name of these tags is that of another, of them or stored."""
+        claims: dict[tuple[str, str], tuple[Tag, str]] = {}
+        for tag in living:
+            for name in (tag.name, *tag.names.values(), *tag.aliases):
+                owner = claims.setdefault((tag.facet, normal_form(name)), (tag, name))[0]
+                if owner.id != tag.id:
+                    raise _conflict(tag, name, owner.text, owner.id)
+        self._refuse_taken(connection, claims)
 
     def _refuse_taken(
         self, connection: sa.Connection, claims: dict[tuple[str, str], tuple[Tag, str]]
@@ -421,6 +443,13 @@ class LibraryStore:
         )
         wanted = sa.select(library_changes).where(library_changes.c.version.in_(touched))
         return list(connection.execute(wanted.order_by(library_changes.c.version.desc())).all())
+
+
+def _claimed(tags_: Iterable[Tag]) -> Iterator[tuple[str, str, str]]:
+    """(facet, form, tag id) of every name of tags, none twice."""
+    for tag in tags_:
+        for form in {normal_form(name) for name in (tag.name, *tag.names.values(), *tag.aliases)}:
+            yield tag.facet, form, tag.id
 
 
 def _chunks(values: Iterable[T]) -> Iterator[builtins.list[T]]:

@@ -89,8 +89,10 @@ def write_csv(path: Path, library: Library) -> None:
     name_languages = sorted({lang for tag in library.tags.values() for lang in tag.names})
     facet_languages = sorted({lang for facet in library.facets.values() for lang in facet.names})
     facet_rows = {facet.key: _facet_cells(facet) for facet in library.facets.values()}
-    tag_rows = [_tag_cells(tag) for tag in library.tags.values()]
-    used = {column for row in (*facet_rows.values(), *tag_rows) for column in row if row[column]}
+    used = {column for row in facet_rows.values() for column in row if row[column]}
+    for field in ("broader", "split_into", "matches"):
+        if any(getattr(tag, field) for tag in library.tags.values()):
+            used.add(field)
     header = [
         *(column for column in _COLUMNS if column not in _OPTIONAL or column in used),
         *(f"facet_{language}" for language in facet_languages),
@@ -110,9 +112,9 @@ def write_csv(path: Path, library: Library) -> None:
         writer.writeheader()
         for key in structured:
             writer.writerow(facet_rows[key])
-        for tag, cells in zip(library.tags.values(), tag_rows, strict=True):
+        for tag in library.tags.values():  # one by one: of a million tags it matters
             names = {k: v for k, v in facet_rows[tag.facet].items() if k not in own}
-            writer.writerow({**names, **cells})
+            writer.writerow({**names, **_tag_cells(tag)})
         for key in named:
             if key not in with_tags and key not in structured:
                 writer.writerow(facet_rows[key])

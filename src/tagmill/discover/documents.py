@@ -1,0 +1,148 @@
+"""Products with weighted tags for engines that people have: Elasticsearch and OpenSearch,
+Meilisearch, Typesense; items and feedback for Gorse.
+
+Every format is lines of JSON, whole or what changed after a cursor. What left the catalogue is a
+`delete` in Elasticsearch's bulk format, hidden for Gorse, and for the others a list of ids beside
+the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from tagmill.discover.index import tags_of
+from tagmill.errors import SearchError
+from tagmill.library import Library
+from tagmill.library.stored import load_library
+from tagmill.records import tag_text
+from tagmill.store import Store
+from tagmill.store.searches import StoredDocument
+
+__all__ = ["ENGINES", "Written", "write_documents"]
+
+ENGINES = ("elasticsearch", "meilisearch", "typesense", "gorse")
+_PUBLISHED = 0.5  # probability from which a tag is one of a facet; all have their weight
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, and the cursor to go on from."""
+
+    products: int
+    gone: int
+    events: int
+    cursor: int
+
+
+def write_documents(
+    store: Store,
+    path: Path,
+    engine: str,
+    *,
+    since: int | None = None,
+    language: str = "",
+    progress: Callable[[int], None] = lambda done: None,
+) -> Written:
+    """Write the products, or those changed after a cursor, for an engine.
+
+    Facet and tag names are canonical or in a `language`. For Gorse all events stand in
+    `PATH.feedback.jsonl`. Raises SearchError for an unknown engine, or a file that cannot be
+    written.
+    """
+    if engine not in ENGINES:
+        raise SearchError(f"Unknown engine '{engine}'. Known: {', '.join(ENGINES)}")
+    until = store.searches.state().cursor
+    library = load_library(store)
+    gone: list[str] = []
+    products = events = 0
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            for page in store.searches.documents(since, until):
+                for document in page:
+                    if document.gone:
+                        gone.append(document.id)
+                    products += not document.gone
+                    _write_lines(file, engine, document, library, language)
+                progress(len(page))
+        unfinished.replace(path)
+        if gone and engine in ("meilisearch", "typesense"):
+            text = json.dumps(gone, ensure_ascii=False)
+            path.with_name(f"{path.name}.deleted.json").write_text(text + "\n", "utf-8")
+        if engine == "gorse":
+            events = _write_feedback(store, path.with_name(f"{path.name}.feedback.jsonl"))
+    except OSError as error:
+        raise SearchError(f"Cannot write '{path}': {error.strerror}") from error
+    return Written(products, len(gone), events, until)
+
+
+def _write_lines(
+    file: TextIO, engine: str, document: StoredDocument, library: Library, language: str
+) -> None:
+    for line in _lines(engine, document, library, language):
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _lines(
+    engine: str, document: StoredDocument, library: Library, language: str
+) -> Iterator[dict[str, Any]]:
+    if document.gone:
+        if engine == "elasticsearch":
+            yield {"delete": {"_id": document.id}}
+        elif engine == "gorse":
+            yield {"ItemId": document.id, "IsHidden": True}
+        return
+    weights, facets = _tags(document, library, language)
+    if engine == "gorse":
+        yield {
+            "ItemId": document.id, "IsHidden": False,
+            "Categories": [document.category] if document.category else [],
+            "Labels": {facet: names for facet, names in facets.items() if names},
+            "Timestamp": document.first_seen, "Comment": document.title,
+        }  # fmt: skip
+        return
+    if engine == "elasticsearch":
+        yield {"index": {"_id": document.id}}
+    body: dict[str, Any] = {
+        "title": document.title, "description": document.description,
+        "generated": document.generated, "category": document.category,
+        "attributes": dict(document.attributes), "facets": facets,
+        "tags": [name for names in facets.values() for name in names], "tag_weights": weights,
+    }  # fmt: skip
+    yield body if engine == "elasticsearch" else {"id": document.id, **body}
+
+
+def _tags(
+    document: StoredDocument, library: Library, language: str
+) -> tuple[dict[str, float], dict[str, list[str]]]:
+    """`facet:name` → probability, and facet → names of the tags that count."""
+    weights: dict[str, float] = {}
+    facets: dict[str, list[str]] = {}
+    for tag_id, probability in sorted(tags_of(document, library), key=lambda pair: -pair[1]):
+        tag = library.by_id(tag_id)
+        if tag is None:
+            continue
+        known = library.facets.get(tag.facet)
+        facet = known.names.get(language, tag.facet) if known else tag.facet
+        weights[tag_text(facet, tag.name_in(language))] = round(probability, 4)
+        if probability >= _PUBLISHED:
+            facets.setdefault(facet, []).append(tag.name_in(language))
+    return weights, facets
+
+
+def _write_feedback(store: Store, path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for page in store.events.pages():
+            for event in page:
+                line = {
+                    "FeedbackType": event.kind, "UserId": event.user, "ItemId": event.product,
+                    "Timestamp": event.at,
+                }  # fmt: skip
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            count += len(page)
+    return count
