@@ -67,17 +67,15 @@ class FacetCounter:
 
     def counts(self, language: str = "") -> dict[str, tuple[FacetCount, ...]]:
         """Facet → its tags, most products first, chosen ones always; facets in library order."""
-        library, facet_of = self._view.library, self._view.facet_of
+        facet_of = self._view.facet_of
         chosen = self._choice >= 0
         tags = np.flatnonzero((self._counts > 0) | chosen)
         tags = tags[np.lexsort((tags, -self._counts[tags], facet_of[tags]))]
         rank = np.arange(len(tags)) - np.searchsorted(facet_of[tags], facet_of[tags])
         tags = tags[(rank < _SHOWN) | chosen[tags]]
-        ids, keys = list(library.tags), list(library.facets)
+        tag_names, facet_names = self._view.names_in(language)
         shown: dict[str, list[FacetCount]] = {}
         for number in tags.tolist():
-            facet = library.facets[keys[facet_of[number]]]
-            name = library.tags[ids[number]].name_in(language)
-            count = FacetCount(name, int(self._counts[number]), bool(chosen[number]))
-            shown.setdefault(facet.names.get(language, facet.key), []).append(count)
+            count = FacetCount(tag_names[number], int(self._counts[number]), bool(chosen[number]))
+            shown.setdefault(facet_names[facet_of[number]], []).append(count)
         return {facet: tuple(counts) for facet, counts in shown.items()}

@@ -68,6 +68,19 @@ class View:
         """The place of each tag id in the library."""
         return {tag_id: number for number, tag_id in enumerate(self.library.tags)}
 
+    def names_in(self, language: str) -> tuple[list[str], list[str]]:
+        """The names of all tags, and of all facets, as they are shown, by their place."""
+        found = self._shown_names.get(language)
+        if found is None:
+            tags = [tag.name_in(language) for tag in self.library.tags.values()]
+            facets = [f.names.get(language, f.key) for f in self.library.facets.values()]
+            found = self._shown_names[language] = tags, facets
+        return found
+
+    @cached_property
+    def _shown_names(self) -> dict[str, tuple[list[str], list[str]]]:
+        return {}
+
     @cached_property
     def masses(self) -> dict[tuple[int, str], float]:
         """What the probabilities of a segment's living products sum up to for a tag, once asked."""

@@ -161,11 +161,9 @@ class Matcher:
             within = tuple(w for w in search_words([word])[0] if w != word)
             if within and is_unspaced(word[0]) and not self._frequency(parts[0]):
                 parts.append(Part(within, factor=_SYNONYM / len(within)))
-        return parts + [
-            Part((PARTED + part.words[0],), factor=part.factor * _PARTED)
-            for part in parts
-            if len(part.words) == 1 and len(part.words[0]) == 2 and is_unspaced(part.words[0][0])
-        ]
+        if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
+            parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
+        return parts
 
     def _frequency(self, part: Part) -> float:
         """How many living products a part matches; of a tag the sum of its probabilities.

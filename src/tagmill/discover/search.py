@@ -298,6 +298,8 @@ def _written(view: View, tag_id: str, language: str) -> str:
 
 def _highlights(title: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Spans of words in a title, merged where they touch."""
+    if not words:
+        return ()
     folded = fold(title)
     spans = []
     for word in words:
