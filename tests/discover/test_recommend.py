@@ -73,6 +73,20 @@ def test_what_was_bought_or_disliked_never_comes_again(recommender: Recommender)
         _ids(recommender, "v", exclude=["品类:没有"])
 
 
+def test_what_was_bought_long_ago_stays_away(recommender: Recommender) -> None:
+    store = recommender._store
+    store.events.add([_event("u", "b1", "purchase", 1)])
+    times = (f"2026-11-10T{i // 60:02}:{i % 60:02}:00Z" for i in range(600))
+    store.events.add([Event("u", "d1", "view", at) for at in times])
+    assert len(store.events.of_user("u")) == 500
+    assert "b1" not in _ids(recommender, "u")
+
+
+def test_somebody_who_only_dislikes_gets_what_others_like(recommender: Recommender) -> None:
+    recommender._store.events.add([_event("grump", "d1", "dislike")])
+    assert _ids(recommender, "grump", limit=1) == ["b1"]
+
+
 def test_an_event_takes_effect_at_the_next_call_and_fades(recommender: Recommender) -> None:
     store = recommender._store
     store.events.add([_event("w", "d3", day=1)])

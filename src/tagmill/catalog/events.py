@@ -10,7 +10,7 @@ from tagmill.catalog.files import open_file
 from tagmill.catalog.rows import Chunk, Reject, Source, is_url
 from tagmill.catalog.values import text_of
 from tagmill.errors import CatalogError
-from tagmill.store.events import KINDS, Event
+from tagmill.store.events import KINDS, Event, Kind
 
 __all__ = ["read_events"]
 
@@ -20,7 +20,7 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "kind": ("kind", "event", "event_type", "type", "action", "行为"),
     "at": ("at", "time", "timestamp", "date", "created_at", "时间"),
 }
-_KINDS = {kind: kind for kind in KINDS} | {
+_KINDS: dict[str, Kind] = {kind: kind for kind in KINDS} | {
     "click": "view", "pageview": "view", "add_to_cart": "cart", "addtocart": "cart",
     "buy": "purchase", "order": "purchase", "transaction": "purchase", "favorite": "like",
     "fav": "like", "浏览": "view", "加购": "cart", "购买": "purchase", "收藏": "like",
@@ -88,7 +88,7 @@ def _event(chunk: Chunk, chosen: Mapping[str, str], row: int) -> Event:
     kind = _KINDS.get(written.lower().replace(" ", "_"))
     if kind is None:
         raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}")
-    return Event(cells["user"], cells["product"], kind, _time(cells["at"]))  # type: ignore[arg-type]
+    return Event(cells["user"], cells["product"], kind, _time(cells["at"]))
 
 
 def _cell(chunk: Chunk, column: str, row: int) -> str:

@@ -51,11 +51,13 @@ def recommend(
         recommender = open_recommender(store, settings.recommend_dir)
         if rebuild:
             recommender.rebuild()
-        options = {"limit": limit, "exclude": exclude or (), "language": shown_in}
+        banned = exclude or ()
         if user_id is not None:
-            found = recommender.for_user(user_id, **options)  # type: ignore[arg-type]
+            found = recommender.for_user(user_id, limit=limit, exclude=banned, language=shown_in)
         else:
-            found = recommender.beside(product or "", **options)  # type: ignore[arg-type]
+            found = recommender.beside(
+                product or "", limit=limit, exclude=banned, language=shown_in
+            )
     if as_json:
         print_json(
             [{**asdict(one), "why": {**asdict(one.why), "text": _why(one)}} for one in found]

@@ -89,16 +89,16 @@ class Recommender:
         now: datetime | None = None,
     ) -> list[Recommendation]:
         """Products for a user, best first: not what was bought or disliked, nor what has one of
-        the `exclude`d tags (facet:name). Somebody without events gets what people like most.
+        the `exclude`d tags (facet:name). Somebody of whom nothing is known to be liked gets
+        what people like most.
 
         Raises UnknownTag.
         """
         shelf, fitted = self._ready()
         events = self._store.events.of_user(user)
         weights = _profile(events, shelf, now or datetime.now(UTC))
-        known = {event.product for event in events if event.kind in ("purchase", "dislike")}
-        banned = self._banned(shelf, known, exclude)
-        if not weights:
+        banned = self._banned(shelf, self._store.events.settled(user), exclude)
+        if not any(weight > 0 for weight in weights.values()):
             return self._listed(shelf, fitted.popularity(shelf), banned, limit, {}, {}, language)
         scores = _scores(shelf, fitted, weights)
         for place in weights:  # what was only viewed may come again, behind what is new

@@ -74,6 +74,14 @@ class Events:
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(wanted)]
 
+    def settled(self, user: str) -> set[str]:
+        """The products that a user ever bought or disliked."""
+        wanted = sa.select(events.c.product_id).where(
+            events.c.user_id == user, events.c.kind.in_(("purchase", "dislike"))
+        )
+        with self._database.read() as connection:
+            return set(connection.execute(wanted).scalars())
+
     def pages(self) -> Iterator[list[Event]]:
         """All events, in the order they came in."""
         after = 0
