@@ -24,7 +24,7 @@ from tagmill.catalog import as_batches
 from tagmill.library import Library
 from tagmill.library.matching import Matcher
 from tagmill.library.stored import load_library
-from tagmill.pipeline import NameKeeper
+from tagmill.naming import NameKeeper
 from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, open_store
 from tagmill.tagging.lexicon import LexiconTagger

@@ -14,19 +14,14 @@ import pytest
 import sqlalchemy as sa
 
 from tagmill.library.stored import load_library
-from tagmill.pipeline import (
-    TagSummary,
-    current_model,
-    run_signature,
-    tag_batches,
-    tag_workspace,
-    train_workspace,
-)
+from tagmill.pipeline import TagSummary, tag_batches, tag_workspace
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.store import Run, Store, open_store
 from tagmill.store.tables import assignments, changes, products
+from tagmill.tag_runs import run_signature
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
+from tagmill.workspace import current_model, train_workspace
 from tests.cli.command import start_process, tagmill
 from tests.cli.samples import catalogue_rows, read_lines, write_lines
 from tests.store.samples import BLUE, RED, SILK, fill, names, product, product_batch

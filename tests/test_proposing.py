@@ -8,7 +8,8 @@ import pytest
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library.stored import load_library
-from tagmill.pipeline import NameKeeper, current_model, tag_workspace
+from tagmill.naming import NameKeeper
+from tagmill.pipeline import tag_workspace
 from tagmill.proposing import (
     accept,
     accept_by_rule,
@@ -21,6 +22,7 @@ from tagmill.proposing import (
 from tagmill.store import NewName, Store
 from tagmill.tagging.output import Selection
 from tagmill.upkeep import take_back
+from tagmill.workspace import current_model
 from tests.store.samples import RED, fill, names, product, product_batch
 
 

@@ -13,11 +13,12 @@ from tagmill.errors import TagConflict
 from tagmill.library import Library
 from tagmill.library.changes import merge, split
 from tagmill.library.stored import load_library
-from tagmill.pipeline import TagSummary, current_model, tag_workspace
+from tagmill.pipeline import TagSummary, tag_workspace
 from tagmill.records import Tag
 from tagmill.store import Store
 from tagmill.tagging.output import Selection
 from tagmill.upkeep import Governed, forecast, govern, take_back
+from tagmill.workspace import current_model
 from tests.store.samples import BLUE, RED, SILK, fill, names, product, product_batch
 
 

@@ -18,7 +18,8 @@ from tagmill.errors import LibraryError
 from tagmill.library import Library
 from tagmill.library.matching import Match, Matcher
 from tagmill.library.stored import load_library
-from tagmill.pipeline import NameKeeper, Progress
+from tagmill.naming import NameKeeper
+from tagmill.pipeline import Progress
 from tagmill.probability import longest_passing
 from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, Store

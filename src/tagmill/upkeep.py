@@ -16,21 +16,14 @@ import pyarrow as pa
 
 from tagmill.library import Library
 from tagmill.library.stored import load_library
-from tagmill.pipeline import (
-    Progress,
-    TagSummary,
-    current_model,
-    outdated_products,
-    run_signature,
-    start_run,
-    tag_batches,
-    tag_into,
-)
+from tagmill.pipeline import Progress, TagSummary, tag_batches, tag_into
 from tagmill.records import Tag
 from tagmill.store import Run, Store, UndoReport
+from tagmill.tag_runs import outdated_products, run_signature, start_run
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
 from tagmill.tagging.touched import Touched
+from tagmill.workspace import current_model
 
 __all__ = ["Forecast", "Governed", "TakenBack", "forecast", "govern", "retag", "take_back"]
 

@@ -20,6 +20,7 @@ from tagmill.cli import (
     learn,
     library,
     library_changes,
+    library_history,
     llm,
     plan,
     privacy,
@@ -71,6 +72,7 @@ library.app.add_typer(duplicates.app)
 library.app.add_typer(health.app)
 library.app.add_typer(proposals.app)
 library.app.add_typer(library_changes.app)  # without a name: its commands are library's
+library.app.add_typer(library_history.app)
 app.add_typer(library.app, name="library")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

@@ -119,8 +119,8 @@ def describe(
 
 def _workspace_model(settings: Settings, store: Store, model: Path | None) -> Model:
     from tagmill.library.stored import load_library
-    from tagmill.pipeline import current_model
     from tagmill.tagging.folder import load_model
+    from tagmill.workspace import current_model
 
     if model is not None:
         return load_model(model, load_library(store))

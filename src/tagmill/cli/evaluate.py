@@ -67,7 +67,7 @@ def evaluate(
             "--model needs a file of tagged products: tagmill evaluate test.jsonl --model DIR"
         )
     else:
-        from tagmill.pipeline import evaluate_workspace
+        from tagmill.workspace import evaluate_workspace
 
         note(say("held_out"))
         with open_workspace(workspace) as (_, store), stages() as progress:

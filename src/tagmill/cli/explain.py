@@ -63,7 +63,7 @@ def explain(
         )
     tag = tag or product  # alone it is the tag
     if source is None and text is None:
-        from tagmill.pipeline import explain_workspace
+        from tagmill.workspace import explain_workspace
 
         with open_workspace(workspace) as (settings, store):
             found, explanation = explain_workspace(

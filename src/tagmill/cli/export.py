@@ -44,7 +44,7 @@ def export(
         _for_engine(format_, output, since, workspace, as_json)
         return
     from tagmill.catalog.writers import SqlWriter, open_writer
-    from tagmill.pipeline import export_tags
+    from tagmill.workspace import export_tags
 
     with open_workspace(workspace) as (settings, store), counting("exporting") as progress:
         goal = closing(SqlWriter(str(to), table)) if output is None else open_writer(output)

@@ -57,7 +57,7 @@ def learn(
     else:
         if output is not None:
             raise SettingsError("-o needs a file of verdicts; a workspace keeps its models itself")
-        from tagmill.pipeline import learn_workspace
+        from tagmill.workspace import learn_workspace
 
         with open_workspace(workspace) as (settings, store):
             learned, folder, count = learn_workspace(store, settings.models_dir)

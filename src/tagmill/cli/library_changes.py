@@ -1,8 +1,9 @@
-"""`tagmill library` …: what changes the library, each with `--dry-run`, and taking it back."""
+"""`tagmill library` …: what changes the library, each with `--dry-run`."""
 
 from __future__ import annotations
 
 import getpass
+import inspect
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from tagmill.library import Library
     from tagmill.records import Tag
     from tagmill.settings import Settings
-    from tagmill.store import LibraryChange
     from tagmill.tagging.output import Selection
     from tagmill.upkeep import Forecast, Governed
 
@@ -41,26 +41,75 @@ Why = Annotated[str, typer.Option(help="The reason, kept in the history.")]
 NoRetag = Annotated[
     bool, typer.Option("--no-retag", help="Leave touched products to the next `tagmill tag`.")
 ]
+Wider = Annotated[
+    list[str] | None, typer.Option(metavar="TAG", help="A tag that it implies; repeatable.")
+]
+Chinese = Annotated[str | None, typer.Option(help="Chinese name.")]
+English = Annotated[str | None, typer.Option(help="English name.")]
 
-_SHOWN = 3  # tags of a change in a table
+SHOWN = 3  # tags of a change in a table
 
 
-@app.command()
+def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
+    """Make a command of what changes a library: `work(library, …)` gives the tags it changed.
+
+    Its options are the function's own, and those that every change has.
+    """
+    kind = work.__name__
+
+    def command(
+        *,
+        why: Why = "",
+        dry_run: DryRun = False,
+        no_retag: NoRetag = False,
+        workspace: Workspace = Path("."),
+        as_json: AsJson = False,
+        **given: Any,  # noqa: ANN401
+    ) -> None:
+        from tagmill.library.stored import load_library
+        from tagmill.upkeep import forecast, govern
+
+        with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
+            library = load_library(store)
+            touched = dict.fromkeys(tag.id for tag in work(library, **given))
+            changed = [library.tags[tag_id] for tag_id in touched]
+            models, selection = settings.models_dir, selection_of(settings)
+            if dry_run:
+                seen = forecast(store, models, library, selection, progress)
+            else:
+                done = govern(
+                    store, models, library, changed, selection, kind=kind, who=getpass.getuser(),
+                    why=why, again=not no_retag, progress=progress,
+                )  # fmt: skip
+        if dry_run:
+            _show_forecast(seen, changed, as_json)
+        else:
+            _show_change(done, kind, changed, library, as_json)
+
+    own = list(inspect.signature(work).parameters.values())[1:]
+    shared = list(inspect.signature(command).parameters.values())[:-1]
+    command.__annotations__ = {one.name: one.annotation for one in own + shared}
+    types = inspect.get_annotations(command, eval_str=True)
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=types[one.name])
+        for one in own + shared
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__doc__ = work.__doc__
+    app.command(kind)(command)
+    return work
+
+
+@_command
 def add(
+    library: Library,
     tag: Annotated[str, typer.Argument(metavar="FACET:NAME", help="The canonical name.")],
-    zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
-    en: Annotated[str | None, typer.Option(help="English name.")] = None,
+    zh: Chinese = None,
+    en: English = None,
     alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
     description: Annotated[str, typer.Option(help="What it covers.")] = "",
-    broader: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help="A tag that it implies; repeatable.")
-    ] = None,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+    broader: Wider = None,
+) -> list[Tag]:
     """Add a tag; it is found at once, with an honest probability, without training."""
     from tagmill.records import parse_tag
 
@@ -68,163 +117,101 @@ def add(
         facet, name = parse_tag(tag)
     except ValueError as error:
         raise LibraryError(str(error)) from error
-    names = {code: value for code, value in (("zh", zh), ("en", en)) if value}
-
-    def work(library: Library) -> list[Tag]:
-        wider = [library.resolve(text).id for text in broader or ()]
-        new = library.add(
-            facet, name, names=names, aliases=tuple(alias or ()), description=description
-        )
-        return [library.update(new, broader=wider)]
-
-    _change(workspace, "add", work, why, dry_run, no_retag, as_json)
+    wider = [library.resolve(text).id for text in broader or ()]
+    new = library.add(
+        facet, name, names=_named(zh, en), aliases=tuple(alias or ()), description=description
+    )
+    return [library.update(new, broader=wider)]
 
 
-@app.command("alias")
-def add_alias(
+@_command
+def alias(
+    library: Library,
     tag: TagName,
     alias: Annotated[str, typer.Argument(help="The other name.")],
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+) -> list[Tag]:
     """Give a tag one more name."""
-
-    def work(library: Library) -> list[Tag]:
-        return [library.add_alias(library.resolve(tag), alias)]
-
-    _change(workspace, "alias", work, why, dry_run, no_retag, as_json)
+    return [library.add_alias(library.resolve(tag), alias)]
 
 
-@app.command()
+@_command
 def rename(
+    library: Library,
     tag: TagName,
     name: Annotated[str, typer.Argument(help="The new name, without a facet.")],
     language: Annotated[
         str | None, typer.Option(help="The name of this language (zh, en …), not the canonical.")
     ] = None,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+) -> list[Tag]:
     """Give a tag another name; the former one stays an alias, the id stays."""
     from tagmill.library import changes
 
-    def work(library: Library) -> list[Tag]:
-        return changes.rename(library, library.resolve(tag), name, language)
-
-    _change(workspace, "rename", work, why, dry_run, no_retag, as_json)
+    return changes.rename(library, library.resolve(tag), name, language)
 
 
-@app.command()
+@_command
 def merge(
+    library: Library,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The tag that goes.")],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The tag that stays.")],
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+) -> list[Tag]:
     """Make two tags one: the source's names become aliases of the target for ever."""
     from tagmill.library import changes
 
-    def work(library: Library) -> list[Tag]:
-        return changes.merge(library, library.resolve(source), library.resolve(target))
-
-    _change(workspace, "merge", work, why, dry_run, no_retag, as_json)
+    return changes.merge(library, library.resolve(source), library.resolve(target))
 
 
-@app.command()
+@_command
 def split(
+    library: Library,
     tag: TagName,
     parts: Annotated[
         list[str], typer.Argument(metavar="PART...", help="Two or more tags, new or there.")
     ],
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+) -> list[Tag]:
     """Retire a tag in favour of several; what people accepted of it goes to review."""
     from tagmill.library import changes
 
-    def work(library: Library) -> list[Tag]:
-        return changes.split(library, library.resolve(tag), parts)
-
-    _change(workspace, "split", work, why, dry_run, no_retag, as_json)
+    return changes.split(library, library.resolve(tag), parts)
 
 
-@app.command()
-def retire(
-    tag: TagName,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+@_command
+def retire(library: Library, tag: TagName) -> list[Tag]:
     """Take a tag out of use; its id is never given to another."""
-
-    def work(library: Library) -> list[Tag]:
-        return [library.retire(library.resolve(tag))]
-
-    _change(workspace, "retire", work, why, dry_run, no_retag, as_json)
+    return [library.retire(library.resolve(tag))]
 
 
-@app.command()
-def restore(
-    tag: TagName,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+@_command
+def restore(library: Library, tag: TagName) -> list[Tag]:
     """Bring a retired tag back."""
     from tagmill.library import changes
 
-    def work(library: Library) -> list[Tag]:
-        return changes.restore(library, library.tags.get(tag) or library.resolve(tag))
-
-    _change(workspace, "restore", work, why, dry_run, no_retag, as_json)
+    return changes.restore(library, library.tags.get(tag) or library.resolve(tag))
 
 
-@app.command()
+@_command
 def move(
+    library: Library,
     tag: TagName,
     facet: Annotated[str | None, typer.Option(help="Into this facet.")] = None,
     broader: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="Below this tag; repeatable.")
     ] = None,
     top: Annotated[bool, typer.Option("--top", help="Below none.")] = False,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+) -> list[Tag]:
     """Put a tag into another facet, or below another tag."""
     from tagmill.library import changes
 
     if facet is None and not broader and not top:
         raise LibraryError("Where to? Give --facet, --broader or --top")
-
-    def work(library: Library) -> list[Tag]:
-        wider = [library.resolve(text) for text in broader or ()]
-        below = wider if broader or top else None
-        return changes.move(library, library.resolve(tag), facet, below)
-
-    _change(workspace, "move", work, why, dry_run, no_retag, as_json)
+    wider = [library.resolve(text) for text in broader or ()]
+    below = wider if broader or top else None
+    return changes.move(library, library.resolve(tag), facet, below)
 
 
-@app.command()
+@_command
 def facet(
+    library: Library,
     name: Annotated[str, typer.Argument(metavar="FACET", help="In any language.")],
     single: Annotated[
         bool | None, typer.Option("--single/--many", help="One value a product, or many.")
@@ -237,138 +224,32 @@ def facet(
         str | None, typer.Option(help="text, number or range: what its names are.")
     ] = None,
     unit: Annotated[str | None, typer.Option(help="That numbers are compared in: ml, 岁 …")] = None,
-    zh: Annotated[str | None, typer.Option(help="Chinese name.")] = None,
-    en: Annotated[str | None, typer.Option(help="English name.")] = None,
-    why: Why = "",
-    dry_run: DryRun = False,
-    no_retag: NoRetag = False,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
+    zh: Chinese = None,
+    en: English = None,
+) -> list[Tag]:
     """Say how a facet is used: one value or many, for which products, words or quantities."""
     kind = next((one for one in get_args(ValueKind) if one == values), None)
     if values is not None and kind is None:
         raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")
-
-    def work(library: Library) -> list[Tag]:
-        known = library.facets[facet_key(library, name)]
-        given = {code: value for code, value in (("zh", zh), ("en", en)) if value}
-        wanted = known.only_for
-        if only_for is not None:
-            wanted = tuple(library.resolve(text).id for text in only_for if text)
-        library.add_facet(
-            replace(
-                known,
-                names={**known.names, **given},
-                single=known.single if single is None else single,
-                only_for=wanted,
-                value_kind=kind or known.value_kind,
-                unit=known.unit if unit is None else unit,
-            )
+    known = library.facets[facet_key(library, name)]
+    wanted = known.only_for
+    if only_for is not None:
+        wanted = tuple(library.resolve(text).id for text in only_for if text)
+    library.add_facet(
+        replace(
+            known,
+            names={**known.names, **_named(zh, en)},
+            single=known.single if single is None else single,
+            only_for=wanted,
+            value_kind=kind or known.value_kind,
+            unit=known.unit if unit is None else unit,
         )
-        return []
-
-    _change(workspace, "facet", work, why, dry_run, no_retag, as_json)
-
-
-@app.command()
-def history(
-    tag: Annotated[str | None, typer.Argument(metavar="[TAG]", help="Only of this tag.")] = None,
-    limit: Annotated[int, typer.Option(help="The newest so many.", min=1)] = 20,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Every change of the library: what, who, when, why, and whether it was undone."""
-    from tagmill.library.stored import load_library
-
-    with open_workspace(workspace) as (_, store):
-        tag_id = None
-        if tag is not None:
-            library = load_library(store)
-            tag_id = tag if tag in library.tags else library.resolve(tag).id
-        changes = store.library.history(tag_id, first=None if as_json else _SHOWN)
-    undone_by = {one.undoes: one.version for one in changes if one.undoes is not None}
-    if as_json:
-        print_json([{**asdict(one), "undone_by": undone_by.get(one.version)} for one in changes])
-        return
-    rows = [
-        [
-            change.version, change.at.replace("T", " ").rstrip("Z"), change.who,
-            _kind(change, undone_by), _what(change), change.why,
-        ]
-        for change in changes[-limit:]
-    ]  # fmt: skip
-    print_table(
-        [say("version"), say("when"), say("who"), say("kind"), say("what"), say("why")], rows
     )
-    if len(changes) > limit:
-        note(f"{limit:,} / {len(changes):,}  (--limit)")
+    return []
 
 
-@app.command()
-def diff(
-    before: Annotated[int, typer.Argument(metavar="V1", help="A version of the library.")],
-    after: Annotated[
-        int | None, typer.Argument(metavar="[V2]", help="Another one; default: the newest.")
-    ] = None,
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """What differs between two versions of the library."""
-    from tagmill.library.stored import load_library
-
-    with open_workspace(workspace) as (_, store):
-        old, new = load_library(store, before), load_library(store, after)
-    entries = []
-    for tag_id in {**old.tags, **new.tags}:
-        was, now = old.tags.get(tag_id), new.tags.get(tag_id)
-        if was != now:
-            entries.append(
-                {
-                    "id": tag_id,
-                    "before": None if was is None else plain_tag(was),
-                    "after": None if now is None else plain_tag(now),
-                }
-            )
-    if as_json:
-        print_json(entries)
-        return
-    if not entries:
-        typer.echo(say("no_difference"))
-        return
-    print_table([say("tag"), say("what")], [[_name_of(e), _fields(e)] for e in entries])
-
-
-@app.command()
-def undo(
-    change: Annotated[
-        int | None, typer.Argument(metavar="[CHANGE]", help="Its version; default: the latest.")
-    ] = None,
-    why: Why = "",
-    workspace: Workspace = Path("."),
-    as_json: AsJson = False,
-) -> None:
-    """Take a change back exactly, with the tagging it caused; later changes may forbid it."""
-    from tagmill.upkeep import take_back
-
-    with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
-        version = change or _latest_in_force(store.library.history(first=1))
-        back = take_back(
-            store, settings.models_dir, version, selection_of(settings), who=getpass.getuser(),
-            why=why, progress=progress,
-        )  # fmt: skip
-    restored = sum(report.products for report in back.undone)
-    if as_json:
-        print_json(
-            {
-                "version": back.version, "undone": version, "restored": restored,
-                "products": back.governed.summary.products,
-                "run": back.governed.run and back.governed.run.id,
-            }
-        )  # fmt: skip
-        return
-    typer.echo(say("change_undone", change=version, version=back.version, products=restored))
-    say_retagged(back.governed)
+def _named(zh: str | None, en: str | None) -> dict[str, str]:
+    return {code: name for code, name in (("zh", zh), ("en", en)) if name}
 
 
 def selection_of(settings: Settings) -> Selection:
@@ -378,53 +259,30 @@ def selection_of(settings: Settings) -> Selection:
     return Selection(**settings.tagging.model_dump())
 
 
-def _change(
-    workspace: Path,
-    kind: str,
-    work: Callable[[Library], list[Tag]],
-    why: str,
-    dry_run: bool,
-    no_retag: bool,
-    as_json: bool,
+def _show_change(
+    done: Governed, kind: str, changed: list[Tag], library: Library, as_json: bool
 ) -> None:
-    """Change the library and tag touched products again, or say what that would do."""
-    from tagmill.library.stored import load_library
-    from tagmill.upkeep import forecast, govern
-
-    with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
-        library = load_library(store)
-        changed = [library.tags[i] for i in dict.fromkeys(tag.id for tag in work(library))]
-        models, selection = settings.models_dir, selection_of(settings)
-        if dry_run:
-            seen = forecast(store, models, library, selection, progress)
-        else:
-            done = govern(
-                store, models, library, changed, selection, kind=kind, who=getpass.getuser(),
-                why=why, again=not no_retag, progress=progress,
-            )  # fmt: skip
-    tags = [plain_tag(tag) for tag in changed]
-    if dry_run:
-        _show_forecast(seen, tags, as_json)
-    elif as_json:
+    if as_json:
         print_json(
             {
-                "version": done.version, "kind": kind, "tags": tags,
+                "version": done.version, "kind": kind, "tags": [plain_tag(tag) for tag in changed],
                 "products": done.summary.products, "run": done.run and done.run.id,
             }
         )  # fmt: skip
-    else:
-        what = ", ".join(_line_of(tag, library) for tag in changed[:_SHOWN])
-        typer.echo(say("library_changed", version=done.version, what=what or kind))
-        say_retagged(done)
+        return
+    what = ", ".join(_line_of(tag, library) for tag in changed[:SHOWN])
+    typer.echo(say("library_changed", version=done.version, what=what or kind))
+    say_retagged(done)
 
 
-def _show_forecast(seen: Forecast, tags: list[dict[str, Any]], as_json: bool) -> None:
+def _show_forecast(seen: Forecast, changed: list[Tag], as_json: bool) -> None:
     if as_json:
+        tags = [plain_tag(tag) for tag in changed]
         print_json({"dry_run": True, "tags": tags, **asdict(seen)})
         return
     numbers = asdict(seen)
     numbers.pop("examples")
-    typer.echo(say("forecast", tags=len(tags), **numbers))
+    typer.echo(say("forecast", tags=len(changed), **numbers))
     rows = [
         [
             f"{example['id']}  {example['title']}",
@@ -444,51 +302,6 @@ def say_retagged(done: Governed) -> None:
         typer.echo(say("retagged", products=done.summary.products, run=done.run.id))
     if done.llm:
         note(say("retag_llm", products=done.llm))
-
-
-def _latest_in_force(changes: list[LibraryChange]) -> int:
-    """The newest change that is no undo and was not undone; LibraryError without any."""
-    undone: set[int] = set()
-    for change in reversed(changes):
-        if change.version in undone:
-            continue
-        if change.undoes is None:
-            return change.version
-        undone.add(change.undoes)
-    raise LibraryError("There is no change to undo. See: tagmill library history")
-
-
-def _kind(change: LibraryChange, undone_by: dict[int, int]) -> str:
-    kind = change.kind if change.undoes is None else f"{change.kind} {change.undoes}"
-    later = undone_by.get(change.version)
-    return kind if later is None else f"{kind} ({say('undone_by', change=later)})"
-
-
-def _what(change: LibraryChange) -> str:
-    shown = [_name_of(asdict(entry)) for entry in change.entries[:_SHOWN]]
-    more = change.size - len(shown)
-    return ", ".join(shown) + (f" + {more:,}" if more > 0 else "")
-
-
-def _name_of(entry: dict[str, Any]) -> str:
-    plain = entry["after"] or entry["before"]
-    return str(plain["key"]) if "key" in plain else f"{plain['facet']}:{plain['name']}"
-
-
-def _fields(entry: dict[str, Any]) -> str:
-    before, after = entry["before"], entry["after"]
-    if before is None or after is None:
-        return "+" if before is None else "-"
-    changed = [key for key in after if before[key] != after[key]]
-    return "; ".join(f"{key}: {_short(before[key])} → {_short(after[key])}" for key in changed)
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "–"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {name}" for key, name in value.items()) or "–"
-    return "–" if value in (None, "") else str(value)
 
 
 def _line_of(tag: Tag, library: Library) -> str:

@@ -81,7 +81,7 @@ def search(
 
 def _unpublished(store: Store, models: Path) -> Score | None:
     """What the workspace's model says of what is not published; it is loaded once it is asked."""
-    from tagmill.pipeline import current_model
+    from tagmill.workspace import current_model
 
     if not any(path.name.isdigit() for path in models.glob("[0-9]*")):
         return None

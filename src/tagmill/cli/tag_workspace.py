@@ -61,16 +61,11 @@ def tag_in_workspace(
 ) -> None:
     """Tag what needs it as a run, and say what came of it."""
     from tagmill.library.stored import load_library
-    from tagmill.pipeline import (
-        OPEN,
-        ConsultReport,
-        consult_workspace,
-        current_model,
-        run_signature,
-        tag_workspace,
-    )
+    from tagmill.pipeline import ConsultReport, consult_workspace, tag_workspace
     from tagmill.proposing import accept_by_rule
+    from tagmill.tag_runs import OPEN, run_signature
     from tagmill.tagging import make_proposer
+    from tagmill.workspace import current_model
 
     report = ConsultReport()
     with open_workspace(workspace) as (settings, store):

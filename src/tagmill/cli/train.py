@@ -68,7 +68,7 @@ def train(
         folder = output
         save_model(model, folder)
     else:
-        from tagmill.pipeline import train_workspace
+        from tagmill.workspace import train_workspace
 
         with open_workspace(workspace) as (settings, store), stages() as progress:
             model, folder = train_workspace(

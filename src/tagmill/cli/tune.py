@@ -76,7 +76,7 @@ def tune(
         folder = output
         save_model(tuned.model, folder)
     else:
-        from tagmill.pipeline import tune_workspace
+        from tagmill.workspace import tune_workspace
 
         with open_workspace(workspace) as (settings, store), stages() as progress:
             tuned, folder = tune_workspace(

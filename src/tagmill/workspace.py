@@ -1,0 +1,230 @@
+"""A workspace's models and stored tags: train, tune, learn, measure, explain, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tagmill.catalog.writers import TagWriter
+from tagmill.errors import CatalogError, NotTrained
+from tagmill.learning import evaluate, train, tune
+from tagmill.learning.dataset import held_out_fifth
+from tagmill.learning.tuning import Tuned
+from tagmill.learning.updating import Verdict, update
+from tagmill.library import Library
+from tagmill.library.stored import load_library
+from tagmill.naming import NameKeeper
+from tagmill.records import LANES, parse_tag
+from tagmill.store import NewName, Store
+from tagmill.tagging.explain import Explanation, explain
+from tagmill.tagging.folder import load_model, save_model, shipped_prior
+from tagmill.tagging.model import Model
+from tagmill.tagging.output import check_precision
+
+__all__ = [
+    "ExportReport",
+    "current_model",
+    "evaluate_workspace",
+    "explain_workspace",
+    "export_tags",
+    "learn_workspace",
+    "train_workspace",
+    "tune_workspace",
+]
+
+Progress = Callable[[int], None]  # how many more products are done
+Stages = Callable[[str, int, int], None]  # stage, steps done, steps in all
+
+
+def train_workspace(
+    store: Store,
+    models: Path,
+    *,
+    taggers: Sequence[str] = (),
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> tuple[Model, Path]:
+    """Train on the workspace's tagged products and verdicts; keep the model as its newest.
+
+    What people called products and the library lacks becomes proposals.
+    """
+    last, library = _last_verdict(store), load_library(store)
+    model = train(
+        _noting_labels(store, library),
+        library,
+        verdicts=store.verdicts.labels(),
+        taggers=taggers,
+        seed=seed,
+        progress=progress,
+    )
+    model.card["last_verdict"] = last
+    return model, _keep(model, models)
+
+
+def _noting_labels(store: Store, library: Library) -> Iterator[pa.RecordBatch]:
+    """The workspace's products; tags that people gave and the library lacks are noted."""
+    keeper = NameKeeper(store, library)
+    for batch in store.products.batches():
+        labelled = zip(
+            batch.column("id").to_pylist(), batch.column("tags").to_pylist(), strict=True
+        )
+        written = [(i, *parse_tag(text)) for i, tags in labelled for text in tags or ()]
+        keeper.keep(NewName(i, facet, name, "person") for i, facet, name in written)
+        yield batch
+
+
+def tune_workspace(
+    store: Store,
+    models: Path,
+    *,
+    minutes: float = 10.0,
+    trials: int | None = None,
+    metric: str = "micro_f1",
+    taggers: Sequence[str] = (),
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> tuple[Tuned, Path]:
+    """`train_workspace` with the best training options found in so many minutes."""
+    last, library = _last_verdict(store), load_library(store)
+    tuned = tune(
+        _noting_labels(store, library),
+        library,
+        minutes=minutes,
+        trials=trials,
+        metric=metric,
+        verdicts=store.verdicts.labels(),
+        taggers=taggers,
+        seed=seed,
+        progress=progress,
+    )
+    tuned.model.card["last_verdict"] = last
+    return tuned, _keep(tuned.model, models)
+
+
+def learn_workspace(store: Store, models: Path) -> tuple[Model, Path, int]:
+    """Teach the newest model the verdicts given since it was made; the new one, and how many.
+
+    Raises NotTrained where there is no model yet.
+    """
+    model = current_model(store, models)
+    if model.trained is None:
+        raise NotTrained("This workspace has no trained model yet. Make one with: tagmill train")
+    library = load_library(store)
+    last, since = _last_verdict(store), int(model.card.get("last_verdict", 0))
+    learned: list[Verdict] = []
+    for verdict in store.verdicts.list():
+        tag = library.by_id(verdict.tag_id)
+        if verdict.id <= since or tag is None or tag.status != "active":
+            continue
+        batch = store.products.batch(verdict.product_id)
+        (product,) = batch.drop_columns(["tags"]).to_pylist(maps_as_pydicts="lossy")
+        learned.append(Verdict(product, tag.text, verdict.accepted))
+    if not learned:
+        return model, models / model.card["name"], 0
+    updated = update(model, learned)
+    updated.card["last_verdict"] = last
+    return updated, _keep(updated, models), len(learned)
+
+
+def _last_verdict(store: Store) -> int:
+    """The number of the newest verdict; 0 where there is none."""
+    return max((verdict.id for verdict in store.verdicts.list()), default=0)
+
+
+def _keep(model: Model, models: Path) -> Path:
+    """Save a model as the newest of a workspace; its folder."""
+    number = max((int(p.name) for p in models.glob("[0-9]*") if p.name.isdigit()), default=0) + 1
+    folder = models / f"{number:04d}"
+    save_model(model, folder)
+    return folder
+
+
+def current_model(store: Store, models: Path, library: Library | None = None) -> Model:
+    """The workspace's newest model over its library (or another state of it), or the library
+    alone before any training."""
+    library = library or load_library(store)
+    folders = sorted(p for p in models.glob("[0-9]*") if p.name.isdigit())
+    return load_model(folders[-1], library) if folders else Model(library, shipped_prior())
+
+
+def evaluate_workspace(
+    store: Store,
+    *,
+    precision: float = 0.95,
+    per_facet: bool = False,
+    seed: int = 0,
+    progress: Stages = lambda stage, done, total: None,
+) -> dict[str, Any]:
+    """Measure what training on the workspace gives: train on four fifths, measure on the rest."""
+    check_precision(precision)
+
+    def half(held_out: bool) -> Iterator[pa.RecordBatch]:
+        for batch in store.products.batches(labelled=True):
+            yield batch.filter(pa.array(held_out_fifth(batch, seed) == held_out))
+
+    model = train(half(False), load_library(store), seed=seed, progress=progress)
+    return evaluate(model, half(True), precision=precision, per_facet=per_facet)
+
+
+def explain_workspace(
+    store: Store,
+    models: Path,
+    product_id: str,
+    tag: str,
+    *,
+    model: Path | None = None,
+    precision: float = 0.95,
+    per_facet: bool = False,
+) -> tuple[pa.RecordBatch, Explanation]:
+    """A product of the workspace, and why it has a tag or has it not.
+
+    By the workspace's newest model, or the one of a folder. Raises CatalogError for an unknown
+    product, UnknownTag.
+    """
+    product = store.products.batch(product_id)
+    if not product.num_rows:
+        raise CatalogError(f"No product has the id '{product_id}'. See: tagmill products list")
+    used = load_model(model, load_library(store)) if model else current_model(store, models)
+    return product, explain(used, product, tag, precision=precision, per_facet=per_facet)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How many products went out, and the cursor from which the next export goes on."""
+
+    products: int
+    cursor: int
+
+
+def export_tags(
+    store: Store,
+    writer: TagWriter,
+    *,
+    since: int | None = None,
+    lane: str = "review",
+    language: str = "product",
+    progress: Progress = lambda done: None,
+) -> ExportReport:
+    """Write the stored tags: of all products, or of those whose tags changed after a cursor."""
+    export = store.assignments.export(since, language=language)
+    for batch in export:
+        writer.write(batch, _only_auto(batch) if lane == LANES[0] else batch)
+        progress(batch.num_rows)
+    return ExportReport(export.products, export.cursor)
+
+
+def _only_auto(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same products with only the tags of the lane auto."""
+    lists = batch.column("tags")
+    entries = lists.flatten()
+    keep = np.asarray(entries.field("lane").to_pylist(), object) == LANES[0]
+    ends = np.cumsum(np.asarray(lists.value_lengths()))
+    kept = np.concatenate([[0], np.cumsum(keep)])
+    offsets = kept[np.concatenate([[0], ends])]
+    auto = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), entries.filter(pa.array(keep)))
+    return batch.set_column(batch.schema.get_field_index("tags"), batch.schema.field("tags"), auto)
