@@ -22,7 +22,7 @@ from results import keep
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from tagmill.discover.item_model import fit_items, tag_rows
+from tagmill.discover.item_model import DENSE, LAMBDA, TAG_WEIGHT, fit_items, rarity_of, unit_rows
 
 Array = npt.NDArray[np.float32]
 Matrix = sparse.csr_array
@@ -124,14 +124,24 @@ def als(train: Matrix) -> Array:
     return np.asarray(model.user_factors @ model.item_factors.T, np.float32)
 
 
-def ours(train: Matrix, tags: Matrix, **options: float) -> Array:
-    ids = np.arange(train.shape[1]).astype(object)
-    return fit_items(ids, train, tags, **options).scores(train)  # type: ignore[arg-type]
+def ours(
+    train: Matrix,
+    tags: Matrix,
+    *,
+    dense: int = DENSE,
+    regularisation: float = LAMBDA,
+    tag_weight: float = TAG_WEIGHT,
+) -> Array:
+    unit = unit_rows(tags, rarity_of(tags))
+    model = fit_items(
+        train, unit, dense=dense, regularisation=regularisation, tag_weight=tag_weight
+    )
+    return model.scores(train, unit)
 
 
 def content_knn(train: Matrix, tags: Matrix) -> Array:
-    unit = tag_rows(tags)
-    return np.asarray((train @ unit.T @ unit).toarray(), np.float32)
+    unit = unit_rows(tags, rarity_of(tags))
+    return np.asarray((train @ unit @ unit.T).toarray(), np.float32)
 
 
 def tag_popularity(train: Matrix, tags: Matrix, *, mean: bool = False) -> Array:
@@ -145,15 +155,15 @@ def without(tags: Matrix) -> Matrix:
     return Matrix(tags * 0)
 
 
-def run(events: Matrix, tags: Matrix, seed: int, **options: float) -> dict[str, float]:
+def run(events: Matrix, tags: Matrix, seed: int) -> dict[str, float]:
     train, test = split(events, 0.2, seed)
     known: dict[str, Callable[[], Array]] = {
         "popularity": lambda: popularity(train),
         "item k-NN": lambda: item_knn(train),
         "ALS": lambda: als(train),
         "EASE": lambda: ours(train, without(tags)),
-        "tagmill": lambda: ours(train, tags, **options),
-        "tagmill, neighbours": lambda: ours(train, tags, dense=0, **options),
+        "tagmill": lambda: ours(train, tags),
+        "tagmill, neighbours": lambda: ours(train, tags, dense=0),
     }
     entry = {}
     for name, score in known.items():
@@ -172,8 +182,8 @@ def run(events: Matrix, tags: Matrix, seed: int, **options: float) -> dict[str, 
         "tag popularity, sum": lambda: tag_popularity(warm, tags),
         "tag popularity, mean": lambda: tag_popularity(warm, tags, mean=True),
         "content k-NN": lambda: content_knn(warm, tags),
-        "tagmill": lambda: ours(warm, tags, **options),
-        "tagmill, neighbours": lambda: ours(warm, tags, dense=0, **options),
+        "tagmill": lambda: ours(warm, tags),
+        "tagmill, neighbours": lambda: ours(warm, tags, dense=0),
     }
     for name, score in unknown.items():
         entry[f"cold {name} recall"], entry[f"cold {name} ndcg"] = measure(

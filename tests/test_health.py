@@ -6,6 +6,7 @@ from tagmill.health import Finding, Health, library_health
 from tagmill.library.stored import load_library
 from tagmill.records import Facet
 from tagmill.store import NewName, Store
+from tagmill.store.searches import LoggedSearch
 from tests.store.samples import BLUE, RED, entry, fill, make_tag, product, product_batch, tag_run
 
 WINE = make_tag("颜色", "酒红色")
@@ -83,7 +84,7 @@ def test_new_names_that_wait(filled: Store) -> None:
 def test_what_is_searched_and_rare(filled: Store) -> None:
     tag = load_library(filled).active()[0]
     for _ in range(50):
-        filled.searches.log(tag.name, [tag.id], [], 1)
+        filled.searches.log([LoggedSearch(0, tag.name, (tag.id,), (), 1, "")])
     (found,) = [one for one in library_health(filled).findings if one.kind == "searched"]
     assert found.count == 1
     assert found.examples[0].startswith(f"{tag.text} (50/")

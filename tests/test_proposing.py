@@ -20,6 +20,7 @@ from tagmill.proposing import (
     waiting,
 )
 from tagmill.store import NewName, Store
+from tagmill.store.searches import LoggedSearch
 from tagmill.tagging.output import Selection
 from tagmill.upkeep import take_back
 from tagmill.workspace import current_model
@@ -105,13 +106,13 @@ def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> 
 def test_words_that_people_search_and_no_tag_covers_are_proposals(
     store: Store, models: Path
 ) -> None:
-    for _ in range(3):
-        store.searches.log("显白 red 7", [RED.id], ["显白", "7", "红色"], 0)
+    log = [LoggedSearch(0, "显白 red 7", (RED.id,), ("显白", "7", "红色"), 0, "")] * 3
+    store.searches.log(log)
     (first, second, *_) = waiting(store, 2)
     assert (first.proposal.facet, first.proposal.name, first.proposal.searches) == ("", "显白", 3)
     assert second.proposal.name == "蜜瓜绿"
     assert "红色" not in {w.proposal.name for w in waiting(store, 1)}  # a tag
-    store.searches.log("显白", [], ["显白"], 0)
+    store.searches.log([LoggedSearch(0, "显白", (), ("显白",), None, "")])
     assert waiting(store, 1)[0].proposal.searches == 4
     decided, _ = accept(store, models, first.proposal.id, Selection(), facet="功效")
     assert load_library(store).find("功效:显白") is not None

@@ -16,6 +16,7 @@ from tagmill.library.stored import load_library
 from tagmill.pipeline import TagSummary, tag_workspace
 from tagmill.records import Tag
 from tagmill.store import Store
+from tagmill.store.searches import LoggedSearch
 from tagmill.tagging.output import Selection
 from tagmill.upkeep import Governed, forecast, govern, take_back
 from tagmill.workspace import current_model
@@ -74,7 +75,7 @@ def test_a_forecast_says_what_happens_then_and_changes_nothing(store: Store, mod
     red = library.resolve("颜色:红色")
     changed = [library.add_alias(red, "绯红")]
     for query, tag_ids in (("绯红 衬衫", []), ("red shirt", [red.id]), ("蓝色", [BLUE.id])):
-        store.searches.log(query, tag_ids, [], 1)
+        store.searches.log([LoggedSearch(0, query, tuple(tag_ids), (), 1, "")])
     seen = forecast(store, models, library, Selection())
     assert (seen.products, seen.changed, seen.gained, seen.lost, seen.moved) == (2, 1, 1, 0, 0)
     assert seen.searches == 2

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tagmill.discover import Clicked, clicked_words
 from tagmill.errors import LibraryError
 from tagmill.library import Library
 from tagmill.library.matching import Match, Matcher
@@ -25,6 +26,7 @@ from tagmill.records import Tag, parse_tag, tag_text
 from tagmill.store import NewName, Proposal, Store
 from tagmill.store.proposals import ProposalStatus
 from tagmill.tagging.output import Selection
+from tagmill.text import normal_form
 from tagmill.upkeep import Governed, govern, retag
 
 __all__ = [
@@ -38,17 +40,19 @@ _DELTA = 0.1  # how often a rule may hold less than it promises
 @dataclass(frozen=True)
 class Waiting:
     """An open proposal, with the tags that it may be another name of, and those spelled most
-    like it, the nearest first."""
+    like it, the nearest first; `clicked` is the tag whose products people open after searching
+    for it."""
 
     proposal: Proposal
     matches: Sequence[Match]
     nearest: Sequence[str]
+    clicked: Clicked | None = None
 
 
 def waiting(store: Store, least: int) -> list[Waiting]:
     """The open proposals with at least so much support, the most useful first."""
     library = load_library(store)
-    note_searches(store, library)
+    clicked = note_searches(store, library)
     listed = [
         (one, text)
         for one in store.proposals.list(least=least)
@@ -56,27 +60,34 @@ def waiting(store: Store, least: int) -> list[Waiting]:
     ]
     matcher = Matcher(library) if listed else None
     return [
-        Waiting(one, matcher.nearest(one.name, one.facet), library.nearest(text))
+        Waiting(
+            one, matcher.nearest(one.name, one.facet), library.nearest(text),
+            clicked.get(normal_form(one.name)),
+        )
         for one, text in listed
         if matcher is not None
-    ]
+    ]  # fmt: skip
 
 
-def note_searches(store: Store, library: Library) -> None:
-    """Count the words of logged searches that no tag covers: they are proposals too.
+def note_searches(store: Store, library: Library) -> dict[str, Clicked]:
+    """Count the words, in logged searches and those that clicks came from, that no tag covers:
+    they are proposals too. Normal form of a word → the tag whose products are opened after it.
 
     Nothing says which facet such a word belongs to: it has none until it is accepted into one.
     """
+    clicked = clicked_words(store, library)
     counts: Counter[str] = Counter()
     for page in store.searches.pages():
         counts.update(word for search in page for word in dict.fromkeys(search.words))
+    # A search that was logged and clicked is one.
+    counts |= Counter({word: count for word, (count, _) in clicked.items()})
     asked = {
         ("", word): count
         for word, count in counts.items()
         if len(word) > 1 and not word.isdigit() and library.find(word) is None
     }
-    if asked:
-        store.proposals.count_searches(asked)
+    store.proposals.count_searches(asked)
+    return {normal_form(word): tag for word, (_, tag) in clicked.items() if tag is not None}
 
 
 def propose(store: Store, text: str, products: Sequence[str]) -> Tag | None:

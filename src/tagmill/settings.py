@@ -94,6 +94,13 @@ class LibrarySettings(_Section):
     auto_precision: float = Field(default=0.95, gt=0.5, lt=1.0)  # how often
 
 
+class RecommendSettings(_Section):
+    """Whom what is recommended."""
+
+    exclude: tuple[str, ...] = ()  # tags (facet:name) whose products are recommended to nobody
+    half_life: float = Field(default=60.0, gt=0)  # days after which an event counts half
+
+
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
 PRODUCT_FIELDS = (
     "id", "title", "description", "category", "attributes", "image", "language", "tags",
@@ -145,6 +152,7 @@ class Settings(_Section):
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     tagging: TaggingSettings = Field(default_factory=TaggingSettings)
     library: LibrarySettings = Field(default_factory=LibrarySettings)
+    recommend: RecommendSettings = Field(default_factory=RecommendSettings)
     llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 

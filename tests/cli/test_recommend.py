@@ -44,7 +44,8 @@ def test_products_beside_a_product(visited: Path) -> None:
 
 def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> None:
     first = tagmill("events", "import", EVENTS, "-w", own_shop, "--json").json()
-    assert first["new"] == first["read"] == 99
+    assert first["new"] == first["read"] == 117
+    assert first["searches"] == 6
     again = tagmill("events", "import", EVENTS, "-w", own_shop, "--json").json()
     assert (again["read"], again["new"]) == (first["read"], 0)
     path = tmp_path / "clicks.jsonl"
@@ -54,16 +55,22 @@ def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> N
         {"user_id": 7, "item_id": "el-0031", "event": "sniff", "timestamp": 1764158400},
         {"user_id": 7, "item_id": "el-0031", "event": "click", "timestamp": "yesterday"},
         {"user_id": "", "item_id": "el-0031", "event": "click", "timestamp": 1},
+        {"event": "search", "search_query": "telly", "timestamp": 1764158400},
+        {"event": "search", "timestamp": 1764158400},
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = tagmill("events", "import", path, "-w", own_shop)
-    assert "2 events read, 2 new, 3 rejected" in done.out
+    assert "2 events read, 2 new; 1 searches; 4 rejected" in done.out
+    proposed = tagmill("library", "proposals", "-w", own_shop, "--json").json()
+    telly = next(one for one in proposed if one["name"] == "telly")
+    assert telly["clicked"]["of"] == telly["searches"] == 18
+    assert "of 18 clicks" in " ".join(tagmill("library", "proposals", "-w", own_shop).out.split())
     rejects = [
         json.loads(x)
         for x in (own_shop / "clicks.jsonl.rejects.jsonl").read_text().split("\n")
         if x
     ]
-    assert [one["line"] for one in rejects] == [3, 4, 5]
+    assert [one["line"] for one in rejects] == [3, 4, 5, 7]
     assert "kind 'sniff' is not one of view" in rejects[0]["reason"]
     assert "'yesterday' is no time" in rejects[1]["reason"]
     assert rejects[2]["reason"] == "no user"

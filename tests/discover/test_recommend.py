@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from tagmill.discover.item_model import fit_items
+from tagmill.discover import fitted
+from tagmill.discover.item_model import fit_items, rarity_of, unit_rows
 from tagmill.discover.recommend import Recommender, _varied, open_recommender
+from tagmill.discover.shelf import Shelf, read_shelf
 from tagmill.errors import SearchError, UnknownTag
 from tagmill.store import Store
 from tagmill.store.events import Event
-from tests.discover.shop import BAG, BLUE, DRESS, SHOP, fill_shop
+from tests.discover.shop import BAG, BLUE, DRESS, RED, SHOP, fill_shop
 from tests.store.samples import entry, product, product_batch, tag_run
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -73,6 +76,19 @@ def test_what_was_bought_or_disliked_never_comes_again(recommender: Recommender)
         _ids(recommender, "v", exclude=["品类:没有"])
 
 
+def test_rules_of_the_shop(recommender: Recommender, tmp_path: Path) -> None:
+    store = recommender._store
+    store.events.add([_event("v", "d1", day=1), _event("v", "b1", day=1)])
+    usual = recommender.for_user("v", now=NOW)
+    assert {"b1", "b2"} & {one.id for one in usual}
+    ruled = open_recommender(store, tmp_path / "r", exclude=["品类:手提包"], half_life=1)
+    found = ruled.for_user("v", now=NOW)
+    assert found
+    assert not {"b1", "b2"} & {one.id for one in found}
+    assert not {"b1", "b2"} & {one.id for one in ruled.for_user("nobody", now=NOW)}
+    assert found[0].score < 0.001 * usual[0].score
+
+
 def test_what_was_bought_long_ago_stays_away(recommender: Recommender) -> None:
     store = recommender._store
     store.events.add([_event("u", "b1", "purchase", 1)])
@@ -106,7 +122,7 @@ def test_somebody_unknown_gets_what_people_like(recommender: Recommender) -> Non
 
 
 def test_a_list_is_varied(recommender: Recommender) -> None:
-    shelf, _ = recommender._ready()
+    shelf = recommender._ready().shelf
     scores = np.zeros(len(shelf.ids), np.float32)
     for product_id, score in (("d1", 1.0), ("d2", 0.9), ("b2", 0.8)):
         scores[shelf.places[product_id]] = score
@@ -156,6 +172,62 @@ def test_what_was_fitted_serves_another_process(recommender: Recommender, tmp_pa
     assert open_recommender(store, tmp_path / "recommend").for_user("u1", now=NOW) == first
 
 
+def test_past_the_closed_form_tags_still_speak(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitted, "fit_items", partial(fit_items, dense=0))
+    store = recommender._store
+    store.events.add([_event("new", "d1")])
+    assert not recommender._ready().fitted.model.closed
+    found = recommender.for_user("new", now=NOW)
+    assert found[0].id == "b1"  # sixty people had both
+    assert found[0].why.because == "d1"
+    assert "d2" in [one.id for one in found]  # nobody met it: by its tags
+    store.products.upsert(product_batch(product("fresh", "红色 长款 连衣裙")))
+    tag_run(store, {"fresh": [entry(DRESS, 0.98), entry(RED, 0.97)]})
+    again = {one.id: one.score for one in recommender.for_user("new", now=NOW)}
+    assert again["fresh"] > again["d2"] > 0  # d2 may be red, and may be not
+    assert recommender.beside("fresh", limit=1)[0].id in ("d1", "d2")
+
+
+def test_a_shelf_that_grew_says_what_a_new_one_says(
+    recommender: Recommender, tmp_path: Path
+) -> None:
+    store = recommender._store
+    store.events.add([_event("w", "d3"), _event("w", "b2", "cart")])
+    recommender.for_user("w", now=NOW)
+    for count in (1, 150):  # the second is packed anew
+        store.products.upsert(product_batch(*(product(f"n{i}", f"裙 {i}") for i in range(count))))
+        tag_run(store, {f"n{i}": [entry(DRESS, 0.5 + i / 400)] for i in range(count)})
+        tag_run(store, {"d1": [entry(BAG, 0.9)]})
+        store.products.mark_gone(i for i in (*SHOP, *(f"n{n}" for n in range(150))) if i != "c1")
+        found = _ids(recommender, "w", limit=200)
+        assert "n0" in found
+        assert "c1" not in found
+        grown, new = recommender._ready().shelf, read_shelf(store)
+        assert grown.places.keys() == new.places.keys()
+        for product_id in new.places:
+            assert _tags_of(grown, product_id) == _tags_of(new, product_id)
+        assert grown.gone.any() == (count == 1)
+    assert {one.id for one in recommender.beside("d1", limit=2)} & {"b1", "b2"}
+
+
+def _tags_of(shelf: Shelf, product_id: str) -> dict[str, float]:
+    row = shelf.tags[[shelf.places[product_id]]]
+    return {shelf.tag_ids[i]: p for i, p in zip(row.indices, row.data, strict=True)}
+
+
+def test_another_process_forgets_too(recommender: Recommender, tmp_path: Path) -> None:
+    store = recommender._store
+    other = open_recommender(store, tmp_path / "recommend")
+    assert _ids(other, "u1") == _ids(recommender, "u1")
+    recommender.forget()
+    store.events.forget(["bag fan"])
+    store.events.add([_event("somebody else", "b2", "like")])
+    other.for_user("u1", now=NOW)
+    assert other._ready().fitted.state.forgotten == 1
+
+
 def test_an_empty_shop(store: Store, tmp_path: Path) -> None:
     assert open_recommender(store, tmp_path / "r").for_user("u") == []
     store.products.upsert(product_batch(*(product(i, SHOP[i][0]) for i in SHOP)))
@@ -169,24 +241,18 @@ def test_closed_form_and_neighbours(dense: int) -> None:
     given[:, 1] = given[:, 0]
     events = sparse.csr_array(given)
     tags = sparse.csr_array(np.eye(12, 4, dtype=np.float32))
-    model = fit_items(np.arange(12).astype(object), events, tags, dense=dense, regularisation=10)
+    unit = unit_rows(tags, rarity_of(tags))
+    model = fit_items(events, unit, dense=dense, regularisation=10)
     assert model.weights.diagonal().max() == 0
     assert model.weights[[0]].toarray().argmax() == 1
     if dense:  # against the definition
-        rows = np.vstack([events.toarray(), np.sqrt(15) * _tag_rows(tags)])
+        rows = np.vstack([events.toarray(), np.sqrt(15) * unit.toarray().T])
         inverse = np.linalg.inv(rows.T @ rows + 10 * np.eye(12))
         expected = -inverse / np.diag(inverse)
         np.fill_diagonal(expected, 0)
         assert np.allclose(model.weights.toarray(), expected, atol=1e-4)
 
 
-def _tag_rows(tags: sparse.csr_array) -> np.ndarray:
-    dense = tags.toarray()
-    weighted = dense * np.log((len(dense) + 1) / ((dense > 0).sum(0) + 1))
-    norms = np.sqrt((weighted**2).sum(1, keepdims=True))
-    return np.asarray((weighted / np.maximum(norms, 1e-9)).T)
-
-
 def test_tags_that_go_with_nothing(recommender: Recommender) -> None:
-    assert BAG.id in recommender._ready()[0].tag_numbers
+    assert BAG.id in recommender._ready().shelf.tag_numbers
     assert _ids(recommender, "bag fan")[0] in ("b1", "d3")

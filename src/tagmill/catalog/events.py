@@ -1,8 +1,9 @@
-"""Events of people out of files and SQL databases: `user, product, kind, at`."""
+"""Events of people out of files and SQL databases: `user, product, kind, at, query`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,43 +13,56 @@ from tagmill.catalog.values import text_of
 from tagmill.errors import CatalogError
 from tagmill.store.events import KINDS, Event, Kind
 
-__all__ = ["read_events"]
+__all__ = ["ReadEvents", "read_events"]
 
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "user": ("user", "user_id", "userid", "customer", "customer_id", "visitor", "用户"),
     "product": ("product", "product_id", "item", "item_id", "sku", "商品"),
     "kind": ("kind", "event", "event_type", "type", "action", "行为"),
     "at": ("at", "time", "timestamp", "date", "created_at", "时间"),
+    "query": ("query", "search", "search_query", "search_term", "keyword", "搜索词"),
 }
+_OPTIONAL = ("kind", "query")
 _KINDS: dict[str, Kind] = {kind: kind for kind in KINDS} | {
     "click": "view", "pageview": "view", "add_to_cart": "cart", "addtocart": "cart",
     "buy": "purchase", "order": "purchase", "transaction": "purchase", "favorite": "like",
     "fav": "like", "浏览": "view", "加购": "cart", "购买": "purchase", "收藏": "like",
 }  # fmt: skip
+_SEARCH = ("search", "搜索")  # no event of a product: somebody searched
 _CHUNK = 20_000
+_LONGEST_QUERY = 1000  # characters
 _MILLISECONDS = 1e11  # numbers above are milliseconds since 1970, below seconds
+
+
+@dataclass(frozen=True)
+class ReadEvents:
+    """A chunk of a source: events, (query, at) of searches, and the rows that are neither."""
+
+    events: list[Event]
+    searches: list[tuple[str, str]]
+    rejects: list[Reject]
 
 
 def read_events(
     source: str, table: str | None = None, query: str | None = None
-) -> Iterator[tuple[list[Event], list[Reject]]]:
-    """The events of a source, in chunks, each with the rows that are none.
+) -> Iterator[ReadEvents]:
+    """The events of a source, in chunks.
 
     Columns may have usual names (`user_id`, `item`, `event`, `timestamp` …). Without a column of
-    kinds every event is a view. A time is ISO 8601 (UTC where it says no zone) or a number since
+    kinds every event is a view. `query` is the search that an event came from; a row of the kind
+    search has no product.  A time is ISO 8601 (UTC where it says no zone) or a number since
     1970. Raises CatalogError where nothing can be read.
     """
     opened = _opened(source, table, query)
     chosen = _choose(opened)
     for chunk in opened.chunks(list(chosen.values()), _CHUNK):
-        events: list[Event] = []
-        rejects = list(chunk.rejects)
+        read = ReadEvents([], [], list(chunk.rejects))
         for row in range(len(chunk)):
             try:
-                events.append(_event(chunk, chosen, row))
+                _take(read, chunk, chosen, row)
             except ValueError as error:
-                rejects.append(Reject(chunk.lines[row], str(error), chunk.row(row)))
-        yield events, rejects
+                read.rejects.append(Reject(chunk.lines[row], str(error), chunk.row(row)))
+        yield read
 
 
 def _opened(source: str, table: str | None, query: str | None) -> Source:
@@ -69,26 +83,31 @@ def _choose(source: Source) -> dict[str, str]:
             chosen[ours] = found
         elif source.open_ended:
             chosen[ours] = ours
-        elif ours != "kind":
+        elif ours not in _OPTIONAL:
             raise CatalogError(
                 f"{source.name} has no column '{ours}' ({', '.join(names[1:4])} …). Columns: "
-                f"{', '.join(source.columns)}. Events are user, product, kind and at",
+                f"{', '.join(source.columns)}. Events are user, product, kind, at and query",
                 file=source.name,
             )
     return chosen
 
 
-def _event(chunk: Chunk, chosen: Mapping[str, str], row: int) -> Event:
+def _take(read: ReadEvents, chunk: Chunk, chosen: Mapping[str, str], row: int) -> None:
     """ValueError with what is wrong."""
     cells = {ours: _cell(chunk, theirs, row) for ours, theirs in chosen.items()}
-    for needed in ("user", "product", "at"):
+    written = cells.get("kind") or "view"
+    is_search = written.lower() in _SEARCH
+    for needed in ("query", "at") if is_search else ("user", "product", "at"):
         if not cells.get(needed):
             raise ValueError(f"no {needed}")
-    written = cells.get("kind") or "view"
+    query = cells.get("query", "")[:_LONGEST_QUERY] or None
+    if is_search:
+        read.searches.append((query or "", _time(cells["at"])))
+        return
     kind = _KINDS.get(written.lower().replace(" ", "_"))
     if kind is None:
-        raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}")
-    return Event(cells["user"], cells["product"], kind, _time(cells["at"]))
+        raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}, search")
+    read.events.append(Event(cells["user"], cells["product"], kind, _time(cells["at"]), query))
 
 
 def _cell(chunk: Chunk, column: str, row: int) -> str:

@@ -396,9 +396,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "why_dislike": ("unlike what you disliked: {tags}", "不同于你不喜欢的 {tags}"),
     "why_beside": ("goes with it: {tags}", "与它相近：{tags}"),
     "why_popular": ("many like it: {tags}", "受欢迎：{tags}"),
+    "clicked": (
+        "= {tag}? {clicks:,} of {of:,} clicks",
+        "= {tag}？{of:,} 次点击中 {clicks:,} 次",
+    ),
     "events_read": (
-        "{read:,} events read, {new:,} new, {rejected:,} rejected.",
-        "读取 {read:,} 条行为，新增 {new:,}，拒绝 {rejected:,}。",
+        "{read:,} events read, {new:,} new; {searches:,} searches; {rejected:,} rejected.",
+        "读取 {read:,} 条行为，新增 {new:,}；{searches:,} 次搜索；拒绝 {rejected:,}。",
     ),
     "forgotten": (
         "{count:,} events of {user} are deleted, and what was fitted with them.",

@@ -159,6 +159,9 @@ def _row(one: Waiting) -> list[object]:
     shown = f"{example['id']}  “{example['text']}”" if "text" in example else example.get("id", "")
     written = f"{proposal.facet}:{proposal.name}" if proposal.facet else proposal.name
     matches = [f"= {match.tag.text}? {match.probability:.2f}" for match in one.matches]
+    if one.clicked is not None:
+        matches.insert(0, say("clicked", tag=one.clicked.tag.text, clicks=one.clicked.clicks,
+                              of=one.clicked.of))  # fmt: skip
     return [
         proposal.id, written, proposal.support, proposal.searches, sources, shown,
         ", ".join(matches or one.nearest),
@@ -170,4 +173,7 @@ def _neighbours(one: Waiting) -> dict[str, object]:
         {"tag": match.tag.text, "probability": match.probability, "reasons": match.reasons}
         for match in one.matches
     ]
-    return {"matches": matches, "nearest": list(one.nearest)}
+    clicked = one.clicked and {
+        "tag": one.clicked.tag.text, "clicks": one.clicked.clicks, "of": one.clicked.of,
+    }  # fmt: skip
+    return {"matches": matches, "nearest": list(one.nearest), "clicked": clicked}

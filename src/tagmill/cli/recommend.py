@@ -48,7 +48,10 @@ def recommend(
     with open_workspace(workspace) as (settings, store):
         language = settings.tagging.language
         shown_in = "" if language == "product" else language
-        recommender = open_recommender(store, settings.recommend_dir)
+        rules = settings.recommend
+        recommender = open_recommender(
+            store, settings.recommend_dir, exclude=rules.exclude, half_life=rules.half_life
+        )
         if rebuild:
             recommender.rebuild()
         banned = exclude or ()
@@ -89,21 +92,26 @@ def import_events(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Add events: user, product, kind (view, cart, purchase, like, dislike) and at."""
-    from tagmill.catalog.events import read_events
+    """Add events: user, product, kind (view, cart, purchase, like, dislike), at, and query.
 
-    read = new = rejected = 0
+    The query is the search that an event came from, if any; rows of the kind search are logged.
+    """
+    from tagmill.catalog.events import read_events
+    from tagmill.discover import log_searches
+
+    read = new = rejected = searches = 0
     reasons: list[dict[str, object]] = []
     with open_workspace(workspace) as (settings, store):
-        for found, rejects in read_events(source, table, query):
-            read += len(found)
-            new += store.events.add(found)
-            rejected += len(rejects)
-            reasons += [{"line": r.line, "reason": r.reason, "row": r.row} for r in rejects]
+        for part in read_events(source, table, query):
+            read += len(part.events)
+            new += store.events.add(part.events)
+            searches += log_searches(store, part.searches)
+            rejected += len(part.rejects)
+            reasons += [{"line": r.line, "reason": r.reason, "row": r.row} for r in part.rejects]
     if as_json:
-        print_json({"read": read, "new": new, "rejected": rejected})
+        print_json({"read": read, "new": new, "searches": searches, "rejected": rejected})
     else:
-        typer.echo(say("events_read", read=read, new=new, rejected=rejected))
+        typer.echo(say("events_read", read=read, new=new, searches=searches, rejected=rejected))
     base = settings.root / Path(source if "://" not in source else "events").name
     write_beside(base, "rejects", reasons, "rejects")
 
@@ -114,12 +122,15 @@ def forget(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Delete everything of a user: events, and what was fitted with them."""
+    """Delete everything of a user: events, what was fitted with them, words searched for."""
     from tagmill.discover.recommend import open_recommender
+    from tagmill.library.stored import load_library
+    from tagmill.proposing import note_searches
 
     with open_workspace(workspace) as (settings, store):
         gone = store.events.forget([user_id])
         open_recommender(store, settings.recommend_dir).forget()
+        note_searches(store, load_library(store))
     if as_json:
         print_json({"user": user_id, "events": gone})
     else:
@@ -139,7 +150,9 @@ def tags(
 
     with open_workspace(workspace) as (settings, store):
         language = settings.tagging.language
-        recommender = open_recommender(store, settings.recommend_dir)
+        recommender = open_recommender(
+            store, settings.recommend_dir, half_life=settings.recommend.half_life
+        )
         found = recommender.personal_tags(
             user_id, product, language="" if language == "product" else language
         )[:limit]

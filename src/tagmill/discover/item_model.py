@@ -1,10 +1,10 @@
-"""Which products go with which: from what people did and from tags, in one matrix.
+"""Which products go with which: from what people did and from tags.
 
 Up to `DENSE` products EASE (Steck, Embarrassingly Shallow Autoencoders, WWW 2019): the regression
 of every product on all others in closed form, B = I − P · diag(1 / diag P), P = (XᵀX + λI)⁻¹. Tags
 stand below the people as rows of X, so that a product nobody met is described by its tags and one
-that many met by them. Past that, the `NEIGHBOURS` nearest of each by the cosines of people and of
-tags.
+that many met by them. Past that, the nearest of each by the cosines of people, and the same
+regression on tags alone (`TagMap`), which also serves products that came after the fit.
 """
 
 from __future__ import annotations
@@ -15,29 +15,80 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-__all__ = ["DENSE", "NEIGHBOURS", "ItemModel", "fit_items", "matrix_of", "tag_rows"]
+__all__ = ["DENSE", "ItemModel", "TagMap", "fit_items", "matrix_of", "rarity_of", "unit_rows"]
 
 DENSE = 8_000  # products: the inverse takes 8,000³ operations and half a gigabyte
-NEIGHBOURS = 200
 KEPT = 1_000  # weights of a product in closed form: the rest is too small to matter
 LAMBDA = 100.0  # regularisation, tuned on a part of train
 TAG_WEIGHT = 15.0  # of the tags of a product beside a person's event
+DENSE_TAGS = 4_000  # tags whose joint occurrence is looked at: the most frequent ones
 # Of neighbours, tuned like λ: added to the product of norms, as two products that one person met
-# are not alike; and the weight of the cosine of tags beside that of people.
-_SHRINK, _TAG_COSINE = 5.0, 0.1
+# are not alike; the weight of tags beside an event; and of what they say beside the people.
+_SHRINK, _TAG_WEIGHT_BESIDE, _TAG_SHARE = 5.0, 100.0, 3.0
+_NEIGHBOURS, _FEWEST, _ENTRIES = 200, 20, 50_000_000  # of a product, and of all together
 _BLOCK = 512
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TagMap:
+    """How much one product speaks for another by their tags: d_i · t_iᵀ S t_j.
+
+    t are unit rows of tags (m,), d = 1 / (λ + people), S = (I / w + Σ d t tᵀ)⁻¹. It is EASE's
+    weight from product i to one that nobody met, by Woodbury's identity, with the people's part
+    XᵀX taken as diagonal. Of rare tags S has only the diagonal.
+    """
+
+    damping: Floats  # (n,) d of the products that were fitted
+    common: npt.NDArray[np.int64]  # (c,) columns of the frequent tags
+    inverse: Floats  # (c, c) S of these
+    diagonal: Floats  # (m,) S of the others
+    new_damping: float  # d of a product nobody met
+    new_tag: float  # S of a tag that no product had
+
+    @classmethod
+    def fit(
+        cls, degrees: Floats, unit: sparse.csr_array, regularisation: float, weight: float
+    ) -> TagMap:
+        """Of products that `degrees` (n,) people met, with `unit` rows (n, m) of tags."""
+        damping = (1 / (regularisation + degrees)).astype(np.float32)
+        damped = sparse.csr_array(sparse.diags_array(damping) @ unit)
+        diagonal = 1 / (1 / weight + np.asarray(damped.multiply(unit).sum(axis=0)).ravel())
+        counts = np.bincount(unit.indices, minlength=unit.shape[1])
+        common = np.sort(np.argsort(-counts, kind="stable")[:DENSE_TAGS])
+        together = (damped[:, common].T @ unit[:, common]).toarray().astype(np.float64)
+        together[np.diag_indices_from(together)] += 1 / weight
+        inverse = np.linalg.inv(together).astype(np.float32)
+        return cls(damping, common, inverse, diagonal.astype(np.float32), 1 / regularisation,
+                   weight)  # fmt: skip
+
+    def apply(self, vectors: Floats) -> Floats:
+        """S of vectors (k, m)."""
+        mapped = vectors * self.diagonal
+        mapped[:, self.common] = vectors[:, self.common] @ self.inverse
+        return mapped
 
 
 @dataclass(frozen=True)
 class ItemModel:
-    """`weights` (n, n): how much having product i speaks for product j; zero diagonal."""
+    """`weights` (n, n): how much having product i speaks for product j; zero diagonal.
 
-    product_ids: npt.NDArray[np.object_]
+    They hold what tags say too where they are EASE's (`closed`); if not, `tag_share` times the
+    tag map comes on top.
+    """
+
     weights: sparse.csr_array
+    tags: TagMap
+    closed: bool
+    tag_share: float = _TAG_SHARE
 
-    def scores(self, profile: sparse.csr_array) -> npt.NDArray[np.float32]:
-        """(k, n) of profiles (k, n)."""
-        scores: npt.NDArray[np.float32] = (profile @ self.weights).toarray()
+    def scores(self, profiles: sparse.csr_array, unit: sparse.csr_array) -> Floats:
+        """(k, n) of profiles (k, n) over the products fitted, with their `unit` rows of tags."""
+        scores: Floats = (profiles @ self.weights).toarray()
+        if not self.closed:
+            damped = profiles @ sparse.diags_array(self.tags.damping)
+            scores += self.tag_share * (self.tags.apply((damped @ unit).toarray()) @ unit.T)
         return scores
 
 
@@ -48,40 +99,42 @@ def matrix_of(
     return sparse.csr_array((values, (where[0], where[1])), shape=shape)
 
 
-def tag_rows(tags: sparse.csr_array) -> sparse.csr_array:
-    """Rows of pseudo-people (m, n), one a tag: of products (n, m) with probabilities.
-
-    A rare tag weighs more (inverse document frequency), and a product with many tags has each of
-    them the less: all products' columns are of length 1 where they have tags.
-    """
+def rarity_of(tags: sparse.csr_array) -> Floats:
+    """(m,) of the tags of products (n, m): inverse document frequency."""
     counts = np.asarray((tags > 0).sum(axis=0)).ravel()
-    weight = np.log((tags.shape[0] + 1) / (counts + 1))
-    weighted = sparse.csr_array(tags @ sparse.diags_array(weight))
+    rarity: Floats = np.log((tags.shape[0] + 1) / (counts + 1)).astype(np.float32)
+    return rarity
+
+
+def unit_rows(tags: sparse.csr_array, rarity: Floats) -> sparse.csr_array:
+    """Tags of products (n, m) as rows of length 1 where they have tags; a rare tag weighs more."""
+    weighted = sparse.csr_array(tags @ sparse.diags_array(rarity))
     norms = np.sqrt(np.asarray((weighted**2).sum(axis=1)).ravel())
-    scale = sparse.diags_array(1 / np.maximum(norms, 1e-9))
-    return sparse.csr_array((scale @ weighted).T)
+    scaled = sparse.csr_array(sparse.diags_array(1 / np.maximum(norms, 1e-9)) @ weighted)
+    return scaled.astype(np.float32)
 
 
 def fit_items(
-    product_ids: npt.NDArray[np.object_],
     events: sparse.csr_array,
-    tags: sparse.csr_array,
+    unit: sparse.csr_array,
     *,
     dense: int = DENSE,
     regularisation: float = LAMBDA,
     tag_weight: float = TAG_WEIGHT,
 ) -> ItemModel:
-    """The model of n products, `events` (people, n) and `tags` (n, m)."""
-    rows = tag_rows(tags)
+    """The model of n products, `events` (people, n) and `unit` rows of tags (n, m)."""
     n = events.shape[1]
+    degrees = np.asarray((events > 0).sum(axis=0), np.float32).ravel()
     if n > dense:
-        return ItemModel(product_ids, _neighbours(events, rows))
+        tags = TagMap.fit(degrees, unit, regularisation, _TAG_WEIGHT_BESIDE)
+        return ItemModel(_neighbours(events), tags, closed=False)
+    tags = TagMap.fit(degrees, unit, regularisation, tag_weight)
     stacked = sparse.csr_array(
-        sparse.vstack([events, np.sqrt(tag_weight) * rows]), dtype=np.float32
+        sparse.vstack([events, np.sqrt(tag_weight) * unit.T]), dtype=np.float32
     )
     if not n:
-        return ItemModel(product_ids, sparse.csr_array(stacked.T @ stacked))
-    return ItemModel(product_ids, _closed_form(stacked, regularisation))
+        return ItemModel(sparse.csr_array(stacked.T @ stacked), tags, closed=True)
+    return ItemModel(_closed_form(stacked, regularisation), tags, closed=True)
 
 
 def _closed_form(stacked: sparse.csr_array, regularisation: float) -> sparse.csr_array:
@@ -102,25 +155,19 @@ def _closed_form(stacked: sparse.csr_array, regularisation: float) -> sparse.csr
     return sparse.csr_array(sparse.vstack(parts))
 
 
-def _neighbours(events: sparse.csr_array, tags: sparse.csr_array) -> sparse.csr_array:
-    """Of each product the nearest by people and by tags: the sum of both cosines."""
-    people, described = sparse.csc_array(events), sparse.csc_array(tags)
+def _neighbours(events: sparse.csr_array) -> sparse.csr_array:
+    """Of each product the nearest by the cosines of people; all together stay in memory."""
+    people = sparse.csc_array(events)
+    count = min(_NEIGHBOURS, max(_FEWEST, _ENTRIES // people.shape[1]))
     norms = np.sqrt(np.asarray((people**2).sum(axis=0)).ravel())
     parts = []
     for first in range(0, people.shape[1], _BLOCK):
-        block = slice(first, first + _BLOCK)
-        met = sparse.coo_array(people[:, block].T @ people)
+        met = sparse.coo_array(people[:, first : first + _BLOCK].T @ people)
         values = met.data / (norms[met.row + first] * norms[met.col] + _SHRINK)
-        by_people = sparse.csr_array((values, (met.row, met.col)), shape=met.shape)
-        by_tags = _largest(sparse.csr_array(described[:, block].T @ described), NEIGHBOURS + 1)
-        both = sparse.coo_array(by_people + _TAG_COSINE * by_tags)
-        both.data[both.row + first == both.col] = 0
-        parts.append(_largest(sparse.csr_array(both).astype(np.float32), NEIGHBOURS))
-    nearest = sparse.csr_array(sparse.vstack(parts))
-    # A product nobody met is hardly among the nearest of one that people met; it has its own.
-    met_by_none = (norms == 0).astype(np.float32)
-    of_new = sparse.csr_array(sparse.diags_array(met_by_none) @ nearest)
-    return sparse.csr_array(nearest @ sparse.diags_array(1 - met_by_none) + of_new.T)
+        values[met.row + first == met.col] = 0
+        near = sparse.csr_array((values, (met.row, met.col)), shape=met.shape)
+        parts.append(_largest(near.astype(np.float32), count))
+    return sparse.csr_array(sparse.vstack(parts))
 
 
 def _largest(matrix: sparse.csr_array, count: int) -> sparse.csr_array:

@@ -58,6 +58,16 @@ class Query:
     ranges: tuple[Range, ...]
 
     @property
+    def tag_ids(self) -> list[str]:
+        """Of the tags that are asked for."""
+        return [tag_id for concept in self.wanted for tag_id in concept.tag_ids]
+
+    @property
+    def loose_words(self) -> list[str]:
+        """The words asked for that name no tag."""
+        return [w for concept in self.wanted if not concept.tag_ids for w in concept.words]
+
+    @property
     def is_meaningless(self) -> bool:
         """Whether something was asked, but nothing that can be found; an empty query asks all."""
         return bool(self.text.strip()) and not (self.wanted or self.unwanted or self.ranges)

@@ -25,6 +25,7 @@ from tagmill.discover.segment import FIELDS, PARTED
 from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
+from tagmill.store.searches import LoggedSearch
 from tagmill.text import fold
 
 __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
@@ -154,9 +155,8 @@ class Search:
         page, left = self._page(view, kept, limit, sort, cursor)
         found = matcher.query
         if log:
-            tags = [tag_id for concept in found.wanted for tag_id in concept.tag_ids]
-            words = [w for concept in found.wanted if not concept.tag_ids for w in concept.words]
-            self.store.searches.log(query[:1000], tags, words, total)
+            tags, words = tuple(found.tag_ids), tuple(found.loose_words)
+            self.store.searches.log([LoggedSearch(0, query, tags, words, total, "")])
         last = page[-1] if page and left else None
         return SearchResult(
             total,

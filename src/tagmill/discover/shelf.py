@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.discover.index import tags_of
-from tagmill.discover.item_model import matrix_of, tag_rows
+from tagmill.discover.item_model import matrix_of, rarity_of, unit_rows
 from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.store import Store
@@ -21,10 +21,16 @@ from tagmill.store.searches import StoredDocument
 
 __all__ = ["Shelf", "read_shelf"]
 
+_APPENDED = 0.1  # share of rows that came later, from which the shelf is packed anew
+
 
 @dataclass(frozen=True)
 class Shelf:
-    """n products, m tags; `tags` (n, m) are probabilities, `gone` (n,) left the catalogue."""
+    """n products, m tags; `tags` (n, m) are probabilities, `unit` (n, m) rows of length 1.
+
+    A product that changes gets a new row at the end: `gone` (n,) are the rows that count no more,
+    because it left the catalogue too. `places` is handed on to the shelf that grows from this one.
+    """
 
     ids: list[str]
     titles: list[str]
@@ -33,11 +39,30 @@ class Shelf:
     tag_ids: list[str]
     library: Library
     cursor: int
+    rarity: npt.NDArray[np.float32]  # (m,) of each tag when the shelf was packed
+    unit: sparse.csr_array
+    places: dict[str, int]  # product id → its row
+    packed: int  # rows there were then
+    root: object = field(default_factory=object)  # the same for all that grew from one
 
-    @cached_property
-    def places(self) -> dict[str, int]:
-        """Product id → its row."""
-        return {product: place for place, product in enumerate(self.ids)}
+    @classmethod
+    def pack(
+        cls,
+        ids: list[str],
+        titles: list[str],
+        tags: sparse.csr_array,
+        tag_ids: list[str],
+        library: Library,
+        cursor: int,
+    ) -> Shelf:
+        """A shelf of products that are all there."""
+        rarity = rarity_of(tags)
+        gone = np.zeros(len(ids), np.bool_)
+        places = {product: place for place, product in enumerate(ids)}
+        return cls(
+            ids, titles, gone, tags, tag_ids, library, cursor, rarity, unit_rows(tags, rarity),
+            places, len(ids),
+        )  # fmt: skip
 
     @cached_property
     def tag_numbers(self) -> dict[str, int]:
@@ -45,18 +70,19 @@ class Shelf:
         return {tag: number for number, tag in enumerate(self.tag_ids)}
 
     @cached_property
-    def unit(self) -> sparse.csr_array:
-        """(n, m) the tags as vectors of length 1, rare ones longer; cosines are products."""
-        return sparse.csr_array(tag_rows(self.tags).T)
+    def counts(self) -> npt.NDArray[np.int64]:
+        """(m,) how many rows have each tag."""
+        return np.bincount(self.tags.indices, minlength=len(self.tag_ids))
 
     def save(self, folder: Path) -> None:
         """Write it, but for the library, which is the store's."""
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / "shelf.tmp.npz"
+        whole = self._packed_anew() if self.gone.any() else self
         np.savez(
-            temporary, ids=_packed(self.ids), titles=_packed(self.titles), gone=self.gone,
-            indptr=self.tags.indptr, indices=self.tags.indices, data=self.tags.data,
-            tag_ids=_packed(self.tag_ids), cursor=self.cursor, version=self.library.version,
+            temporary, ids=_packed(whole.ids), titles=_packed(whole.titles),
+            indptr=whole.tags.indptr, indices=whole.tags.indices, data=whole.tags.data,
+            tag_ids=_packed(whole.tag_ids), cursor=whole.cursor, version=whole.library.version,
         )  # fmt: skip
         temporary.replace(folder / "shelf.npz")
 
@@ -72,9 +98,9 @@ class Shelf:
                 tags = sparse.csr_array(
                     (kept["data"], kept["indices"], kept["indptr"]), (len(ids), len(tag_ids))
                 )
-                return Shelf(
-                    ids, _unpacked(kept["titles"]), kept["gone"], tags, tag_ids,
-                    load_library(store), int(kept["cursor"]),
+                return Shelf.pack(
+                    ids, _unpacked(kept["titles"]), tags, tag_ids, load_library(store),
+                    int(kept["cursor"]),
                 )  # fmt: skip
         except (OSError, ValueError, KeyError):  # none yet, or damaged: the store is read again
             return None
@@ -88,23 +114,36 @@ class Shelf:
             return self
         pages = store.searches.documents(self.cursor, state.cursor)
         changed = {document.id: document for page in pages for document in page}
-        kept = np.array([i not in changed for i in self.ids], np.bool_)
-        rows = sparse.csr_array(self.tags[np.flatnonzero(kept)])
-        before = [
-            _Row(i, title, bool(gone), {})
-            for i, title, gone, keep in zip(self.ids, self.titles, self.gone, kept, strict=True)
-            if keep
-        ]
-        added = [_row(document, self.library) for document in changed.values()]
-        return _shelf(before, added, rows, self.tag_ids, self.library, state.cursor)
+        grown = self._grown(list(changed.values()), state.cursor)
+        late = len(grown.ids) - grown.packed
+        return grown._packed_anew() if late > _APPENDED * grown.packed + 100 else grown
 
+    def _grown(self, changed: list[StoredDocument], cursor: int) -> Shelf:
+        gone = self.gone.copy()
+        gone[[self.places[d.id] for d in changed if d.id in self.places]] = True
+        added = [document for document in changed if not document.gone]
+        rows, tag_ids = _rows(added, self.library, self.tag_ids)
+        n = len(self.ids) + len(added)
+        more = len(tag_ids) - len(self.tag_ids)
+        new = np.full(more, np.log(self.packed + 1.0), np.float32)
+        rarity = np.concatenate([self.rarity, new])
+        for document in changed:
+            self.places.pop(document.id, None)
+        self.places.update((d.id, len(self.ids) + place) for place, d in enumerate(added))
+        return Shelf(
+            [*self.ids, *(d.id for d in added)], [*self.titles, *(d.title for d in added)],
+            np.concatenate([gone, np.zeros(len(added), np.bool_)]),
+            _below(self.tags, rows, (n, len(tag_ids))), tag_ids, self.library, cursor, rarity,
+            _below(self.unit, unit_rows(rows, rarity), (n, len(tag_ids))), self.places,
+            self.packed, self.root,
+        )  # fmt: skip
 
-@dataclass
-class _Row:
-    id: str
-    title: str
-    gone: bool
-    tags: dict[str, float]
+    def _packed_anew(self) -> Shelf:
+        kept = np.flatnonzero(~self.gone).tolist()
+        return Shelf.pack(
+            [self.ids[i] for i in kept], [self.titles[i] for i in kept],
+            sparse.csr_array(self.tags[kept]), self.tag_ids, self.library, self.cursor,
+        )  # fmt: skip
 
 
 def _packed(texts: list[str]) -> npt.NDArray[np.uint8]:
@@ -120,41 +159,46 @@ def read_shelf(store: Store) -> Shelf:
     """All products of a store."""
     state = store.searches.state()
     library = load_library(store)
-    rows = [_row(d, library) for page in store.searches.documents(None, state.cursor) for d in page]
-    nothing = matrix_of(np.zeros(0, np.float32), np.zeros((2, 0), np.int64), (0, 0))
-    return _shelf([], rows, nothing, [], library, state.cursor)
+    ids: list[str] = []
+    titles: list[str] = []
+    tag_ids: list[str] = []
+    parts = []
+    for page in store.searches.documents(None, state.cursor):
+        rows, tag_ids = _rows(page, library, tag_ids)
+        parts.append(rows)
+        ids += [document.id for document in page]
+        titles += [document.title for document in page]
+    width = len(tag_ids)
+    parts = [
+        sparse.csr_array((part.data, part.indices, part.indptr), (part.shape[0], width))
+        for part in parts
+    ]
+    nothing = matrix_of(np.zeros(0, np.float32), np.zeros((2, 0), np.int64), (0, width))
+    tags = sparse.csr_array(sparse.vstack(parts)) if parts else nothing
+    return Shelf.pack(ids, titles, tags, tag_ids, library, state.cursor)
 
 
-def _row(document: StoredDocument, library: Library) -> _Row:
-    return _Row(document.id, document.title, document.gone, dict(tags_of(document, library)))
-
-
-def _shelf(
-    before: list[_Row],
-    added: list[_Row],
-    known: sparse.csr_array,
-    tag_ids: Iterable[str],
-    library: Library,
-    cursor: int,
-) -> Shelf:
-    numbers = {tag: number for number, tag in enumerate(tag_ids)}
+def _rows(
+    documents: list[StoredDocument], library: Library, known: Iterable[str]
+) -> tuple[sparse.csr_array, list[str]]:
+    """Rows of tags, and the ids of their columns: the known ones and those that come new."""
+    numbers = {tag: number for number, tag in enumerate(known)}
 
     def cells() -> Iterator[tuple[int, int, float]]:
-        for place, row in enumerate(added):
-            for tag, probability in row.tags.items():
+        for place, document in enumerate(documents):
+            for tag, probability in dict(tags_of(document, library)).items():
                 yield place, numbers.setdefault(tag, len(numbers)), probability
 
     found = list(cells())
     values = np.array([p for _, _, p in found], np.float32)
     where = np.array([(i, j) for i, j, _ in found], np.int64).reshape(-1, 2).T
-    tags = matrix_of(values, where, (len(added), len(numbers)))
-    if before:
-        shape = (len(before), len(numbers))
-        wider = sparse.csr_array((known.data, known.indices, known.indptr), shape=shape)
-        tags = sparse.csr_array(sparse.vstack([wider, tags]))
-    rows = [*before, *added]
-    gone = np.array([row.gone for row in rows], np.bool_)
-    return Shelf(
-        [row.id for row in rows], [row.title for row in rows], gone, tags, list(numbers), library,
-        cursor,
-    )  # fmt: skip
+    return matrix_of(values, where, (len(documents), len(numbers))), list(numbers)
+
+
+def _below(
+    upper: sparse.csr_array, lower: sparse.csr_array, shape: tuple[int, int]
+) -> sparse.csr_array:
+    """One matrix below another, which may be narrower."""
+    indptr = np.concatenate([upper.indptr, upper.indptr[-1] + lower.indptr[1:]])
+    indices = np.concatenate([upper.indices, lower.indices])
+    return sparse.csr_array((np.concatenate([upper.data, lower.data]), indices, indptr), shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -86,23 +87,36 @@ class Database:
             yield connection
 
     def use_write_ahead_log(self) -> None:
-        """Let readers and a writer of a SQLite file work at once; it stays with the file."""
+        """Let readers and a writer of a SQLite file work at once; it stays with the file.
+
+        SQLite does not wait for another process here, as it does elsewhere: this does.
+        """
+        given_up = time.monotonic() + _LOCK_SECONDS
         with self._translated():
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute("PRAGMA journal_mode = WAL")
+                while True:
+                    try:
+                        cursor.execute("PRAGMA journal_mode = WAL")
+                        break
+                    except sqlite3.OperationalError:
+                        if time.monotonic() > given_up:
+                            raise
+                        time.sleep(0.02)
                 cursor.close()
             finally:
                 connection.close()
 
     def next_seq(self, connection: sa.Connection, count: int) -> int:
         """The first of `count` sequence numbers, of the transaction of `connection`."""
-        taken = sa.update(counters).where(counters.c.name == "seq")
-        last = connection.execute(
-            taken.values(value=counters.c.value + count).returning(counters.c.value)
-        ).scalar_one()
-        return int(last) - count + 1
+        return self.count_up(connection, "seq", count) - count + 1
+
+    def count_up(self, connection: sa.Connection, name: str, count: int) -> int:
+        """What a counter comes to."""
+        counter = sa.update(counters).where(counters.c.name == name)
+        changed = counter.values(value=counters.c.value + count).returning(counters.c.value)
+        return int(connection.execute(changed).scalar_one())
 
     def among(
         self, column: sa.ColumnElement[Any], values: Iterable[str | int]

@@ -10,32 +10,34 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagmill.store.connection import Database
-from tagmill.store.tables import events
+from tagmill.store.tables import counters, events
 
 __all__ = ["KINDS", "Event", "EventState", "Events", "Kind"]
 
 Kind = Literal["view", "cart", "purchase", "like", "dislike"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _PAGE = 50_000
-_COLUMNS = (events.c.user_id, events.c.product_id, events.c.kind, events.c.at)
+_COLUMNS = (events.c.user_id, events.c.product_id, events.c.kind, events.c.at, events.c.query)
+_CLICKS = 200_000  # pairs of a query and a product: the most frequent ones
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at` is the time in UTC, ISO 8601 to the second."""
+    """`at` is the time in UTC, ISO 8601 to the second; `query` the search that it came from."""
 
     user: str
     product: str
     kind: Kind
     at: str
+    query: str | None = None
 
 
 @dataclass(frozen=True)
 class EventState:
-    """How many events there are, and the newest; a user who is forgotten makes them fewer."""
+    """How many events ever came, and how often somebody was forgotten."""
 
-    count: int
-    newest: int
+    added: int
+    forgotten: int
 
 
 class Events:
@@ -48,20 +50,27 @@ class Events:
         """Store events, of products there are or not yet; how many were not there before."""
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         rows = [
-            {"user_id": one.user, "product_id": one.product, "kind": one.kind, "at": one.at}
+            {
+                "user_id": one.user, "product_id": one.product, "kind": one.kind, "at": one.at,
+                "query": one.query,
+            }
             for one in found
-        ]
+        ]  # fmt: skip
         if not rows:
             return 0
         with self._database.write() as connection:
-            before = _state(connection)
-            connection.execute(insert(events).on_conflict_do_nothing(), rows)
-            return _state(connection).count - before.count
+            done = connection.execute(insert(events).on_conflict_do_nothing(), rows)
+            new = int(done.rowcount)
+            self._database.count_up(connection, "events", new)
+        return new
 
     def state(self) -> EventState:
         """The present state."""
+        wanted = sa.select(counters.c.name, counters.c.value)
+        named = counters.c.name.in_(("events", "forgotten"))
         with self._database.read() as connection:
-            return _state(connection)
+            values = {row.name: int(row.value) for row in connection.execute(wanted.where(named))}
+        return EventState(values["events"], values["forgotten"])
 
     def of_user(self, user: str, limit: int = 500) -> list[Event]:
         """A user's newest events, newest first."""
@@ -94,13 +103,24 @@ class Events:
             after = rows[-1].id
             yield [Event(*row[1:]) for row in rows]
 
+    def clicks(self) -> list[tuple[str, str, int]]:
+        """(query, product, how often) of what people met by searching and did not dislike, the
+        most frequent first."""
+        count = sa.func.count()
+        wanted = (
+            sa.select(events.c.query, events.c.product_id, count)
+            .where(events.c.query.is_not(None), events.c.kind != "dislike")
+            .group_by(events.c.query, events.c.product_id)
+            .order_by(count.desc(), events.c.query, events.c.product_id)
+            .limit(_CLICKS)
+        )
+        with self._database.read() as connection:
+            return [(row[0], row[1], int(row[2])) for row in connection.execute(wanted)]
+
     def forget(self, users: Iterable[str]) -> int:
         """Delete all events of users; how many they were."""
         with self._database.write() as connection:
             gone = sa.delete(events).where(self._database.among(events.c.user_id, list(users)))
-            return int(connection.execute(gone).rowcount)
-
-
-def _state(connection: sa.Connection) -> EventState:
-    row = connection.execute(sa.select(sa.func.count(), sa.func.max(events.c.id))).one()
-    return EventState(int(row[0]), int(row[1] or 0))
+            count = int(connection.execute(gone).rowcount)
+            self._database.count_up(connection, "forgotten", 1)
+        return count

@@ -102,7 +102,10 @@ class Proposals:
         return len(missing)
 
     def count_searches(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Set how many searches named each (facet, name); names that are new become proposals."""
+        """Set how many searches named each (facet, name), and that none named the others.
+
+        Names that are new become proposals; open ones that nothing speaks for any more go.
+        """
         at = now()
         forms = {(facet, normal_form(name)): (name, n) for (facet, name), n in counts.items()}
         with self._database.write() as connection:
@@ -115,6 +118,13 @@ class Proposals:
             self._database.insert(connection, proposals, _NEW, rows)
             updates = [(n, known[key]) for key, (_, n) in forms.items() if key in known]
             self._database.update(connection, proposals, ("searches",), updates)
+            still = self._known(connection, forms).values()
+            others = sa.not_(self._database.among(proposals.c.id, still))
+            unnamed = sa.update(proposals).where(proposals.c.searches > 0, others)
+            connection.execute(unnamed.values(searches=0))
+            supported = sa.select(proposal_support.c.proposal_id)
+            nothing = proposals.c.searches == 0, proposals.c.id.not_in(supported)
+            connection.execute(sa.delete(proposals).where(proposals.c.status == "open", *nothing))
 
     def list(
         self, status: ProposalStatus | None = "open", *, least: int = 1

@@ -26,6 +26,7 @@ from tagmill.store.verdicts import latest_verdicts
 __all__ = ["LoggedSearch", "SearchState", "Searches", "StoredDocument"]
 
 _PAGE = 4096
+_LONGEST = 1000  # characters of a query that are kept
 _COLUMNS = (
     products.c.id, products.c.gone, products.c.snapshot, products.c.title,
     products.c.description, products.c.category, products.c.attributes, products.c.language,
@@ -71,7 +72,7 @@ class LoggedSearch:
     query: str
     tags: tuple[str, ...]
     words: tuple[str, ...]
-    results: int
+    results: int | None  # None: not known
     at: str
 
 
@@ -100,15 +101,11 @@ class Searches:
         Gone ones come only after a cursor. A product changed while this reads comes as it is by
         then, and again after `until`.
         """
-        if since is None:
-            conditions = [sa.not_(products.c.gone)]
-        else:
-            changed = (
-                column.between(since + 1, until)
-                for column in (products.c.last_change, products.c.text_change)
-            )
-            conditions = [sa.or_(*changed)]
-        wanted = sa.select(*_COLUMNS).where(*conditions).order_by(products.c.id).limit(_PAGE)
+        if since is not None:
+            yield from self.documents_of(self._changed(since, until))
+            return
+        wanted = sa.select(*_COLUMNS).where(sa.not_(products.c.gone))
+        wanted = wanted.order_by(products.c.id).limit(_PAGE)
         after = ""
         names = TagNames(self._database)
         while True:
@@ -120,6 +117,15 @@ class Searches:
             after = rows[-1].id
             yield found
 
+    def _changed(self, since: int, until: int) -> builtins.list[str]:
+        """Ids of the products changed after a cursor and up to another."""
+        changed = (
+            sa.select(products.c.id).where(column.between(since + 1, until))
+            for column in (products.c.last_change, products.c.text_change)
+        )
+        with self._database.read() as connection:
+            return sorted(connection.execute(sa.union(*changed)).scalars())
+
     def documents_of(self, product_ids: Iterable[str]) -> Iterator[builtins.list[StoredDocument]]:
         """These products, as they are."""
         ids, names = iter(product_ids), TagNames(self._database)
@@ -128,6 +134,14 @@ class Searches:
             with self._database.read() as connection:
                 rows = connection.execute(wanted.order_by(products.c.id)).all()
                 yield self._documents(connection, rows, names)
+
+    def sample(self, count: int) -> builtins.list[StoredDocument]:
+        """So many living products, chosen by the hashes of their contents."""
+        wanted = sa.select(products.c.id).where(sa.not_(products.c.gone))
+        with self._database.read() as connection:
+            chosen = wanted.order_by(products.c.content_hash, products.c.id).limit(count)
+            ids = list(connection.execute(chosen).scalars())
+        return [document for page in self.documents_of(ids) for document in page]
 
     def products_with(self, tag_ids: Iterable[str]) -> builtins.list[str]:
         """Ids of the products of which a tag of these was stored or judged, living or not."""
@@ -143,14 +157,32 @@ class Searches:
         with self._database.read() as connection:
             return sorted(connection.execute(sa.union(stored, judged)).scalars())
 
-    def log(self, query: str, tags: Iterable[str], words: Iterable[str], results: int) -> None:
-        """Keep a search and how many products it found."""
-        row = {
-            "query": query.replace("\0", ""), "tags": list(tags),
-            "words": [word.replace("\0", "") for word in words], "results": results, "at": now(),
-        }  # fmt: skip
+    def log(self, found: Iterable[LoggedSearch]) -> int:
+        """Keep searches; how many are new. Their ids are given here, and a time of "" is now.
+
+        One whose results are not known was made elsewhere: the same again is the same one.
+        """
+        rows = [
+            {
+                "query": one.query.replace("\0", "")[:_LONGEST], "tags": list(one.tags),
+                "words": [word.replace("\0", "") for word in one.words], "results": one.results,
+                "at": one.at or now(),
+            }
+            for one in found
+        ]  # fmt: skip
+        times = {str(row["at"]) for row in rows if row["results"] is None}
+        same = self._database.among(searches.c.at, times)
+        wanted = sa.select(searches.c.query, searches.c.at).where(
+            searches.c.results.is_(None), same
+        )
         with self._database.write() as connection:
-            connection.execute(sa.insert(searches).values(row))
+            known = {tuple(row) for row in connection.execute(wanted)} if times else set()
+            new = [
+                r for r in rows if r["results"] is not None or (r["query"], r["at"]) not in known
+            ]
+            if new:
+                connection.execute(sa.insert(searches), new)
+        return len(new)
 
     def pages(self) -> Iterator[builtins.list[LoggedSearch]]:
         """All logged searches, oldest first."""

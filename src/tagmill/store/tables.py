@@ -180,7 +180,7 @@ searches = sa.Table(
     sa.Column("query", sa.Text, nullable=False),
     sa.Column("tags", _Json, nullable=False),  # ids of the tags it named
     sa.Column("words", _Json, nullable=False),  # its other words
-    sa.Column("results", sa.BigInteger, nullable=False),  # how many products were found
+    sa.Column("results", sa.BigInteger),  # how many products were found; null: not known
     sa.Column("at", sa.Text, nullable=False),
 )
 
@@ -192,9 +192,12 @@ events = sa.Table(
     sa.Column("product_id", sa.Text, nullable=False),  # may come before the product does
     sa.Column("kind", sa.Text, nullable=False),  # view cart purchase like dislike
     sa.Column("at", sa.Text, nullable=False),  # when it was done
+    sa.Column("query", sa.Text),  # the search that it came from
     sa.UniqueConstraint("user_id", "product_id", "kind", "at", name="events_once"),
     sa.Index("events_user", "user_id", "at"),
 )
+_clicked = events.c.query.is_not(None)
+sa.Index("events_query", events.c.id, sqlite_where=_clicked, postgresql_where=_clicked)
 
 facets = sa.Table(
     "facets",

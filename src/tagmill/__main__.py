@@ -1,0 +1,5 @@
+"""`python -m tagmill`."""
+
+from tagmill.cli import main
+
+main()
