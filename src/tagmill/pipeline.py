@@ -143,6 +143,7 @@ class ConsultReport:
     """What came of asking a large language model about a catalogue."""
 
     asked: int = 0  # products
+    reused: int = 0  # answers taken over from a near-duplicate product
     failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
     waiting: int = 0  # products whose requests stand in the batch file
     new_names: NewNames = field(default_factory=NewNames)
@@ -151,6 +152,7 @@ class ConsultReport:
         """Add the answers about a batch."""
         ids = batch.column("id").to_pylist()
         self.asked += len({row for row, _ in opinions.pairs})
+        self.reused += opinions.reused
         self.waiting += len(opinions.waiting)
         for row, reason in opinions.failed.items():
             self.failed.append({"id": ids[row], "reason": reason})

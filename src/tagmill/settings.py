@@ -64,6 +64,7 @@ class LanguageModelSettings(_Section):
     profile: str = "product"  # article, reply, or a folder, relative to the workspace
     channel: str = ""  # where the descriptions will stand, such as "livestream"
     season: str = ""
+    near_duplicates: bool = True  # take over answers about products of one family, where safe
     timeout: float = Field(default=60.0, gt=0)  # seconds for one request
     max_concurrency: int = Field(default=16, ge=1, le=1024)
     max_requests_per_minute: float | None = Field(default=None, gt=0)

@@ -240,7 +240,13 @@ def test_batch_files_give_the_same_tags_as_a_server(shop: Path) -> None:
         results.append(batch_results(shop, requests, **({"broken": "yes"} if number == 0 else {})))
     assert number >= 2  # propose, the rest of it, verify
     assert "0 products wait" in done.err
-    assert not (shop / "tagmill-llm.db").exists()
+    calls = tagmill("privacy", "audit", "--json", "--limit", 500, cwd=shop).json()
+    assert {call["host"] for call in calls} == {"batch file"}
+    waited = [call for call in calls if call["outcome"].endswith("requests0.jsonl")]
+    sent = (shop / "requests0.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(line)["body"]["messages"][-1]["content"] for line in sent]
+    assert sorted(call["sent"] for call in waited) == sorted(asked)
+    assert {call["subject"] for call in waited} <= direct.keys()
     lines = (shop / "batch.jsonl").read_text(encoding="utf-8").splitlines()
     assert {line["id"]: line["tags"] for line in map(json.loads, lines)} == direct
 

@@ -20,7 +20,8 @@ from tagmill.learning.llm_fit import fit_llm
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
 from tagmill.tagging.cascade import consult_batch
-from tagmill.tagging.llm import FEATURES, Consultant, LlmFusion
+from tagmill.tagging.llm import Consultant
+from tagmill.tagging.llm_fusion import FEATURES, LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
 
@@ -144,16 +145,16 @@ def test_a_fit_survives_its_card_and_belongs_to_its_model(
     )
     taught.save(tmp_path / "model")
     loaded = tagmill.load(tmp_path / "model")
-    one = LlmFusion.for_consultant(loaded.card, consultant(loaded))
+    one = consultant(loaded).fusion(loaded.card)
     assert one.model == "teacher"
     features = np.random.default_rng(1).normal(size=(50, len(FEATURES)))
     assert np.allclose(one(features), fitted(features), atol=1e-6)
     assert one.auto_start(0.95) == pytest.approx(fitted.auto_start(0.95), abs=1e-5)
     other = consultant(loaded)
     other.propose.model.name = "another"
-    assert LlmFusion.for_consultant(loaded.card, other).model == ""
+    assert other.fusion(loaded.card).model == ""
     other.propose.model.name = "teacher"
-    assert LlmFusion.for_consultant({}, other).model == ""
+    assert other.fusion({}).model == ""
 
 
 def test_too_little_to_learn_from(model: Model) -> None:

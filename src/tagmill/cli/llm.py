@@ -185,7 +185,7 @@ class LlmOptions:
     ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
         """The settings, who asks in each stage, stored answers, and what may not leave."""
         from tagmill.language import Asker, LanguageModel, Spending, open_model
-        from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
+        from tagmill.language.batches import BatchAudit, BatchModel, BatchRequests, BatchResults
         from tagmill.store import open_store
 
         settings = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
@@ -209,10 +209,11 @@ class LlmOptions:
             if self.requests is not None:
                 open_files.callback(self.requests.close)
             store = self.store
-            if store is None and not is_batch:  # in a batch the files are the memory
+            if store is None:
                 url = f"sqlite:///{self.cache.resolve()}"
                 store = open_files.enter_context(open_store(url, create=True))
-            replies, answers = (store.replies, store.answers) if store else (None, None)
+            answers = None if is_batch else store.answers
+            replies = BatchAudit(store.replies) if is_batch else store.replies
             askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
             leaves = is_batch or not stays_here(llm)
             yield settings, askers, answers, settings.privacy if leaves else None
@@ -224,8 +225,8 @@ class LlmOptions:
             note(say("llm_batch", waiting=waiting, requests=written, path=self.batch_out,
                      broken=self.results.broken))  # fmt: skip
 
-    def note_spending(self) -> None:
-        """What was asked and spent, to stderr."""
+    def note_spending(self, taken_over: int = 0) -> None:
+        """What was asked and spent, and what near-duplicates told each other, to stderr."""
         spent = self.spending
         note(
             say(
@@ -233,6 +234,8 @@ class LlmOptions:
                 tokens=spent.input_tokens + spent.output_tokens, cost=spent.cost,
             )
         )  # fmt: skip
+        if taken_over:
+            note(say("llm_taken_over", count=taken_over))
 
 
 @app.command("check")

@@ -360,6 +360,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "大模型：调用 {calls:,} 次（失败 {failed:,} 次），复用答复 {reused:,} 条，"
         "共 {tokens:,} 个 token，费用 {cost:.4g}。",
     ),
+    "llm_taken_over": (
+        "{count:,} answers were taken over from near-duplicate products.",
+        "{count:,} 条答复沿用了近乎相同的商品的答复。",
+    ),
     "llm_failed": (
         "{count:,} products failed and were not tagged; each is named, with its reason, in {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",

@@ -75,8 +75,8 @@ def audit(
 ) -> None:
     """Show what was sent to large language models, when, and to whom.
 
-    Out of the workspace's database, where there is one, and of the file of answers. What went into
-    a batch file stands in that file.
+    Out of the workspace's database, where there is one, and of the file of answers. Requests that
+    went into a batch file are there too, with the file they stand in.
     """
     from tagmill.store import open_store
 

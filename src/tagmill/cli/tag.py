@@ -248,12 +248,12 @@ def _consult(
         )
     lines.flush() if not as_json else None
     numbers = {**summary.numbers(), "asked": report.asked, "failed": len(report.failed),
-               "waiting": report.waiting}  # fmt: skip
+               "waiting": report.waiting, "reused": report.reused}  # fmt: skip
     if as_json:
         shown = {"output": str(output)} if output else {"tagged": lines.lines}
         print_json({**shown, **numbers, "llm": vars(asked.spending)})
     note(say("tagged", **summary.numbers()))
-    asked.note_spending()
+    asked.note_spending(report.reused)
     write_beside(base, "proposals", report.new_names.proposals(), "proposals_written")
     write_beside(base, "failed", report.failed, "llm_failed")
     asked.note_batch(report.waiting)

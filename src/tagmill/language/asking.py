@@ -290,6 +290,7 @@ class Asker:
             if isinstance(one.failure, Waiting):  # what it may cost stays reserved
                 everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
+                calls.append(self._call(one, (0, 0, 0), 0.0))
                 continue
             paid = (
                 sum(reply.input_tokens for reply in one.replies),
@@ -303,19 +304,21 @@ class Asker:
             self.spending.add(paid, cost, failed=one.failure is not None)
             if one.failure is None:
                 replies.append((one.key, one.replies[-1]))
-            question = one.question
-            calls.append(
-                ModelCall(
-                    one.key, self.stage, question.subject, self.model.name, self.model.where,
-                    question.request.messages[-1]["content"], str(one.failure or ""), *paid, cost,
-                )
-            )  # fmt: skip
-            answers.append(Answer(question.about, one.value, one.failure))
+            calls.append(self._call(one, paid, cost))
+            answers.append(Answer(one.question.about, one.value, one.failure))
             for other in one.same:
                 answers.append(self._answer_same(other, one))
         if self.store is not None:
             self.store.keep(replies, calls)
         return answers
+
+    def _call(self, one: _Asked[T, V], paid: tuple[int, int, int], cost: float) -> ModelCall:
+        """What the audit keeps."""
+        question = one.question
+        return ModelCall(
+            one.key, self.stage, question.subject, self.model.name, self.model.where,
+            question.request.messages[-1]["content"], str(one.failure or ""), *paid, cost,
+        )  # fmt: skip
 
 
 @dataclass

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from tagmill.errors import BadReply, SettingsError
+from tagmill.language.asking import ReplyStore
 from tagmill.language.client import Busy, Request, Waiting, read_body
-from tagmill.records import Reply
+from tagmill.records import ModelCall, Reply
 
-__all__ = ["BatchModel", "BatchRequests", "BatchResults"]
+__all__ = ["BatchAudit", "BatchModel", "BatchRequests", "BatchResults"]
 
 
 class BatchResults:
@@ -86,10 +87,27 @@ class BatchRequests:
             self._file.close()
 
 
+class BatchAudit:
+    """Keeps what went into batch files, and came of it, for the audit; the files are the memory."""
+
+    def __init__(self, store: ReplyStore) -> None:
+        self._store = store
+
+    def find(self, keys: list[str]) -> dict[str, Reply]:
+        """Nothing: answers come from the files."""
+        del keys
+        return {}
+
+    def keep(self, replies: list[tuple[str, Reply]], calls: list[ModelCall]) -> None:
+        """Store the calls."""
+        del replies
+        self._store.keep([], calls)
+
+
 class BatchModel:
     """One stage of a model behind batch files: answers from results, the rest into requests."""
 
-    where = ""
+    where = "batch file"
 
     def __init__(
         self, name: str, stage: str, results: BatchResults, requests: BatchRequests | None
@@ -114,7 +132,8 @@ class BatchModel:
                 failure = BadReply(str(error), model=self.name)
         if self._requests is not None:
             self._requests.write(custom_id, request.body(self.name))
-            raise Waiting(f"waits for the batch: {custom_id}", model=self.name)
+            path = self._requests.path
+            raise Waiting(f"waits for the batch: {custom_id} in {path}", model=self.name)
         raise failure or BadReply(
             f"no result has the custom_id {custom_id}. Write the requests that are missing with: "
             "--batch-out",

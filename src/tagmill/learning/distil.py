@@ -17,7 +17,8 @@ import pyarrow as pa
 from tagmill.errors import LanguageModelError, NotTrained
 from tagmill.learning.training import train
 from tagmill.tagging.cascade import ask_about, expected_gains
-from tagmill.tagging.llm import Consultant, LlmFusion
+from tagmill.tagging.llm import Consultant
+from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 
 __all__ = ["Distilled", "choose_to_label", "distil"]
@@ -103,7 +104,7 @@ def distil(
     further, the student learns from what was answered. Raises NotTrained where nothing was.
     """
     chosen = choose_to_label(model, pool(), count, seed=seed)
-    fusion = LlmFusion.for_consultant(model.card, consultant)
+    fusion = consultant.fusion(model.card)
     taught: list[pa.RecordBatch] = []
     said: dict[str, dict[str, float]] = {}
     result = Distilled(model, 0, 0)

@@ -19,7 +19,8 @@ from tagmill.learning.dataset import label_matrix
 from tagmill.probability import best_f1_threshold, fit_curve
 from tagmill.tagging.cascade import ask_about
 from tagmill.tagging.fusion import Trees, fit_trees
-from tagmill.tagging.llm import Consultant, LlmFusion
+from tagmill.tagging.llm import Consultant
+from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.options import TrainingOptions
 

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tagmill.tagging.families import family_texts
 from tagmill.tagging.hits import Hits
-from tagmill.tagging.llm import Consultant, LlmFusion, Opinions
+from tagmill.tagging.llm import Consultant, Opinions
+from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import ScoredPairs, Selection
 
@@ -102,8 +104,10 @@ def consult_batch(
     Of chosen rows only facets in doubt are asked about, of one where none is, all of them.
     """
     hits = model.lexicon.find(batch)
-    scored, opinions = ask_about(model, consultant, batch, hits, selection.top_k, chosen)
-    fusion = LlmFusion.for_consultant(model.card, consultant)
+    scored, opinions = ask_about(
+        model, consultant, batch, hits, selection.top_k, chosen, near_duplicates=True
+    )
+    fusion = consultant.fusion(model.card)
     scored, lanes = _with_opinions(model, scored, opinions, selection, fusion)
     hits = _with_evidence(hits, scored, opinions, model.tag_ids)
     tagged = model.publish(batch, hits, scored, lanes, selection)
@@ -121,10 +125,24 @@ def ask_about(
     hits: Hits,
     top_k: int,
     chosen: npt.NDArray[np.bool_] | None = None,
+    *,
+    near_duplicates: bool = False,
 ) -> tuple[ScoredPairs, Opinions]:
-    """All pairs of a batch as the engine judges them, and what the language model says of them."""
+    """All pairs of a batch as the engine judges them, and what the language model says of them.
+
+    With `near_duplicates` an answer may be taken over from another product of the family.
+    """
     scored = _with_retrieved(model, batch, model.score_pairs(batch, hits, top_k))
-    return scored, consultant.consult(batch, _candidates(model, scored, chosen))
+    candidates = _candidates(model, scored, chosen)
+    texts: dict[tuple[int, str], str] = {}
+    if near_duplicates and consultant.propose.settings.near_duplicates:
+        tags = consultant.library.tags
+        wanted = {
+            row: {tags[tag_id].facet for tag_id, _ in pairs} for row, pairs in candidates.items()
+        }
+        facets = [tags[tag_id].facet for tag_id in hits.tag_ids]
+        texts = family_texts(batch, hits, facets, wanted, consultant.profile)
+    return scored, consultant.consult(batch, candidates, texts)
 
 
 def _with_retrieved(model: Model, batch: pa.RecordBatch, scored: ScoredPairs) -> ScoredPairs:

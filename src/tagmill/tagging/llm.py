@@ -5,18 +5,16 @@ candidates are offered, in an order that no score decides; the model picks numbe
 quote. *Verify*: P(yes) of each picked or probable pair, many questions over one shared prefix. What
 was said of a pair is kept under all that decides it (product text, tag and definition, model,
 prompt), so a retrain that moves scores or candidates asks only about pairs nobody asked about.
-
-`LlmFusion` turns the engine's log-odds and the answers into probabilities. As shipped it is a
-linear rule, a prior, and its probabilities are marked so; trees and a curve that `learning.llm_fit`
-fitted on products whose tags are known are in the card of the engine's folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,33 +43,18 @@ from tagmill.language.replies import (
     read_verification,
 )
 from tagmill.library.vocabulary import Library
-from tagmill.probability import Curve, lane_threshold
 from tagmill.records import Candidate, Reply, Span, Tag
 from tagmill.settings import PrivacySettings
-from tagmill.tagging.fusion import Trees
+from tagmill.tagging.families import Agreement, FamilyAnswers, is_explored
+from tagmill.tagging.llm_fusion import FEATURES, LlmFusion, log_odds
 
-__all__ = ["FEATURES", "PRIOR_WEIGHTS", "AnswerStore", "Consultant", "LlmFusion", "Opinions"]
+__all__ = ["AnswerStore", "Consultant", "Opinions"]
 
 _OFFERED = 24  # candidates of a product in one prompt, whatever the size of the library
 _PROPOSE_TOKENS, _VERIFY_TOKENS = 800, 1
 _DOUBTFUL = 0.05  # pairs at least so probable are verified also where they were not picked
 
-# What `LlmFusion` adds up, each with the weight it has where nothing was fitted: in log-odds.
-FEATURES: tuple[str, ...] = (
-    "engine",  # log-odds of the probability without the model
-    "chosen_grounded",  # 1: picked, with words that stand in the text
-    "chosen_ungrounded",  # 1: picked, without
-    "passed_over",  # 1: offered and not picked
-    "verified",  # 1: P(yes) is known
-    "yes",  # its log-odds, within ±6; 0 where it is not known
-    "yes_unmeasured",  # 1 or −1: said yes or no, and the server gives no probability
-)
-PRIOR_WEIGHTS = np.array([0.8, 2.0, 0.5, -1.5, 0.0, 0.5, 1.0])
-_SUREST = 6.0
-_TREES = {  # arrays of `Trees` and their types
-    "feature": np.int32, "threshold": np.float32, "leaf": np.float32, "baseline": np.float64,
-    "hopeless": np.float64,
-}  # fmt: skip
+_SUREST = 6.0  # log-odds of a yes, at the most
 
 
 @dataclass(frozen=True)
@@ -104,6 +87,7 @@ class Opinions:
     new: dict[int, list[NewName]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)  # row → reason
     waiting: set[int] = field(default_factory=set)  # rows with a request in a batch file
+    reused: int = 0  # pairs that took over the answer about a near-duplicate
 
     def fail(self, row: int, failure: LanguageModelError | None) -> None:
         """Note that a row has no answer, or none yet."""
@@ -128,7 +112,7 @@ class Opinions:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """`FEATURES` of pairs (p, 7), and which of them (p,) the model was asked about."""
         found = np.zeros((len(rows), len(FEATURES)))
-        found[:, 0] = _log_odds(probability)
+        found[:, 0] = log_odds(probability)
         asked = np.zeros(len(rows), np.bool_)
         for i, (row, tag_id) in enumerate(zip(rows.tolist(), tag_ids, strict=True)):
             answer = self.pairs.get((row, tag_id))
@@ -140,74 +124,10 @@ class Opinions:
                 found[i, place] = 1
             if answer.yes is not None and answer.measured:
                 found[i, 4] = 1
-                found[i, 5] = np.clip(_log_odds(np.array(answer.yes)), -_SUREST, _SUREST)
+                found[i, 5] = np.clip(log_odds(np.array(answer.yes)), -_SUREST, _SUREST)
             elif answer.yes is not None:
                 found[i, 6] = 1 if answer.yes > 0.5 else -1
         return found, asked
-
-
-@dataclass(frozen=True)
-class LlmFusion:
-    """Probabilities with what a language model said: trees, a curve, and held-out pairs."""
-
-    trees: Trees | None = None  # None: nothing was fitted, `PRIOR_WEIGHTS` apply
-    curve: Curve | None = None  # log-odds → probability; None: their sigmoid
-    model: str = ""  # what the language model is called; empty: nothing was fitted
-    prompts: str = ""  # versions of the prompts
-    probability: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # held out
-    right: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    review_start: float = 0.5  # probability of the best micro-F1 on held-out pairs
-
-    def log_odds(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Of feature rows (p, 7)."""
-        if self.trees is not None:
-            return self.trees.log_odds(features.astype(np.float32))
-        total: npt.NDArray[np.float64] = features @ PRIOR_WEIGHTS
-        return total
-
-    def __call__(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Probabilities (p,) of feature rows (p, 7)."""
-        log_odds = self.log_odds(features)
-        if self.curve is not None:
-            return self.curve(log_odds)
-        sigmoid: npt.NDArray[np.float64] = 1 / (1 + np.exp(-log_odds))
-        return sigmoid
-
-    def auto_start(self, precision: float) -> float:
-        """The probability from which the lane auto holds `precision`; inf where none is shown."""
-        return lane_threshold(self.probability, self.right, precision)
-
-    def as_card(self) -> dict[str, Any]:
-        """What the card of a model folder keeps."""
-        assert self.trees is not None
-        assert self.curve is not None
-        trees = {f.name: getattr(self.trees, f.name).tolist() for f in fields(Trees)}
-        return {
-            "model": self.model, "prompts": self.prompts, "trees": trees,
-            "x": self.curve.x.tolist(), "y": self.curve.y.tolist(),
-            "probability": self.probability.round(6).tolist(),
-            "right": self.right.astype(int).tolist(), "review_start": self.review_start,
-        }  # fmt: skip
-
-    @staticmethod
-    def for_consultant(card: Mapping[str, Any], consultant: Consultant) -> LlmFusion:
-        """The fit that a card has of this language model and these prompts, or else the prior."""
-        kept = card.get("llm")
-        wanted = consultant.propose.model.name, consultant.prompts
-        if not kept or (kept["model"], kept["prompts"]) != wanted:
-            return LlmFusion()
-        trees = {name: np.array(kept["trees"][name], kind) for name, kind in _TREES.items()}
-        return LlmFusion(
-            Trees(**trees), Curve(np.array(kept["x"]), np.array(kept["y"])), *wanted,
-            np.array(kept["probability"]), np.array(kept["right"], np.bool_),
-            float(kept["review_start"]),
-        )  # fmt: skip
-
-
-def _log_odds(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    clipped = np.clip(np.asarray(probability, np.float64), 1e-4, 1 - 1e-4)
-    odds: npt.NDArray[np.float64] = np.log(clipped / (1 - clipped))
-    return odds
 
 
 @dataclass
@@ -228,12 +148,21 @@ class Consultant:
         stages = [(stage, language) for stage in ("propose", "verify") for language in ("zh", "en")]
         return "-".join(load_prompt(self.profile, *one).version for one in stages)
 
+    def fusion(self, card: Mapping[str, Any]) -> LlmFusion:
+        """The fit that an engine's card has of this model and these prompts, or the prior."""
+        return LlmFusion.of_card(card, self.propose.model.name, self.prompts)
+
     def consult(
-        self, batch: pa.RecordBatch, candidates: Mapping[int, Sequence[tuple[str, float]]]
+        self,
+        batch: pa.RecordBatch,
+        candidates: Mapping[int, Sequence[tuple[str, float]]],
+        families: Mapping[tuple[int, str], str] = MappingProxyType({}),
     ) -> Opinions:
         """Answers about the candidates of some rows: (tag id, probability), the best first.
 
-        Raises LanguageModelError where asking on is in vain, BudgetExceeded.
+        `families` are texts that near-duplicates share, by row and facet: where that is safe,
+        the answer about one holds for all. Raises LanguageModelError where asking on is in vain,
+        BudgetExceeded.
         """
         products = {row: self._subject(batch, row) for row in candidates}
         # Of a product of which nothing may leave, the engine's own word stands.
@@ -242,37 +171,112 @@ class Consultant:
         asked = {
             row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
         }
-        self._propose(products, asked, opinions)
+        shared = self._families(products, asked, families)
+        told = self._propose(products, asked, opinions, shared)
         wanted = {
             (row, tag_id): (products[row], tag_id)
             for row, found in candidates.items()
             if row not in opinions.failed and row not in opinions.waiting
             for tag_id, probability in found[:_OFFERED]
             if opinions.pairs[row, tag_id].chosen or probability >= _DOUBTFUL
+            if (row, tag_id) not in shared.taken
         }
         self._verify(wanted, opinions)
+        self._hand_on(shared, told, opinions)
         return opinions
+
+    def _families(
+        self,
+        products: Mapping[int, _Subject],
+        asked: Mapping[int, Sequence[str]],
+        texts: Mapping[tuple[int, str], str],
+    ) -> FamilyAnswers:
+        """What may be taken over between the pairs; nothing without a store."""
+        keys: dict[tuple[int, str], str] = {}
+        for row, tag_ids in asked.items() if self.answers else ():
+            for tag in map(self._tag, tag_ids):
+                if (row, tag.facet) in texts:
+                    subject = replace(products[row], written=texts[row, tag.facet])
+                    keys[row, tag.id] = self._key("family", subject, tag)
+        facets = {self._tag(tag_id).facet for _, tag_id in keys}
+        counts = {facet: self._agreement_key(facet) for facet in facets}
+        known = self._find([*keys.values(), *counts.values()])
+        agreement = Agreement()
+        for facet, key in counts.items():
+            if key in known:
+                agreement.same[facet] = known[key]["same"]
+                agreement.compared[facet] = known[key]["compared"]
+        explored = {row for row in asked if is_explored(products[row].written)}
+        return FamilyAnswers(
+            keys, known, lambda tag_id: self._tag(tag_id).facet, agreement, explored
+        )
+
+    def _find(self, keys: Sequence[str]) -> dict[str, Any]:
+        return self.answers.find(keys) if self.answers else {}
+
+    def _keep(self, found: Mapping[str, Any]) -> None:
+        if self.answers and found:
+            self.answers.keep(found)
+
+    def _agreement_key(self, facet: str) -> str:
+        parts = ["agreement", self.propose.model.name, self.prompts, facet]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+    def _hand_on(
+        self,
+        shared: FamilyAnswers,
+        told: Mapping[tuple[int, str], dict[str, Any]],
+        opinions: Opinions,
+    ) -> None:
+        """What was verified goes to those that took the answer over, and is stored for others."""
+        opinions.reused = len(shared.taken)
+        for pair, leader in shared.taken.items():
+            if leader is not None and pair in opinions.pairs:
+                said = opinions.pairs[leader]
+                opinions.pairs[pair] = replace(
+                    opinions.pairs[pair], yes=said.yes, measured=said.measured
+                )
+                if leader[0] in opinions.waiting:
+                    opinions.waiting.add(pair[0])
+        for pair, answer in told.items():
+            if pair in opinions.pairs:
+                answer |= {
+                    "yes": opinions.pairs[pair].yes,
+                    "measured": opinions.pairs[pair].measured,
+                }
+        facets = {self._tag(tag_id).facet for _, tag_id in told}
+        counts = {
+            self._agreement_key(facet): {
+                "same": shared.agreement.same.get(facet, 0),
+                "compared": shared.agreement.compared[facet],
+            }
+            for facet in facets
+            if facet in shared.agreement.compared
+        }
+        self._keep({**shared.to_keep(told), **counts})
 
     def _propose(
         self,
         products: Mapping[int, _Subject],
         asked: Mapping[int, Sequence[str]],
         opinions: Opinions,
-    ) -> None:
-        """Fill in what was chosen; pairs with a stored answer are not asked again."""
+        shared: FamilyAnswers,
+    ) -> dict[tuple[int, str], dict[str, Any]]:
+        """Fill in what was chosen; pairs with a stored answer are not asked again, nor those that
+        take over one. What the model told of the others, as JSON."""
         keys = {
             (row, tag_id): self._key("propose", products[row], self._tag(tag_id))
             for row, tag_ids in asked.items()
             for tag_id in tag_ids
         }
         of_rows = {row: self._key("new names", products[row]) for row in asked}
-        known = self.answers.find([*keys.values(), *of_rows.values()]) if self.answers else {}
-        open_pairs: dict[int, list[Tag]] = {}
+        known = self._find([*keys.values(), *of_rows.values()])
+        open_pairs = defaultdict[int, list[Tag]](list)
         for (row, tag_id), key in keys.items():
             if key in known:
                 opinions.pairs[row, tag_id] = _from_json(known[key], products[row])
-            else:
-                open_pairs.setdefault(row, []).append(self._tag(tag_id))
+            elif not shared.takes_over((row, tag_id)):
+                open_pairs[row].append(self._tag(tag_id))
         for row, key in of_rows.items():
             self._note_new(row, _new_names(known.get(key, ()), products[row]), opinions)
 
@@ -280,6 +284,7 @@ class Consultant:
             for row, tags in open_pairs.items():
                 yield self._proposal(row, products[row], tags)
 
+        told: dict[tuple[int, str], dict[str, Any]] = {}
         for answer in self.propose.ask_all(questions()):
             row, choices = answer.about, answer.value
             if choices is None:
@@ -288,10 +293,36 @@ class Consultant:
             for tag in open_pairs[row]:
                 pair = PairAnswer(tag.id in choices.chosen, choices.chosen.get(tag.id))
                 opinions.pairs[row, tag.id] = pair
+                quote = choices.quotes.get(tag.id, "")
+                told[row, tag.id] = {"chosen": tag.id in choices.chosen, "quote": quote}
             self._note_new(row, choices.new, opinions)
-            if self.answers:
-                pairs = {tag.id: keys[row, tag.id] for tag in open_pairs[row]}
-                self.answers.keep(_as_told(choices, pairs, of_rows[row], known))
+            pairs = {tag.id: keys[row, tag.id] for tag in open_pairs[row]}
+            self._keep(_as_told(choices, pairs, of_rows[row], known))
+        self._take_over(shared, told, products, opinions)
+        return told
+
+    def _take_over(
+        self,
+        shared: FamilyAnswers,
+        told: Mapping[tuple[int, str], Mapping[str, Any]],
+        products: Mapping[int, _Subject],
+        opinions: Opinions,
+    ) -> None:
+        """Fill in the pairs whose family was answered, and see whether families agree."""
+        shared.compare(told)
+        for (row, tag_id), leader in shared.taken.items():
+            if leader is None:
+                stored = shared.known[shared.keys[row, tag_id]]
+            elif leader in told:
+                stored = told[leader]
+            else:  # nothing came of it, or not yet
+                reason = opinions.failed.get(leader[0])
+                if reason is None:
+                    opinions.waiting.add(row)
+                else:
+                    opinions.failed[row] = reason
+                continue
+            opinions.pairs[row, tag_id] = _from_json(stored, products[row])
 
     def _note_new(self, row: int, names: Sequence[NewName], opinions: Opinions) -> None:
         """New names of a row, each once; none where only the library's count."""
@@ -393,8 +424,11 @@ def _as_told(
 
 
 def _from_json(answer: Mapping[str, Any], subject: _Subject) -> PairAnswer:
-    """A stored answer, about a product that was sent in these words."""
-    return PairAnswer(answer["chosen"], ground(subject.restore(answer["quote"]), subject.product))
+    """A stored answer, about a product that was sent in these words or is of its family."""
+    span = ground(subject.restore(answer["quote"]), subject.product) if answer["quote"] else None
+    return PairAnswer(
+        answer["chosen"], span, answer.get("yes"), bool(answer.get("measured", False))
+    )
 
 
 def _new_names(stored: Sequence[Mapping[str, str]], subject: _Subject) -> list[NewName]:
