@@ -3,7 +3,8 @@
     python benchmarks/asking_speed.py [--requests 100000] [--concurrency 64]
 
 The stub serves in a process of its own. Prints JSON: the rate, the ideal one (concurrency / 50 ms),
-their ratio, and how much the peak memory grew from the first thousand requests on.
+their ratio, and how much the peak memory grew from the first thousand requests on; first the rate
+of the bare HTTP client (aiohttp, as many loops as requests at once), which does nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+
+import aiohttp
 
 from tagmill.language import Asker, Question, Request, open_model
 from tagmill.records import Reply
@@ -69,6 +72,22 @@ def _text(reply: Reply) -> str:
     return reply.text
 
 
+async def bare(url: str, count: int, concurrency: int) -> float:
+    """Requests a second of aiohttp alone, with the same bodies."""
+    asked = questions(count)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as client:
+
+        async def loop() -> None:
+            for question in asked:
+                body = question.request.body("stub")
+                async with client.post(f"{url}/chat/completions", json=body) as response:
+                    json.loads(await response.read())
+
+        start = time.perf_counter()
+        await asyncio.gather(*(loop() for _ in range(concurrency)))
+        return count / (time.perf_counter() - start)
+
+
 def peak_mb() -> float:
     """Peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -85,6 +104,8 @@ def main() -> None:
     server.start()
     url = f"http://127.0.0.1:{ours.recv()}/v1"
     ideal = options.concurrency / WAIT
+    alone = asyncio.run(bare(url, options.requests, options.concurrency))
+    print(json.dumps({"bare": round(alone), "share": round(alone / ideal, 3)}), flush=True)
     for stored in (False, True):
         settings = LanguageModelSettings(
             base_url=url, model="stub", max_concurrency=options.concurrency

@@ -135,28 +135,31 @@ class Asker:
         self, runner: asyncio.Runner, questions: Iterator[Question[T, V]]
     ) -> Iterator[Answer[T, V]]:
         waiting: list[_Asked[T, V]] = []
-        under_way = _UnderWay[_Asked[T, V]](runner.get_loop())
         by_key: dict[str, _Asked[T, V]] = {}  # those waiting and pending
         stop: LanguageModelError | None = None
-        exhausted = False
-        while True:
-            if not waiting and not exhausted and stop is None:
-                waiting, found, exhausted = self._read(questions, by_key)
-                yield from found
+        exhausted = is_spent = False
+
+        def go_on(done: _Asked[T, V] | None = None) -> None:
+            """Ask as many as may be under way; called whenever one is done, not once many are, so
+            that they do not come in bursts."""
+            nonlocal is_spent, stop
+            stop = done.stop if done and done.stop else stop
             is_spent = False
-            while waiting and stop is None and len(under_way) < self.settings.max_concurrency:
-                if is_spent := self._would_exceed_budget(waiting[-1].question.request):
+            while waiting and stop is None and under_way.running < self.settings.max_concurrency:
+                if is_spent := not self._reserve(waiting[-1]):
                     break
-                asked = waiting.pop()
-                asked.reserved = self._most_for(asked.question.request)
-                self._reserved += asked.reserved
-                under_way.start(self._ask(asked))
+                under_way.start(self._ask(waiting.pop()))
+
+        under_way = _UnderWay[_Asked[T, V]](runner.get_loop(), go_on)
+        while True:
+            if len(waiting) < self.settings.max_concurrency and not exhausted and stop is None:
+                read, found, exhausted = self._read(questions, by_key)
+                waiting[:0] = read
+                yield from found
+            go_on()
             if not len(under_way):
-                if stop is not None:
-                    raise stop
-                if is_spent:
-                    spent, budget = self.spending.cost, self.settings.budget or 0.0
-                    raise BudgetExceeded(spent, budget, model=self.model.name)
+                if stop is not None or is_spent:
+                    raise stop or self._spent()
                 if exhausted and not waiting:
                     return
                 continue
@@ -164,7 +167,6 @@ class Asker:
             for one in finished:
                 del by_key[one.key]
             yield from self._settle(finished)
-            stop = stop or next((one.stop for one in finished if one.stop is not None), None)
 
     def _read(
         self, questions: Iterator[Question[T, V]], by_key: dict[str, _Asked[T, V]]
@@ -191,11 +193,19 @@ class Asker:
             waiting.append(by_key[key])
         return waiting[::-1], found, not read
 
-    def _would_exceed_budget(self, request: Request) -> bool:
-        """Whether it may cost more than is left beside what is under way."""
+    def _spent(self) -> BudgetExceeded:
+        spent, budget = self.spending.cost, self.settings.budget or 0.0
+        return BudgetExceeded(spent, budget, model=self.model.name)
+
+    def _reserve(self, asked: _Asked[T, V]) -> bool:
+        """Keep the money that it may cost; False: more than is left beside what is under way."""
         budget = self.settings.budget
-        most = self._most_for(request)
-        return budget is not None and self.spending.cost + self._reserved + most > budget
+        most = self._most_for(asked.question.request)
+        if budget is not None and self.spending.cost + self._reserved + most > budget:
+            return False
+        asked.reserved = most
+        self._reserved += most
+        return True
 
     def _most_for(self, request: Request) -> float:
         """Money a request may cost at most, as far as can be told."""
@@ -336,16 +346,25 @@ class _Asked(Generic[T, V]):
 
 
 class _UnderWay(Generic[R]):
-    """Tasks of a loop that runs only while one waits for the next to be done."""
+    """Tasks of a loop that runs only while one waits for the next to be done.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `on_done` is called in the loop for each that is.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_done: Callable[[R], None]) -> None:
         self._loop = loop
+        self._on_done = on_done
         self._tasks: set[asyncio.Task[R]] = set()
         self._done: list[asyncio.Task[R]] = []
         self._woken = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._tasks) + len(self._done)
+
+    @property
+    def running(self) -> int:
+        """Those that are not done."""
+        return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, R]) -> None:
         """Begin one more."""
@@ -357,6 +376,8 @@ class _UnderWay(Generic[R]):
         self._tasks.discard(task)
         self._done.append(task)
         self._woken.set()
+        if not task.cancelled() and task.exception() is None:
+            self._on_done(task.result())
 
     def wait(self) -> list[R]:
         """The results of those that are done; at least one."""
