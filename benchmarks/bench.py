@@ -1,7 +1,8 @@
 """All benchmarks, or some, and the page of their results.
 
     python benchmarks/bench.py [accuracy lanes diversity routing distil speed training growth
-                                learning] [--quick] [--sets en_ae110k …]
+                                learning search search_speed recommendation recommendation_speed]
+                               [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
 from all that is there (`python benchmarks/write_docs.py` writes them again), the sections of other
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import accuracy
 import distilling
@@ -31,6 +34,19 @@ import write_docs
 from data import ROUTED_SETS, SMALL_SETS, TEXT_SETS
 
 Part = Callable[..., None]
+
+
+def script(name: str, quick: tuple[str, ...]) -> Part:
+    """A benchmark that is a process of its own, as it measures its memory."""
+
+    def run(sets: list[str], *, is_quick: bool) -> None:
+        del sets
+        path = str(Path(__file__).with_name(f"{name}.py"))
+        subprocess.run([sys.executable, path, *(quick if is_quick else ())], check=True)
+
+    return run
+
+
 PARTS: dict[str, Part] = {
     "accuracy": accuracy.run,
     "lanes": lanes.run,
@@ -41,6 +57,10 @@ PARTS: dict[str, Part] = {
     "training": training.run,
     "growth": growth.run,
     "learning": learning.run,
+    "search": script("search_quality", ("--sets", "en_fashion_styles")),
+    "search_speed": script("search_speed", ("--products", "100000")),
+    "recommendation": script("recommendation", ("--seeds", "1")),
+    "recommendation_speed": script("recommendation_speed", ("--products", "30000")),
 }
 # Sets each part takes where none are named; the other parts have theirs.
 SETS = {

@@ -39,6 +39,10 @@ def draw(folder: Path) -> None:
             _save(_speed(keys), folder / "speed.svg")
         if entries := results.load("growth"):
             _save(_growth(entries), folder / "growth.svg")
+        if sets := results.load("search_quality"):
+            _save(_search(sets), folder / "search.svg")
+        if found := results.load("recommendation"):
+            _save(_recommendation(*found.values()), folder / "recommendation.svg")
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -178,5 +182,55 @@ def _growth(entries: dict[str, Any]) -> Figure:
         axes.set_title(title)
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def _search(sets: dict[str, Any]) -> Figure:
+    kinds = {"words": OTHER, "svc": "#d9d9d9", "predicted": OWN, "gold": BEST}
+    labels = ("words alone", "with SVC scores", "with predicted tags", "with gold tags")
+    figure = Figure(figsize=(8, 2.8))
+    metrics = {"recall_at_20": "recall@20", "ndcg_at_10": "nDCG@10"}
+    panels = figure.subplots(1, len(metrics))
+    for axes, (metric, title) in zip(panels, metrics.items(), strict=True):
+        for place, ((kind, colour), label) in enumerate(zip(kinds.items(), labels, strict=True)):
+            x = np.arange(len(sets)) + 0.2 * (place - 1.5)
+            heights = [entry[f"{metric}_{kind}"] for entry in sets.values()]
+            axes.bar(x, heights, 0.18, color=colour, label=label)
+        axes.set_xticks(range(len(sets)), list(sets), fontsize=7)
+        axes.set_title(title)
+        axes.grid(axis="y", alpha=0.3)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.08)
+    )
+    figure.tight_layout()
+    return figure
+
+
+def recommenders(entry: dict[str, Any], case: str) -> list[str]:
+    """Those measured on known or on cold items."""
+    ends = f"{case} ", " recall"
+    return [
+        key.removeprefix(ends[0]).removesuffix(ends[1])
+        for key in entry
+        if key.startswith(ends[0]) and key.endswith(ends[1])
+    ]
+
+
+def _recommendation(entry: dict[str, Any]) -> Figure:
+    figure = Figure(figsize=(8, 2.4))
+    panels = figure.subplots(1, 2)
+    for axes, case in zip(panels, ("known", "cold"), strict=True):
+        names = [
+            k[len(case) + 1 : -7] for k in entry if k.startswith(case) and k.endswith("recall")
+        ]
+        values = [entry[f"{case} {name} recall"] for name in names]
+        colours = [OWN if name.startswith("tagmill") else OTHER for name in names]
+        bars = axes.barh(range(len(names)), values, color=colours)
+        axes.bar_label(bars, [f"{value:.3f}" for value in values], padding=3)
+        axes.margins(x=0.2)
+        axes.set_title(f"{case} items: Recall@20")
+        _rows_of(axes, names)
     figure.tight_layout()
     return figure

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import re
 from collections.abc import Callable
 
@@ -103,21 +104,21 @@ def popularity(train: Matrix) -> Array:
     return np.tile(counts, (train.shape[0], 1)).astype(np.float32)
 
 
-def item_knn(train: Matrix) -> Array:
+def item_knn(train: Matrix, nearest: int = 1000) -> Array:
     norms = np.sqrt(np.asarray((train**2).sum(axis=0)).ravel())
     unit = train @ sparse.diags_array(1 / np.maximum(norms, 1e-9))
     alike = (unit.T @ unit).toarray()
     np.fill_diagonal(alike, 0)
     for row in alike:
-        row[row < np.partition(row, -200)[-200]] = 0
+        row[row < np.partition(row, -nearest)[-nearest]] = 0
     return np.asarray(train @ alike, np.float32)
 
 
-def als(train: Matrix) -> Array:
+def als(train: Matrix, factors: int = 64, alpha: float = 5.0, shrink: float = 10.0) -> Array:
     from implicit.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
-        factors=64, regularization=0.05, alpha=5.0, iterations=20, random_state=0
+        factors=factors, regularization=shrink, alpha=alpha, iterations=20, random_state=0
     )
     with threadpool_limits(1, "blas"):  # as implicit asks for
         model.fit(sparse.csr_matrix(train), show_progress=False)
@@ -203,6 +204,11 @@ def main() -> None:
     if options.tune:
         train, _ = split(events, 0.2, 100)
         inner, dev = split(train, 0.1, 100)
+        for nearest in (20, 50, 100, 200, 500, 1000):
+            print("k-NN", nearest, measure(item_knn(inner, nearest), inner, dev, None), flush=True)
+        for factors, alpha, shrink in itertools.product((16, 32, 64), (1, 5, 20), (0.05, 1, 10)):
+            scores = als(inner, factors, alpha, shrink)
+            print("ALS", factors, alpha, shrink, measure(scores, inner, dev, None), flush=True)
         for regularisation in (100.0, 300.0, 600.0):
             for weight in (0.0, 1.0, 5.0, 20.0, 60.0):
                 scores = ours(inner, tags, regularisation=regularisation, tag_weight=weight)

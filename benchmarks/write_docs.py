@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plots
 import results
+import write_discover
 from measures import COMPARED, HELD, PROMISE
+from pages import DOCS, PAGE, absent, image, number, table, when
 from routing import FALSE_ALARMS, JUDGED, NEAR, OFFERED, RECALL, SHARES
 
-DOCS = Path(__file__).parent.parent / "docs"
-PAGE = DOCS / "benchmarks.md"
 NAMES = {
     "p_at_1": "P@1", "p_at_5": "P@5", "r_at_5": "R@5", "ndcg_at_5": "nDCG@5", "psp_at_5": "PSP@5",
     "micro_f1": "micro-F1", "macro_f1": "macro-F1", "coverage": "coverage", "achieved": "achieved",
@@ -36,6 +35,8 @@ def write() -> Path:
     ]
     if machine:
         lines += ["", f"Machine of the last run: {machine['text']}; {machine['load']}."]
+    else:
+        lines += ["", *re.findall(r"^Machine of the last run: .*$", PAGE.read_text("utf-8"), re.M)]
     for section in (
         _verdict,
         _accuracy,
@@ -47,42 +48,14 @@ def write() -> Path:
         _training,
         _growth,
         _learning,
+        write_discover.search,
+        write_discover.recommendation,
     ):
         lines += ["", *section()]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
     PAGE.write_text(text, "utf-8")
     plots.draw(DOCS / "benchmarks")
     return PAGE
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def image(name: str, text: str) -> list[str]:
-    """A plot of docs/benchmarks."""
-    return [f"![{text}](benchmarks/{name}.svg)", ""]
-
-
-def _when(entry: dict[str, Any]) -> str:
-    return f"{entry['when']}, quick" if entry["quick"] else str(entry["when"])
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
-
-
-def _absent(title: str, part: str) -> list[str]:
-    """The section of a part that was not run here: what stands on the page, from another run."""
-    sections = re.split(r"^(?=## )", PAGE.read_text("utf-8"), flags=re.MULTILINE)
-    for section in sections:
-        if section.startswith(f"## {title}\n"):
-            return section.rstrip().split("\n")
-    return [f"## {title}", "", f"Not run: `python benchmarks/bench.py {part}`."]
 
 
 def verdict_counts(sets: Entries) -> dict[str, tuple[int, int, int]]:
@@ -99,7 +72,7 @@ def verdict_counts(sets: Entries) -> dict[str, tuple[int, int, int]]:
 def _verdict() -> list[str]:
     sets = results.load("accuracy")
     if not sets:
-        return _absent("Verdict", "accuracy")
+        return absent("Verdict", "accuracy")
     counts = verdict_counts(sets)
     lead = np.mean([entry["compared"]["micro_f1"]["difference"] for entry in sets.values()])
     rows = []
@@ -149,18 +122,18 @@ def _accuracy() -> list[str]:
         "",
     ]
     if not sets:
-        return _absent("Accuracy", "accuracy")
+        return absent("Accuracy", "accuracy")
     lines += image("micro_f1", "micro-F1 by set")
     for name, entry in sets.items():
         rows = []
         for peer, row in entry["peers"].items():
             skipped = row.get("skipped")
-            cells = [_number(row.get(key)) for key in NAMES]
+            cells = [number(row.get(key)) for key in NAMES]
             rows.append([peer, f"skipped: {skipped}", *[""] * (len(NAMES) - 1)] if skipped
                         else [peer, *cells])  # fmt: skip
         rows.append(["**tagmill**", *(_spread(entry["tagmill"], key) for key in NAMES)])
         size = f"{entry['train']:,} / {entry['test']:,} products, {entry['tags']:,} tags"
-        lines += [f"### {name}", "", f"{size} ({_when(entry)})", ""]
+        lines += [f"### {name}", "", f"{size} ({when(entry)})", ""]
         lines += [*table(["method", *NAMES.values()], rows), ""]
     return lines
 
@@ -171,14 +144,14 @@ def _spread(rows: list[dict[str, Any]], key: str) -> str:
     if not values:
         return "–"
     half = (max(values) - min(values)) / 2
-    mean = _number(float(np.mean(values)))
+    mean = number(float(np.mean(values)))
     return mean if key in ("train_seconds", "docs_per_second") else f"{mean} ± {half:.3f}"
 
 
 def _lanes() -> list[str]:
     sets = results.load("lanes")
     if not sets:
-        return _absent("Lanes", "lanes")
+        return absent("Lanes", "lanes")
     rows = []
     for name, entry in sets.items():
         for method, splits in entry["methods"].items():
@@ -187,11 +160,11 @@ def _lanes() -> list[str]:
             rows.append(
                 [
                     name, method, str(len(splits)), str(len(reached)),
-                    _number(float(np.mean(reached)) if reached else None),
-                    _number(min(reached, default=None)), str(under),
-                    _number(float(np.mean([split["coverage"] for split in splits]))),
+                    number(float(np.mean(reached)) if reached else None),
+                    number(min(reached, default=None)), str(under),
+                    number(float(np.mean([split["coverage"] for split in splits]))),
                     f"{np.mean([split['accepted'] for split in splits]):,.0f}",
-                    _when(entry),
+                    when(entry),
                 ]
             )  # fmt: skip
     return [
@@ -214,10 +187,10 @@ def _lanes() -> list[str]:
 def _diversity() -> list[str]:
     sets = results.load("diversity")
     if not sets:
-        return _absent("Diversity", "diversity")
+        return absent("Diversity", "diversity")
     keys = ("tags_per_product", "facets_per_product", "redundant_share", "micro_f1")
     rows = [
-        [name, kind, *(_number(entry[kind][key]) for key in keys), _when(entry)]
+        [name, kind, *(number(entry[kind][key]) for key in keys), when(entry)]
         for name, entry in sets.items()
         for kind in ("usual", "diverse")
     ]
@@ -237,7 +210,7 @@ def _diversity() -> list[str]:
 def _routing() -> list[str]:
     sets = results.load("routing")
     if not sets:
-        return _absent("Routing", "routing")
+        return absent("Routing", "routing")
     place = SHARES.index(JUDGED)
     gained, spared = [], []
     for name, entry in sets.items():
@@ -249,12 +222,12 @@ def _routing() -> list[str]:
             gained.append(
                 [
                     name, case, f"{found['calls']:,}",
-                    *(_number(value) for value in (
+                    *(number(value) for value in (
                         found["engine"], at["random"], at["errors"], at["routing"], at["oracle"],
                         found["llm"],
                     )),
                     f"{own:.0%} ({low:.0%} to {high:.0%})", f"{found['of_oracle_errors']:.0%}",
-                    "–" if found["exact"] is None else f"{found['exact']:.0%}", _when(entry),
+                    "–" if found["exact"] is None else f"{found['exact']:.0%}", when(entry),
                 ]
             )  # fmt: skip
             avoided = found["avoided"]
@@ -293,14 +266,14 @@ def _routing() -> list[str]:
 def _distil() -> list[str]:
     sets = results.load("distil")
     if not sets:
-        return _absent("Distil", "distil")
+        return absent("Distil", "distil")
     rows = []
     for name, entry in sets.items():
-        rows.append([name, "people's alone", "0", _number(entry["start"]), _when(entry)])
+        rows.append([name, "people's alone", "0", number(entry["start"]), when(entry)])
         for arm in entry["arms"]:
             labels = f"{arm['labels']:,}"
-            rows.append([name, arm["how"], labels, _number(arm["micro_f1"]), _when(entry)])
-        rows.append([name, "gold of all", "all", _number(entry["gold"]), _when(entry)])
+            rows.append([name, arm["how"], labels, number(arm["micro_f1"]), when(entry)])
+        rows.append([name, "gold of all", "all", number(entry["gold"]), when(entry)])
     return [
         "## Distil",
         "",
@@ -315,7 +288,7 @@ def _distil() -> list[str]:
 def _speed() -> list[str]:
     keys = results.load("speed")
     if not keys:
-        return _absent("Speed", "speed")
+        return absent("Speed", "speed")
     lines = [
         "## Speed",
         "",
@@ -343,7 +316,7 @@ def _speed() -> list[str]:
             f"### {key}: {entry['tags']:,} tags",
             "",
             f"{entry['rows']:,} rows, the peers {entry['sample']:,} of them; trained on "
-            f"{entry['train_rows']:,} ({_when(entry)}). Model {entry['model_mb']:,.0f} MB; import "
+            f"{entry['train_rows']:,} ({when(entry)}). Model {entry['model_mb']:,.0f} MB; import "
             f"{entry['import_seconds'] * 1000:,.0f} ms, load {entry['load_seconds'] * 1000:,.0f} "
             f"ms, one product {entry['p50_ms']:.2f} ms (p50), {entry['p99_ms']:.2f} ms (p99).",
             "",
@@ -358,7 +331,7 @@ def _speed() -> list[str]:
 def _training() -> list[str]:
     keys = results.load("training")
     if not keys:
-        return _absent("Training", "training")
+        return absent("Training", "training")
     rows = []
     for key, entry in keys.items():
         for name in ("tagmill", "omikuji Parabel"):
@@ -366,7 +339,7 @@ def _training() -> list[str]:
                 seconds, peak = entry[name]["seconds"], entry[name]["peak_mb"]
                 size = [f"{entry['rows']:,}", f"{entry['tags']:,}"]
                 cost = [f"{seconds:,.1f}", f"{peak:,.0f}"]
-                rows.append([key, *size, name, *cost, _when(entry)])
+                rows.append([key, *size, name, *cost, when(entry)])
     return [
         "## Training",
         "",
@@ -380,14 +353,14 @@ def _training() -> list[str]:
 def _growth() -> list[str]:
     entries = results.load("growth")
     if not entries:
-        return _absent("Growth", "growth")
+        return absent("Growth", "growth")
     bandwidth = entries["memory"]["bytes_per_second"]
     rows = [
         [
             key, f"{entry['rows']:,}", f"{entry['tags']:,}", f"{entry['products_per_second']:,.0f}",
             f"{entry['model_mb']:,.1f}", f"{entry['bytes_per_product']:,.0f}",
             f"{entry['bandwidth_share']:.1%}", f"{entry['train_seconds']:,.0f}",
-            f"{entry['train_peak_mb']:,.0f}", _when(entry),
+            f"{entry['train_peak_mb']:,.0f}", when(entry),
         ]
         for key, entry in entries.items()
         if key != "memory"
@@ -411,12 +384,12 @@ def _growth() -> list[str]:
 def _learning() -> list[str]:
     sets = results.load("learning")
     if not sets:
-        return _absent("Learning from verdicts", "learning")
+        return absent("Learning from verdicts", "learning")
     rows = [
         [
-            name, f"{step['verdicts']:,}", _number(step.get("update_seconds")),
-            _number(step["updated_micro_f1"]), _number(step.get("train_seconds")),
-            _number(step.get("trained_micro_f1")), _when(entry),
+            name, f"{step['verdicts']:,}", number(step.get("update_seconds")),
+            number(step["updated_micro_f1"]), number(step.get("train_seconds")),
+            number(step.get("trained_micro_f1")), when(entry),
         ]
         for name, entry in sets.items()
         for step in entry["steps"]

@@ -25,7 +25,7 @@ DENSE_TAGS = 4_000  # tags whose joint occurrence is looked at: the most frequen
 # Of neighbours, tuned like λ: added to the product of norms, as two products that one person met
 # are not alike; the weight of tags beside an event; and of what they say beside the people.
 _SHRINK, _TAG_WEIGHT_BESIDE, _TAG_SHARE = 5.0, 100.0, 3.0
-_NEIGHBOURS, _FEWEST, _ENTRIES = 200, 20, 50_000_000  # of a product, and of all together
+_NEIGHBOURS, _FEWEST, _ENTRIES = 500, 20, 50_000_000  # of a product, and of all together
 _BLOCK = 512
 
 Floats = npt.NDArray[np.float32]
