@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from tagmill.errors import LibraryError
 from tagmill.library import Library, export_library, import_file, write_csv
 from tagmill.library.changes import merge, split
+from tagmill.library.stored import load_library
 from tagmill.records import Facet
+from tagmill.store import Store
 
 WORDS = [
     "红色",
@@ -219,3 +223,44 @@ def test_unknown_formats_and_places(tmp_path: Path) -> None:
         import_file(Library([]), tmp_path, "xls")
     with pytest.raises(LibraryError, match="no Shopify taxonomy"):
         import_file(Library([]), tmp_path, "shopify")
+
+
+def _import(store: Store, path: Path) -> tuple[list[str], dict[str, int]]:
+    """Import as the command does; the names of changed tags, and the rows that were read."""
+    library = load_library(store)
+    report = import_file(library, path, known=store.library.imported())
+    version = store.library.save(report.changed, list(library.facets.values()))
+    store.library.note_imported(report.rows, version)
+    return [tag.name for tag in report.changed], report.rows
+
+
+def test_rows_that_would_change_nothing_are_passed_over(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    head, red, blue = "facet,name,name_en\n", "颜色,红色,Red\n", "颜色,蓝色,Blue\n"
+    path.write_text(head + red + blue)
+    assert _import(store, path)[0] == ["红色", "蓝色"]
+    assert _import(store, path) == ([], {})
+    path.write_text(head + red + "颜色,蓝色,Azure\n" + "颜色,绿色,\n")
+    changed, rows = _import(store, path)
+    assert (changed, len(rows)) == (["蓝色", "绿色"], 2)
+    assert load_library(store).find("颜色:Azure") is not None
+    tag = load_library(store).resolve("颜色:红色")
+    store.library.save([replace(tag, aliases=("正红",))])  # by a person: it is looked at again
+    assert _import(store, path) == ([], {tag.id: ANY})
+    store.library.save([], [Facet("颜色", {"en": "Colour"})])
+    assert len(_import(store, path)[1]) == 3
+    path.write_text(head + red + "颜色,红色,Scarlet\n")
+    with pytest.raises(LibraryError, match="line 3: '颜色:红色' has the same id as line 2"):
+        _import(store, path)
+
+
+def test_what_somebody_changed_meanwhile_is_not_noted(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("facet,name\n颜色,红色\n")
+    _, rows = _import(store, path)
+    store.library.save([replace(load_library(store).resolve("颜色:红色"), description="x")])
+    store.library.note_imported(rows, 1)
+    assert store.library.imported() == {}
+    _import(store, path)
+    store.library.undo(2)
+    assert store.library.imported() == {}

@@ -91,6 +91,19 @@ def test_undoing_a_change_gives_the_library_before_it(
             assert written(store, tmp_path) == states[version - 1]
 
 
+def test_a_tag_does_not_come_back_without_its_facet(store: Store) -> None:
+    library = Library([], [Facet("颜色")])
+    store.library.save([library.add("颜色", "红色")], list(library.facets.values()))
+    store.library.save([library.add("颜色", "蓝")], kind="add")
+    store.library.undo(2)
+    store.library.undo(1)
+    with pytest.raises(TagConflict, match="was taken out since, by change 4"):
+        store.library.undo(3)
+    store.library.undo(4)
+    store.library.undo(3)
+    assert [tag.name for tag in library_of(store).tags.values()] == ["红色", "蓝"]
+
+
 def test_undo_is_refused_where_later_changes_rest_on_it(store: Store) -> None:
     library = Library([], [Facet("颜色")])
     red, blue = library.add("颜色", "红色"), library.add("颜色", "蓝")

@@ -18,7 +18,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """The `tagmill` command."""
     gc.freeze()  # modules stay as long as the process: looking through them for garbage is in vain
-    gc.set_threshold(100_000, 20, 50)  # so do a million tags, and nothing of ours goes in circles
+    gc.set_threshold(500_000, 50, 50)  # so do a million tags, and nothing of ours goes in circles
     try:
         app()
     except TagmillError as error:

@@ -45,7 +45,7 @@ def import_(
 
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
         library = load_library(store)
-        report = import_file(library, file, format_, language)
+        report = import_file(library, file, format_, language, known=store.library.imported())
         models, selection = settings.models_dir, selection_of(settings)
         numbers = {"tags": len(report.changed), "retired": len(report.retired)}
         if dry_run:
@@ -56,6 +56,7 @@ def import_(
                 who=getpass.getuser(), why=why or str(file), again=not no_retag,
                 progress=progress,
             )  # fmt: skip
+            store.library.note_imported(report.rows, done.version)
     if dry_run:
         if as_json:
             print_json({"dry_run": True, **numbers, "notes": dict(report.notes), **asdict(seen)})

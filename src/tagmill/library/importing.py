@@ -19,11 +19,17 @@ __all__ = ["Imported", "import_tags"]
 @dataclass
 class Imported:
     """What came of an import: the tags that it added or changed, those it left retired, and how
-    often something had to give way, by kind: `renamed`, `name_taken` …"""
+    often something had to give way, by kind: `renamed`, `name_taken` …
+
+    `places` are the ids of the library by those of the file; `rows` the digests of rows, by tag
+    id, that would change nothing if they came again.
+    """
 
     changed: list[Tag] = field(default_factory=list)
     retired: list[Tag] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
+    places: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 def import_tags(
@@ -40,7 +46,7 @@ def import_tags(
     by_match = {match: tag.id for tag in library.tags.values() for match in tag.matches}
     report = Imported()
     changed: dict[str, None] = {}
-    places: dict[str, str] = {}  # id in the file → in the library
+    places = report.places
     referring: list[Tag] = []
     for tag in tags:
         known = keys.get(tag.facet) or library.facet_named(tag.facet)

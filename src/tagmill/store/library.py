@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 
@@ -20,14 +20,21 @@ from tagmill.store.library_rows import (
     facet_of,
     plain_facet,
     plain_tag,
+    read_tags,
     select_tags,
     stored_facet,
     stored_tag,
     tag_of,
     tag_values,
-    tags_of,
 )
-from tagmill.store.tables import facets, library_changes, library_entries, tag_names, tags
+from tagmill.store.tables import (
+    facets,
+    imported_rows,
+    library_changes,
+    library_entries,
+    tag_names,
+    tags,
+)
 from tagmill.text import normal_form
 
 __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
@@ -95,7 +102,7 @@ class LibraryStore:
             known = [stored_facet(row) for row in rows]
             newest = _version(connection)
             if version is None or version == newest:
-                present = list(tags_of(_streamed(connection, select_tags())))
+                present = read_tags(_streamed(connection, select_tags()))
                 names = _names_of(connection, present)
                 return StoredLibrary(present, [facet_of(one) for one in known], newest, names)
             if not 0 <= version < newest:
@@ -151,6 +158,21 @@ class LibraryStore:
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
+
+    def imported(self) -> dict[int, str]:
+        """Digest → tag id of the rows of files that would change nothing."""
+        wanted = sa.select(imported_rows.c.digest, imported_rows.c.tag_id)
+        with self._database.read() as connection:
+            return {digest: tag_id for digest, tag_id in _streamed(connection, wanted)}
+
+    def note_imported(self, rows: Mapping[str, int], version: int) -> None:
+        """Keep the digests of rows, by tag id, that made the library this version; nothing where
+        somebody has changed it since."""
+        with self._database.write() as connection:
+            if _version(connection) == version:
+                digests = [(digest, tag_id) for tag_id, digest in rows.items()]
+                columns = ("digest", "tag_id")
+                self._database.insert(connection, imported_rows, columns, digests)
 
     def undo(self, version: int, *, who: str = "", why: str = "") -> int:
         """Take a change back, exactly; the library's new version.
@@ -306,6 +328,8 @@ class LibraryStore:
         self._database.insert(connection, library_entries, _ENTRY_FIELDS, rows)
 
     def _put_facets(self, connection: sa.Connection, records: builtins.list[Record]) -> None:
+        if records:  # rows of tags say how their facet is
+            connection.execute(sa.delete(imported_rows))
         for _, before, after in records:
             if after is None:
                 assert before is not None
@@ -329,6 +353,10 @@ class LibraryStore:
         self._database.insert(connection, tags, ("id", "position", *TAG_FIELDS, "created"), new)
         self._database.update(connection, tags, TAG_FIELDS, updates)
         connection.execute(sa.delete(tags).where(self._database.among(tags.c.id, gone)))
+        known = [tag_id for tag_id, was, _ in records if tag_id and was is not None]
+        if known:
+            own = self._database.among(imported_rows.c.tag_id, known)
+            connection.execute(sa.delete(imported_rows).where(own))
 
     def _free_names(self, connection: sa.Connection, tag_ids: builtins.list[str]) -> None:
         if tag_ids:
@@ -426,12 +454,37 @@ class LibraryStore:
                         "only for a tag that it made. Free the facet first: tagmill library facet "
                         f"'{facet['key']}' --only-for ''"
                     )
+        self._refuse_without_facet(connection, records, change)
         lost = {b["key"] for tag_id, b, after in records if tag_id is None and b and after is None}
         for key in lost:
             inside = sa.select(tags.c.id).where(tags.c.facet == key)
             others = set(connection.execute(inside).scalars()) - gone
             if others:
                 raise self._depends(connection, change, sorted(others))
+
+    def _refuse_without_facet(
+        self, connection: sa.Connection, records: builtins.list[Record], change: LibraryChange
+    ) -> None:
+        """TagConflict where tags would come back whose facet was taken out since."""
+        there = {*self._present_facets(connection)}
+        there |= {after["key"] for tag_id, _, after in records if tag_id is None and after}
+        back = {after["facet"] for tag_id, before, after in records
+                if tag_id and after and before is None} - there  # fmt: skip
+        if not back:
+            return
+        entries, changes = library_entries.c, library_changes.c
+        wanted = (
+            sa.select(entries.before, *library_changes.c)
+            .join(library_changes, changes.version == entries.version)
+            .where(entries.version > change.version, entries.tag_id.is_(None))
+        )
+        found = connection.execute(wanted.order_by(changes.version.desc()))
+        later = [row for row in found if row.before and row.before["key"] in back]
+        if later:
+            raise TagConflict(
+                f"Change {change.version} cannot be undone: the facet of its tags was taken out "
+                f"since, by {_listed(later)}. Undo the newest of them first"
+            )
 
     def _changes_of(
         self, connection: sa.Connection, tag_ids: builtins.list[str], after: int
@@ -499,16 +552,27 @@ def _names_of(
     own = {tag.id: (tag.facet, tag.id) for tag in present}
     names: dict[str, tuple[str, str] | dict[str, str]] = {}
     wanted = sa.select(tag_names.c.normal_form, tag_names.c.tag_id)
-    for form, tag_id in _streamed(connection, wanted):
-        first = names.setdefault(form, own[tag_id])
-        if first is not own[tag_id]:
-            others = {first[0]: first[1]} if isinstance(first, tuple) else first
-            names[form] = {**others, own[tag_id][0]: own[tag_id][1]}
+    rows = iter(_streamed(connection, wanted))
+    while page := list(islice(rows, _AT_ONCE)):
+        new = {form: own[tag_id] for form, tag_id in page}
+        if len(new) == len(page) and names.keys().isdisjoint(new):
+            names.update(new)
+            continue
+        for form, tag_id in page:
+            first = names.setdefault(form, own[tag_id])
+            if first is not own[tag_id]:
+                others = {first[0]: first[1]} if isinstance(first, tuple) else first
+                names[form] = {**others, own[tag_id][0]: own[tag_id][1]}
     return names
 
 
 def _streamed(connection: sa.Connection, wanted: sa.Select[Any]) -> Iterable[Any]:
-    return connection.execution_options(yield_per=_AT_ONCE).execute(wanted)
+    """Rows of a query without parameters, whose values need no conversion; of millions."""
+    if connection.dialect.name != "sqlite":
+        return connection.execution_options(yield_per=_AT_ONCE).execute(wanted)
+    # The driver's own tuples: SQLAlchemy's rows take longer than SQLite.
+    cursor = connection.connection.cursor()
+    return cast("Iterable[Any]", cursor.execute(str(wanted.compile(dialect=connection.dialect))))
 
 
 def _version(connection: sa.Connection) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, repeat
+from operator import ge
 from sys import intern
 from typing import Any, cast
 
@@ -20,12 +22,12 @@ __all__ = [
     "facet_of",
     "plain_facet",
     "plain_tag",
+    "read_tags",
     "select_tags",
     "stored_facet",
     "stored_tag",
     "tag_of",
     "tag_values",
-    "tags_of",
 ]
 
 TAG_FIELDS = (
@@ -35,6 +37,8 @@ TAG_FIELDS = (
 FACET_FIELDS = ("names", "single", "only_for", "value_kind", "unit", "matches")
 # Of TAG_FIELDS, kept as JSON → what it is where nothing is there, as of most tags.
 _EMPTY = {"names": "{}", "aliases": "[]", "broader": "[]", "matches": "[]", "split_into": "[]"}
+
+_PAGE = 10_000
 
 Plain = dict[str, Any]  # a tag or a facet, all its fields and its position
 
@@ -50,34 +54,46 @@ def stored_tag(row: Found) -> Plain:
 
 
 def select_tags() -> sa.Select[Any]:
-    """All tags in the order they came in, their JSON as text: rows for `tags_of`."""
+    """All tags, their JSON as text: rows for `read_tags`, in whatever order is fastest."""
     columns = (
         sa.cast(tags.c[name], sa.Text) if name in _EMPTY else tags.c[name] for name in TAG_FIELDS
     )
-    return sa.select(tags.c.id, *columns).order_by(tags.c.position, tags.c.id)
+    return sa.select(tags.c.id, *columns, tags.c.position)
 
 
-def tags_of(rows: Iterable[Any]) -> Iterator[Tag]:
-    """The tags of rows of `select_tags`. What many share is held once: of a million tags it
-    matters."""
-    for (
-        tag_id, facet, name, names, aliases, description, status, merged_into, broader, matches,
-        split_into,
-    ) in rows:  # fmt: skip
-        yield Tag(
-            tag_id, intern(facet), name, _mapping(names), _listed(aliases), description,
-            cast("TagStatus", intern(status)), merged_into, _listed(broader), _listed(matches),
-            _listed(split_into),
+def read_tags(rows: Iterable[Any]) -> list[Tag]:
+    """The tags of rows of `select_tags`, in the order they came in.
+
+    What many share is held once, and JSON is read by the column: of a million tags both matter.
+    """
+    rows = iter(rows)
+    found: list[Tag] = []
+    positions: list[int] = []
+    while page := list(islice(rows, _PAGE)):
+        ids, in_facets, own, names, aliases, descriptions, statuses, merged, *lists, places = zip(
+            *page, strict=True
+        )
+        texts = [_listed(column) for column in (aliases, *lists)]
+        mappings = json.loads(f"[{','.join(names)}]", object_pairs_hook=_interned)
+        found += map(
+            Tag, ids, map(intern, in_facets), own, mappings, texts[0], descriptions,
+            cast("Iterable[TagStatus]", map(intern, statuses)), merged, *texts[1:],
         )  # fmt: skip
+        positions += places
+    if any(map(ge, positions, islice(positions, 1, None))):
+        order = sorted(range(len(found)), key=lambda i: (positions[i], found[i].id))
+        return [found[i] for i in order]
+    return found
 
 
-def _mapping(text: str) -> Mapping[str, str]:
-    loaded: dict[str, str] = {} if text == "{}" else json.loads(text)
-    return {intern(key): value for key, value in loaded.items()}
+def _listed(column: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    if column.count("[]") == len(column):  # as of most tags
+        return repeat((), len(column))
+    return map(tuple, json.loads(f"[{','.join(column)}]"))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return () if text == "[]" else tuple(json.loads(text))
+def _interned(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    return {intern(key): value for key, value in pairs}
 
 
 def plain_tag(tag: Tag, position: int) -> Plain:

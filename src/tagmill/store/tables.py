@@ -19,6 +19,7 @@ __all__ = [
     "counters",
     "descriptions",
     "facets",
+    "imported_rows",
     "library_changes",
     "library_entries",
     "meta",
@@ -288,6 +289,15 @@ proposal_support = sa.Table(
     sa.Column("source", sa.Text, nullable=False),  # llm, extractor, person …
     sa.Column("evidence", _Json),  # {field, start, end, text}; null: ungrounded
     sa.Column("at", sa.Text, nullable=False),
+)
+
+# Of files; a row goes once something else changes its tag, so what is here would change nothing.
+imported_rows = sa.Table(
+    "imported_rows",
+    metadata,
+    sa.Column("digest", sa.BigInteger, nullable=False),  # of the row's cells and its header
+    sa.Column("tag_id", _Id, nullable=False),
+    sa.Index("imported_rows_tag", "tag_id"),
 )
 
 # Rows are locked and counted up in the writer's transaction: order of commit is order of seq.

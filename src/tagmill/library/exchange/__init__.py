@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tagmill.errors import LibraryError
 from tagmill.library.exchange.spreadsheet import (
@@ -32,16 +34,30 @@ _CATEGORY = "category"  # the facet of what is only a tree: known by any of its 
 
 
 def import_file(
-    library: Library, path: Path, format_: str | None = None, language: str = "en"
+    library: Library,
+    path: Path,
+    format_: str | None = None,
+    language: str = "en",
+    *,
+    known: Mapping[int, str] = MappingProxyType({}),
 ) -> Imported:
     """Add a file's tags to a library; `notes` count what a format says and a library cannot hold.
 
-    The format is guessed from the ending where none is given, else CSV. `language` is that of the
-    canonical names, where a format has several. Raises LibraryError for a file that cannot be read.
+    Rows of CSV whose digest is `known`, with the id of its tag, are passed over. The format is
+    guessed from the ending where none is given, else CSV. `language` is that of the canonical
+    names, where a format has several. Raises LibraryError for a file that cannot be read.
     """
     chosen = _chosen(path, format_, IMPORTS)
     if chosen == "csv":
-        return import_tags(library, *stream_csv(path))
+        digests: dict[str, int] = {}
+        report = import_tags(library, *stream_csv(path, known, digests))
+        retired = {tag.id for tag in report.retired}
+        report.rows = {
+            tag_id: digests[tag_id]
+            for tag_id, same in report.places.items()
+            if tag_id == same and tag_id not in retired
+        }
+        return report
     notes: Counter[str] = Counter()
     if chosen == "skos":
         from tagmill.library.exchange.skos import read_skos

@@ -12,10 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO, TypedDict, get_args
 
 from tagmill.errors import LibraryError
@@ -36,6 +39,7 @@ _STATUSES: dict[str, TagStatus] = {status: status for status in get_args(TagStat
 _VALUE_KINDS: tuple[ValueKind, ...] = get_args(ValueKind)
 _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 _SHOWN_PROBLEMS = 5
+_PIECE = 1 << 20  # bytes
 
 
 class _RowError(Exception):
@@ -52,13 +56,20 @@ def read_csv(path: Path | str) -> tuple[list[Tag], list[Facet]]:
     return list(rows.tags()), rows.found_facets()
 
 
-def stream_csv(path: Path | str) -> tuple[Iterable[Tag], list[Facet]]:
+def stream_csv(
+    path: Path | str, known: Mapping[int, str], digests: dict[str, int]
+) -> tuple[Iterable[Tag], list[Facet]]:
     """`read_csv`, with tags that come one by one where no column says anything of facets; what is
-    wrong with rows is raised behind the last of them."""
+    wrong with rows is raised behind the last of them.
+
+    Rows whose digest is `known`, with the id of its tag, are passed over; `digests` takes those of
+    the others, by tag id.
+    """
     rows = _Rows(_opened(path), str(path))
+    tags = rows.tags(known, digests)
     if rows.say_of_facets:
-        return list(rows.tags()), rows.found_facets()
-    return rows.tags(), []
+        return list(tags), rows.found_facets()
+    return tags, []
 
 
 def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
@@ -76,7 +87,10 @@ def _opened(path: Path | str) -> TextIO:
         raise LibraryError(f"{path} is not a CSV file: it holds binary data")
     for encoding in ("utf-8-sig", "gb18030"):
         with suppress(UnicodeDecodeError):
-            content.decode(encoding)
+            decoder = getincrementaldecoder(encoding)()  # a piece at a time: it may be large
+            for start in range(0, len(content), _PIECE):
+                decoder.decode(content[start : start + _PIECE])
+            decoder.decode(b"", final=True)
             return io.TextIOWrapper(io.BytesIO(content), encoding, newline="")
     raise LibraryError(f"{path} is neither UTF-8 nor GB18030. Save it as UTF-8")
 
@@ -131,16 +145,29 @@ class _Rows:
         self._reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
         self._header = self._read_header()
         self._blank = dict.fromkeys((*_COLUMNS, *self._header), "")
+        self._head = "\0".join(self._header)
         self._facets: dict[str, _FacetRow] = {}
         self.say_of_facets = any(
             column in _FACET_COLUMNS or column.startswith("facet_") for column in self._header
         )
 
-    def tags(self) -> Iterator[Tag]:
-        """The tags, in order; LibraryError behind the last for all that is wrong."""
+    def tags(
+        self, known: Mapping[int, str] = MappingProxyType({}), digests: dict[str, int] | None = None
+    ) -> Iterator[Tag]:
+        """The tags, in order; LibraryError behind the last for all that is wrong.
+
+        Rows whose digest is `known`, with the id of its tag, are passed over; `digests` takes those
+        of the others, by tag id.
+        """
         first_lines: dict[str, int] = {}  # tag id → line
         problems: list[str] = []
-        for line, row in self._numbered():
+        for line, cells in self._numbered():
+            digest = self._digest(cells)
+            own = known.get(digest)
+            if own is not None and own not in first_lines:
+                first_lines[own] = line
+                continue
+            row = {**self._blank, **dict(zip(self._header, map(str.strip, cells), strict=False))}
             try:
                 self._read_facet(row)
                 if not row["name"]:
@@ -153,6 +180,8 @@ class _Rows:
             except _RowError as problem:
                 problems.append(f"line {line}: {problem}")
             else:
+                if digests is not None:
+                    digests[tag.id] = digest
                 yield tag
         if problems:
             shown = "; ".join(problems[:_SHOWN_PROBLEMS])
@@ -164,19 +193,23 @@ class _Rows:
         """The facets of the rows that were read."""
         return [Facet(key, **row) for key, row in self._facets.items()]
 
-    def _numbered(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """(line, column → cell) of each row that is not blank; all of `_COLUMNS` are there."""
+    def _digest(self, cells: list[str]) -> int:
+        """64 bits of a row's cells and of the header."""
+        text = "\0".join((self._head, *cells)).encode("utf-8", "surrogatepass")
+        return int.from_bytes(blake2b(text, digest_size=8).digest(), signed=True)
+
+    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+        """(line, cells) of each row that is not blank."""
         line = self._reader.line_num + 1
         try:
             for cells in self._reader:
-                if any(map(str.strip, cells)):
+                if (cells and cells[0].strip()) or any(map(str.strip, cells)):
                     if len(cells) > len(self._header):
                         raise LibraryError(
                             f"{self._source} line {line}: {len(cells)} cells under "
                             f"{len(self._header)} columns. Quote cells with commas"
                         )
-                    filled = zip(self._header, map(str.strip, cells), strict=False)
-                    yield line, {**self._blank, **dict(filled)}
+                    yield line, cells
                 line = self._reader.line_num + 1
         except csv.Error as error:
             raise LibraryError(f"{self._source} line {line}: not CSV ({error})") from error
