@@ -1,7 +1,8 @@
 """All benchmarks, or some, and the page of their results.
 
     python benchmarks/bench.py [accuracy lanes diversity routing distil speed training growth
-                                learning search search_speed recommendation recommendation_speed]
+                                learning search search_speed freshness recommendation
+                                recommendation_speed]
                                [--quick] [--sets en_ae110k …]
 
 Each part keeps its numbers in build/benchmarks; docs/benchmarks.md and its plots are then written
@@ -59,6 +60,7 @@ PARTS: dict[str, Part] = {
     "learning": learning.run,
     "search": script("search_quality", ("--sets", "en_fashion_styles")),
     "search_speed": script("search_speed", ("--products", "100000")),
+    "freshness": script("freshness", ("--products", "100000")),
     "recommendation": script("recommendation", ("--seeds", "1")),
     "recommendation_speed": script("recommendation_speed", ("--products", "30000")),
 }
