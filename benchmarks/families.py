@@ -5,13 +5,13 @@
 Of each set all products: a cell is a product and a facet it has gold tags in; it follows where an
 earlier product is of its family in that facet (the same text but for names of other facets' tags).
 Beside it cells of products with the very same text: what there differs is noise of the labels, the
-most that any rule can agree.
+most that any rule can agree. Taken over is a cell whose facet is safe by then, in the order of the
+products; gold tags stand for a model's answers.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from data import load_set, tag_names
 from results import keep
@@ -25,7 +25,32 @@ from tagmill.tagging.folder import shipped_prior
 from tagmill.tagging.model import Model
 
 SETS = ("en_ae110k", "en_oamine", "en_implicit_attributes", "en_fashion_styles")
-Cells = Mapping[tuple[str, str], list[frozenset[str]]]
+
+
+@dataclass
+class Cells:
+    """Cells in the order of the products: those that follow, and those taken over by then."""
+
+    first: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    agreement: Agreement = field(default_factory=Agreement)
+    total: int = 0
+    following: int = 0
+    same: int = 0
+    taken: int = 0
+    taken_same: int = 0
+
+    def add(self, facet: str, text: str, gold: frozenset[str]) -> None:
+        self.total += 1
+        before = self.first.setdefault((facet, text), gold)
+        if before is gold:
+            return
+        self.following += 1
+        self.same += before == gold
+        if self.agreement.is_safe(facet):  # nobody is asked, so nothing is compared
+            self.taken += 1
+            self.taken_same += before == gold
+        else:
+            self.agreement.note(facet, same=before == gold)
 
 
 def measure(name: str) -> dict[str, float | int]:
@@ -35,8 +60,7 @@ def measure(name: str) -> dict[str, float | int]:
         if library.find(text) is None:
             library.add(*parse_tag(text))
     model, profile = Model(library, shipped_prior()), open_profile("product")
-    families: dict[tuple[str, str], list[frozenset[str]]] = defaultdict(list)
-    equals: dict[tuple[str, str], list[frozenset[str]]] = defaultdict(list)
+    families, twins = Cells(), Cells()
     for batch in as_batches([*found.train, *found.test]):
         hits = model.lexicon.find(batch)
         facets = [library.tags[tag_id].facet for tag_id in hits.tag_ids]
@@ -45,39 +69,18 @@ def measure(name: str) -> dict[str, float | int]:
             for facet, value in map(parse_tag, tags):
                 gold.setdefault(row, {}).setdefault(facet, set()).add(value)
         for (row, facet), text in family_texts(batch, hits, facets, gold, profile).items():
-            families[facet, text].append(frozenset(gold[row][facet]))
+            families.add(facet, text, frozenset(gold[row][facet]))
             whole = "\n".join(str(batch.column(c)[row]) for c in ("title", "description"))
-            equals[facet, whole].append(frozenset(gold[row][facet]))
-    cells, followers, same = count(families)
-    _, twins, twins_same = count(equals)
+            twins.add(facet, whole, frozenset(gold[row][facet]))
     return {
-        "cells": cells, "following": round(followers / cells, 4),
-        "same": round(same / max(followers, 1), 4), "twins": twins,
-        "twins_same": round(twins_same / max(twins, 1), 4), **safe(families),
-    }  # fmt: skip
-
-
-def count(cells: Cells) -> tuple[int, int, int]:
-    """Cells, those that follow another, and those of them with the same tags."""
-    followers = sum(len(tags) - 1 for tags in cells.values())
-    same = sum(one == tags[0] for tags in cells.values() for one in tags[1:])
-    return sum(map(len, cells.values())), followers, same
-
-
-def safe(cells: Cells) -> dict[str, float | int]:
-    """The same of the facets that gold tags, taken for a model's answers, would make safe."""
-    agreement, total = Agreement(), Counter[str]()
-    for (facet, _), tags in cells.items():
-        for one in tags[1:]:
-            agreement.note(facet, same=one == tags[0])
-            total[facet] += 1
-    facets = [facet for facet in total if agreement.is_safe(facet)]
-    taken = sum(total[facet] for facet in facets)
-    return {
-        "safe_facets": len(facets), "facets": len({facet for facet, _ in cells}),
-        "safe_following": round(taken / sum(map(len, cells.values())), 4),
-        "safe_same": round(sum(agreement.same[f] for f in facets) / max(taken, 1), 4),
-    }  # fmt: skip
+        "cells": families.total,
+        "following": round(families.following / families.total, 4),
+        "same": round(families.same / max(families.following, 1), 4),
+        "twins": twins.following,
+        "twins_same": round(twins.same / max(twins.following, 1), 4),
+        "taken": round(families.taken / families.total, 4),
+        "taken_same": round(families.taken_same / max(families.taken, 1), 4),
+    }
 
 
 def main() -> None:

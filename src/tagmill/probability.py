@@ -19,6 +19,7 @@ __all__ = [
     "best_f1_threshold",
     "fit_calibration",
     "fit_curve",
+    "is_shown",
     "lane_threshold",
     "longest_passing",
 ]
@@ -164,18 +165,24 @@ def longest_passing(
     The sequence begins at `first` pairs and grows by a hundredth, pairs of equal probability
     being accepted together.
     """
-    from scipy.special import bdtr
-
     last_of_ties = np.flatnonzero(np.r_[np.diff(ordered) != 0, len(ordered) > 0]) + 1
     smallest = int(np.ceil(np.log(level) / np.log(precision)))  # shown by no error at all
     size, passed = max(first, smallest), 0
     while passed < size <= len(ordered):
         size = int(last_of_ties[np.searchsorted(last_of_ties, size)])
-        if bdtr(wrong[size - 1], size, 1 - precision) > level:
+        if not is_shown(int(wrong[size - 1]), size, precision, level):
             break
         passed = size
         size = min(max(size + 1, int(size * 1.01)), len(ordered))
     return passed
+
+
+def is_shown(wrong: int, size: int, precision: float, level: float) -> bool:
+    """Whether so few are wrong of so many that at least `precision` are right: by chance, with
+    fewer right, it would happen with a probability of at most `level` (binomial tail)."""
+    from scipy.special import bdtr
+
+    return bool(bdtr(wrong, size, 1 - precision) <= level)
 
 
 def best_f1_threshold(

@@ -10,7 +10,6 @@ one in a hundred for ever (`Agreement`).
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +19,13 @@ import pyarrow as pa
 
 from tagmill.language.profiles import Profile
 from tagmill.language.prompts import prompt_language, write_product
+from tagmill.probability import is_shown
 from tagmill.tagging.hits import Hits
 
 __all__ = ["Agreement", "FamilyAnswers", "family_texts", "is_explored"]
 
 _SAFE = 0.95  # of the answers of a family, at the least, that are the same
-_Z = 1.64  # one-sided 95%
+_LEVEL = 0.01  # how often that may be believed though it is not so; looked at after every pair
 _EXPLORED = 100  # one in so many is asked about though it need not be
 
 Row = int
@@ -100,13 +100,9 @@ class Agreement:
     compared: dict[str, int] = field(default_factory=dict)
 
     def is_safe(self, facet: str) -> bool:
-        """Whether at least `_SAFE` of them are: Wilson's lower bound (Wilson 1927)."""
-        n = self.compared.get(facet, 0)
-        if not n:
-            return False
-        share, z2 = self.same.get(facet, 0) / n, _Z * _Z
-        spread = _Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-        return (share + z2 / (2 * n) - spread) / (1 + z2 / n) >= _SAFE
+        """Whether at least `_SAFE` of them are, shown by enough that are."""
+        compared = self.compared.get(facet, 0)
+        return is_shown(compared - self.same.get(facet, 0), compared, _SAFE, _LEVEL)
 
     def note(self, facet: str, *, same: bool) -> None:
         """Count one comparison."""
@@ -143,8 +139,13 @@ class FamilyAnswers:
         return False
 
     def compare(self, told: Mapping[Pair, Mapping[str, Any]]) -> None:
-        """Count whether answers (as JSON, by pair) agree with those of their families."""
-        cells: dict[tuple[Row, str], bool] = {}
+        """Count whether answers (as JSON, by pair) agree with those of their families.
+
+        Only where one of the two picked a tag: that neither has any says little, and most have
+        none of most facets.
+        """
+        same: dict[tuple[Row, str], bool] = {}
+        telling: set[tuple[Row, str]] = set()
         for pair, answer in told.items():
             key = self.keys.get(pair)
             if key is None:
@@ -153,9 +154,11 @@ class FamilyAnswers:
             other = self.known[key] if key in self.known else told.get(leader)
             if other is not None and other is not answer:
                 cell = pair[0], self.facet_of(pair[1])
-                cells[cell] = cells.get(cell, True) and other["chosen"] == answer["chosen"]
-        for (_, facet), same in cells.items():
-            self.agreement.note(facet, same=same)
+                same[cell] = same.get(cell, True) and other["chosen"] == answer["chosen"]
+                if other["chosen"] or answer["chosen"]:
+                    telling.add(cell)
+        for cell in sorted(telling):
+            self.agreement.note(cell[1], same=same[cell])
 
     def to_keep(self, told: Mapping[Pair, Mapping[str, Any]]) -> dict[str, Any]:
         """The answers that families keep, by key: the first one's."""

@@ -296,8 +296,8 @@ class Consultant:
                 quote = choices.quotes.get(tag.id, "")
                 told[row, tag.id] = {"chosen": tag.id in choices.chosen, "quote": quote}
             self._note_new(row, choices.new, opinions)
-            pairs = {tag.id: keys[row, tag.id] for tag in open_pairs[row]}
-            self._keep(_as_told(choices, pairs, of_rows[row], known))
+            of_pairs = {keys[row, tag.id]: told[row, tag.id] for tag in open_pairs[row]}
+            self._keep(of_pairs | _names_told(choices.new, of_rows[row], known))
         self._take_over(shared, told, products, opinions)
         return told
 
@@ -406,21 +406,11 @@ class _Subject:
     restore: Callable[[str], str]  # puts back what was redacted
 
 
-def _as_told(
-    choices: Choices, pairs: Mapping[str, str], of_row: str, known: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What is stored of an answer, by key: as the model wrote it, what was redacted not restored.
-
-    `pairs` are the keys by tag id, `of_row` that of the product's new names.
-    """
-    told: dict[str, Any] = {
-        key: {"chosen": tag_id in choices.chosen, "quote": choices.quotes.get(tag_id, "")}
-        for tag_id, key in pairs.items()
-    }
-    if choices.new:
-        new = [{"facet": n.facet, "name": n.name, "quote": n.quote} for n in choices.new]
-        told[of_row] = [*known.get(of_row, []), *new]
-    return told
+def _names_told(names: Sequence[NewName], key: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored of new names, by their key, beside those there: as the model wrote them, what
+    was redacted not restored."""
+    told = [{"facet": new.facet, "name": new.name, "quote": new.quote} for new in names]
+    return {key: [*known.get(key, ()), *told]} if told else {}
 
 
 def _from_json(answer: Mapping[str, Any], subject: _Subject) -> PairAnswer:
