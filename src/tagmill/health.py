@@ -250,7 +250,7 @@ def _searched(
 
 def _open(store: Store, untagged: int, least: int) -> Iterable[Finding]:
     """What waits for people."""
-    proposals = [one.proposal for one in waiting(store, least)]
+    proposals = [one.proposal for one in waiting(store, least, neighbours=0)]
     if proposals:
         shown = [f"{one.facet}:{one.name}" for one in proposals[:_SHOWN]]
         yield Finding("proposals_open", len(proposals), shown, "tagmill library proposals")

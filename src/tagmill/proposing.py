@@ -49,24 +49,34 @@ class Waiting:
     clicked: Clicked | None = None
 
 
-def waiting(store: Store, least: int) -> list[Waiting]:
-    """The open proposals with at least so much support, the most useful first."""
+def waiting(store: Store, least: int, *, neighbours: int | None = None) -> list[Waiting]:
+    """The open proposals with at least so much support, the most useful first.
+
+    The first `neighbours` of them, or all, with the tags that they are like.
+    """
     library = load_library(store)
     clicked = note_searches(store, library)
-    listed = [
-        (one, text)
-        for one in store.proposals.list(least=least)
-        if library.find(text := tag_text(one.facet, one.name)) is None
-    ]
-    matcher = Matcher(library) if listed else None
-    return [
+    listed = _open(store, library, least)
+    near = listed if neighbours is None else listed[:neighbours]
+    matcher = Matcher(library) if near else None
+    found = [
         Waiting(
-            one, matcher.nearest(one.name, one.facet), library.nearest(text),
-            clicked.get(normal_form(one.name)),
+            one, matcher.nearest(one.name, one.facet),
+            library.nearest(tag_text(one.facet, one.name)), clicked.get(normal_form(one.name)),
         )
-        for one, text in listed
+        for one in near
         if matcher is not None
     ]  # fmt: skip
+    return found + [Waiting(one, (), ()) for one in listed[len(near) :]]
+
+
+def _open(store: Store, library: Library, least: int) -> list[Proposal]:
+    """The open proposals of names that the library does not have by now."""
+    return [
+        one
+        for one in store.proposals.list(least=least)
+        if library.find(tag_text(one.facet, one.name)) is None
+    ]
 
 
 def note_searches(store: Store, library: Library) -> dict[str, Clicked]:
@@ -173,11 +183,11 @@ def accept_by_rule(
     Only names whose facet the library has.
     """
     enough = max(holding_support(store.proposals.list(None), precision), least)
-    known = load_library(store).facets
+    library = load_library(store)
     chosen = [
-        one.proposal.id
-        for one in waiting(store, least)
-        if one.proposal.support >= enough and one.proposal.facet in known
+        one.id
+        for one in _open(store, library, least)
+        if one.support >= enough and one.facet in library.facets
     ]
     why = f"support of {enough:g} or more was right in {precision:.0%} of what people decided"
     accepted = [

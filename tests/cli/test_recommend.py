@@ -95,3 +95,14 @@ def test_personal_tags(visited: Path) -> None:
     assert found[0]["affinity"] > 0
     assert found[0]["tag"].startswith("品类:")
     assert "Affinity" in tagmill("user", "tags", "wei", "el-0028", "-w", visited).out
+
+
+def test_a_log_of_searches_alone(own_shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "searches.csv"
+    path.write_text("keyword,time\ntelly,2026-11-20\nred frock,2026-11-20\n,2026-11-20\n")
+    done = tagmill("events", "import", path, "-w", own_shop, "--json").json()
+    assert done == {"read": 0, "new": 0, "searches": 2, "rejected": 1}
+    path.write_text("keyword,user\ntelly,lin\n")
+    assert "has no column 'at'" in refusal("events", "import", path, "-w", own_shop)
+    path.write_text("user,at\nlin,2026-11-20\n")
+    assert "searches are query and at" in refusal("events", "import", path, "-w", own_shop)

@@ -22,7 +22,6 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "at": ("at", "time", "timestamp", "date", "created_at", "时间"),
     "query": ("query", "search", "search_query", "search_term", "keyword", "搜索词"),
 }
-_OPTIONAL = ("kind", "query")
 _KINDS: dict[str, Kind] = {kind: kind for kind in KINDS} | {
     "click": "view", "pageview": "view", "add_to_cart": "cart", "addtocart": "cart",
     "buy": "purchase", "order": "purchase", "transaction": "purchase", "favorite": "like",
@@ -30,7 +29,6 @@ _KINDS: dict[str, Kind] = {kind: kind for kind in KINDS} | {
 }  # fmt: skip
 _SEARCH = ("search", "搜索")  # no event of a product: somebody searched
 _CHUNK = 20_000
-_LONGEST_QUERY = 1000  # characters
 _MILLISECONDS = 1e11  # numbers above are milliseconds since 1970, below seconds
 
 
@@ -49,9 +47,9 @@ def read_events(
     """The events of a source, in chunks.
 
     Columns may have usual names (`user_id`, `item`, `event`, `timestamp` …). Without a column of
-    kinds every event is a view. `query` is the search that an event came from; a row of the kind
-    search has no product.  A time is ISO 8601 (UTC where it says no zone) or a number since
-    1970. Raises CatalogError where nothing can be read.
+    kinds every event is a view, or where there are no products, a search. `query` is the search
+    that an event came from; a row of the kind search has no product. A time is ISO 8601 (UTC where
+    it says no zone) or a number since 1970. Raises CatalogError where nothing can be read.
     """
     opened = _opened(source, table, query)
     chosen = _choose(opened)
@@ -83,30 +81,37 @@ def _choose(source: Source) -> dict[str, str]:
             chosen[ours] = found
         elif source.open_ended:
             chosen[ours] = ours
-        elif ours not in _OPTIONAL:
+    needed = ("query", "at") if _is_search_log(chosen) else ("user", "product", "at")
+    for ours in needed:
+        if ours not in chosen:
             raise CatalogError(
-                f"{source.name} has no column '{ours}' ({', '.join(names[1:4])} …). Columns: "
-                f"{', '.join(source.columns)}. Events are user, product, kind, at and query",
+                f"{source.name} has no column '{ours}' ({', '.join(_COLUMNS[ours][1:4])} …). "
+                f"Columns: {', '.join(source.columns)}. Events are user, product, kind, at and "
+                "query; searches are query and at",
                 file=source.name,
             )
     return chosen
 
 
+def _is_search_log(chosen: Mapping[str, str]) -> bool:
+    return "product" not in chosen and "query" in chosen
+
+
 def _take(read: ReadEvents, chunk: Chunk, chosen: Mapping[str, str], row: int) -> None:
     """ValueError with what is wrong."""
     cells = {ours: _cell(chunk, theirs, row) for ours, theirs in chosen.items()}
-    written = cells.get("kind") or "view"
+    written = cells.get("kind") or (_SEARCH[0] if _is_search_log(chosen) else "view")
     is_search = written.lower() in _SEARCH
     for needed in ("query", "at") if is_search else ("user", "product", "at"):
         if not cells.get(needed):
             raise ValueError(f"no {needed}")
-    query = cells.get("query", "")[:_LONGEST_QUERY] or None
     if is_search:
-        read.searches.append((query or "", _time(cells["at"])))
+        read.searches.append((cells["query"], _time(cells["at"])))
         return
     kind = _KINDS.get(written.lower().replace(" ", "_"))
     if kind is None:
         raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}, search")
+    query = cells.get("query") or None
     read.events.append(Event(cells["user"], cells["product"], kind, _time(cells["at"]), query))
 
 

@@ -49,7 +49,7 @@ def proposals(
         if all_:
             found = [Waiting(one, (), ()) for one in store.proposals.list(None, least=least)]
         else:
-            found = waiting(store, least)
+            found = waiting(store, least, neighbours=None if as_json else limit)
     if as_json:
         print_json([{**asdict(one.proposal), **_neighbours(one)} for one in found])
         return

@@ -97,15 +97,19 @@ def import_events(
     The query is the search that an event came from, if any; rows of the kind search are logged.
     """
     from tagmill.catalog.events import read_events
-    from tagmill.discover import log_searches
+    from tagmill.discover import QueryParser, log_searches
+    from tagmill.library.stored import load_library
 
     read = new = rejected = searches = 0
     reasons: list[dict[str, object]] = []
+    parser: QueryParser | None = None
     with open_workspace(workspace) as (settings, store):
         for part in read_events(source, table, query):
             read += len(part.events)
             new += store.events.add(part.events)
-            searches += log_searches(store, part.searches)
+            if part.searches:
+                parser = parser or QueryParser(load_library(store))
+                searches += log_searches(store, parser, part.searches)
             rejected += len(part.rejects)
             reasons += [{"line": r.line, "reason": r.reason, "row": r.row} for r in part.rejects]
     if as_json:

@@ -3,6 +3,7 @@
 from tagmill.discover.clicked import Clicked, clicked_words, log_searches
 from tagmill.discover.completion import Completion
 from tagmill.discover.facets import FacetCount
+from tagmill.discover.query import QueryParser
 from tagmill.discover.search import SORTS, Hit, Search, SearchResult, Why, open_search
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Completion",
     "FacetCount",
     "Hit",
+    "QueryParser",
     "Search",
     "SearchResult",
     "Why",

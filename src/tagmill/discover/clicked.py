@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from tagmill.discover.index import tags_of
-from tagmill.discover.query import QueryParser
+from tagmill.discover.query import Query, QueryParser
 from tagmill.library import Library
-from tagmill.library.stored import load_library
+from tagmill.probability import is_shown
 from tagmill.records import Tag
 from tagmill.store import Store
 from tagmill.store.searches import LoggedSearch, StoredDocument
@@ -24,10 +24,9 @@ __all__ = ["Clicked", "clicked_words", "log_searches"]
 
 _MOST_WORDS = 3  # of a name that is looked for
 _FEWEST_PRODUCTS = 2  # with one, the word may be the product's own
-_SHARE = 0.6  # of clicks on products of the tag, at the least, with `_Z` for chance
+_SHARE, _LEVEL = 0.6, 0.05  # of clicks on products of the tag, at the least; how sure
 _LIFT = 2.0  # times the tag's share of all products
 _SAMPLE = 4096  # products whose tags say what is usual
-_Z = 1.64  # one-sided 95%
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,26 @@ class Clicked:
     clicks: int
     of: int
 
-    @property
-    def share(self) -> float:
-        """The share of clicks at the least: Wilson's lower bound at 95%."""
-        return _at_least(self.clicks, self.of)
-
 
 @dataclass
 class _Term:
-    clicks: int = 0
-    products: set[str] = field(default_factory=set)
-    tags: Counter[str] = field(default_factory=Counter)
+    """A word, or words side by side, that names no tag."""
+
+    clicks: Counter[str] = field(default_factory=Counter)  # by product
+    tags: Counter[str] = field(default_factory=Counter)  # clicks on products of each
+
+    @property
+    def total(self) -> int:
+        return self.clicks.total()
+
+    @property
+    def may_name(self) -> bool:
+        """Whether there is enough to look at its products."""
+        return len(self.clicks) >= _FEWEST_PRODUCTS and is_shown(0, self.total, _SHARE, _LEVEL)
 
 
-def log_searches(store: Store, found: Sequence[tuple[str, str]]) -> int:
+def log_searches(store: Store, parser: QueryParser, found: Sequence[tuple[str, str]]) -> int:
     """Keep searches (query, at) that were made elsewhere; how many are new."""
-    if not found:
-        return 0
-    parser = QueryParser(load_library(store))
     parsed = ((query, parser.parse(query), at) for query, at in found)
     return store.searches.log(
         LoggedSearch(0, query, tuple(one.tag_ids), tuple(one.loose_words), None, at)
@@ -68,26 +69,37 @@ def clicked_words(store: Store, library: Library) -> dict[str, tuple[int, Clicke
     clicks = store.events.clicks()
     if not clicks:
         return {}
-    met = sorted({product for _, product, _ in clicks})
-    tags = _tags_of(library, chain.from_iterable(store.searches.documents_of(met)))
-    parser, parsed = QueryParser(library), dict[str, tuple[set[str], list[str]]]()
+    parser = QueryParser(library)
+    asked = {query: parser.parse(query) for query, _, _ in clicks}
+    names = {query: _terms_of(one.loose_words, query) for query, one in asked.items()}
     terms: dict[str, _Term] = defaultdict(_Term)
-    sampled = _tags_of(library, store.searches.sample(_SAMPLE))
-    counts = Counter(tag_id for has in sampled.values() for tag_id in has)
-    usual = {tag_id: count / len(sampled) for tag_id, count in counts.items()}
     for query, product, count in clicks:
-        if product not in tags:
-            continue
-        if query not in parsed:
-            asked = parser.parse(query)
-            parsed[query] = set(asked.tag_ids), _terms_of(asked.loose_words, query)
-        named, names = parsed[query]
-        for name in names:
-            term = terms[name]
-            term.clicks += count
-            term.products.add(product)
-            term.tags.update({tag: count for tag in tags[product] if tag not in named})
-    return {name: (term.clicks, _named_by(term, usual, library)) for name, term in terms.items()}
+        for name in names[query]:
+            terms[name].clicks[product] += count
+    telling = {name: term for name, term in terms.items() if term.may_name}
+    if telling:
+        _count_tags(store, library, telling, clicks, asked, names)
+    usual = _usual(store, library) if telling else {}
+    return {name: (term.total, _named_by(term, usual, library)) for name, term in terms.items()}
+
+
+def _count_tags(
+    store: Store,
+    library: Library,
+    terms: Mapping[str, _Term],
+    clicks: Iterable[tuple[str, str, int]],
+    asked: Mapping[str, Query],
+    names: Mapping[str, Sequence[str]],
+) -> None:
+    """Fill in the tags of the products that were opened; not those that the query names."""
+    met = sorted({product for term in terms.values() for product in term.clicks})
+    tags = _tags_of(library, chain.from_iterable(store.searches.documents_of(met)))
+    for query, product, count in clicks:
+        named = set(asked[query].tag_ids)
+        for name in names[query]:
+            if name in terms:
+                new = {tag: count for tag in tags.get(product, ()) if tag not in named}
+                terms[name].tags.update(new)
 
 
 def _terms_of(words: Sequence[str], query: str) -> list[str]:
@@ -98,17 +110,23 @@ def _terms_of(words: Sequence[str], query: str) -> list[str]:
 
 def _named_by(term: _Term, usual: Mapping[str, float], library: Library) -> Clicked | None:
     """The tag that a term stands for; of equals the one that is rarer elsewhere."""
-    if len(term.products) < _FEWEST_PRODUCTS:
-        return None
     best: Clicked | None = None
     most = 0.0
     for tag_id, clicks in term.tags.items():
-        share = _at_least(clicks, term.clicks)
-        lift = (clicks / term.clicks) / max(usual.get(tag_id, 0), 1 / _SAMPLE)
-        if share >= _SHARE and lift >= _LIFT and share * math.log(lift) > most:
+        share = clicks / term.total
+        lift = share / usual.get(tag_id, 1 / _SAMPLE)
+        is_often = is_shown(term.total - clicks, term.total, _SHARE, _LEVEL)
+        if is_often and lift >= _LIFT and share * math.log(lift) > most:
             most = share * math.log(lift)
-            best = Clicked(library.tags[tag_id], clicks, term.clicks)
+            best = Clicked(library.tags[tag_id], clicks, term.total)
     return best
+
+
+def _usual(store: Store, library: Library) -> dict[str, float]:
+    """Each tag's share of the products, by a sample of them."""
+    sampled = _tags_of(library, store.searches.sample(_SAMPLE))
+    counts = Counter(tag_id for has in sampled.values() for tag_id in has)
+    return {tag_id: count / len(sampled) for tag_id, count in counts.items()}
 
 
 def _tags_of(library: Library, documents: Iterable[StoredDocument]) -> dict[str, list[str]]:
@@ -118,11 +136,3 @@ def _tags_of(library: Library, documents: Iterable[StoredDocument]) -> dict[str,
         for document in documents
         if not document.gone
     }
-
-
-def _at_least(clicks: int, of: int) -> float:
-    """Wilson's lower bound of a share (Wilson 1927)."""
-    share, z2 = clicks / of, _Z * _Z
-    middle = share + z2 / (2 * of)
-    spread = _Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return (middle - spread) / (1 + z2 / of)

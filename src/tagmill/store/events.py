@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagmill.store.connection import Database
-from tagmill.store.tables import counters, events
+from tagmill.store.tables import LONGEST_QUERY, counters, events
 
 __all__ = ["KINDS", "Event", "EventState", "Events", "Kind"]
 
@@ -52,7 +52,7 @@ class Events:
         rows = [
             {
                 "user_id": one.user, "product_id": one.product, "kind": one.kind, "at": one.at,
-                "query": one.query,
+                "query": one.query and one.query[:LONGEST_QUERY],
             }
             for one in found
         ]  # fmt: skip

@@ -102,7 +102,7 @@ class Proposals:
         return len(missing)
 
     def count_searches(self, counts: Mapping[tuple[str, str], int]) -> None:
-        """Set how many searches named each (facet, name), and that none named the others.
+        """Set how many searches named each (facet, name), and that none named the other open ones.
 
         Names that are new become proposals; open ones that nothing speaks for any more go.
         """
@@ -120,11 +120,12 @@ class Proposals:
             self._database.update(connection, proposals, ("searches",), updates)
             still = self._known(connection, forms).values()
             others = sa.not_(self._database.among(proposals.c.id, still))
-            unnamed = sa.update(proposals).where(proposals.c.searches > 0, others)
+            is_open = proposals.c.status == "open"
+            unnamed = sa.update(proposals).where(is_open, proposals.c.searches > 0, others)
             connection.execute(unnamed.values(searches=0))
             supported = sa.select(proposal_support.c.proposal_id)
             nothing = proposals.c.searches == 0, proposals.c.id.not_in(supported)
-            connection.execute(sa.delete(proposals).where(proposals.c.status == "open", *nothing))
+            connection.execute(sa.delete(proposals).where(is_open, *nothing))
 
     def list(
         self, status: ProposalStatus | None = "open", *, least: int = 1

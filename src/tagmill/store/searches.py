@@ -13,6 +13,7 @@ from tagmill.store.connection import Database, Found, now
 from tagmill.store.current import CurrentTags
 from tagmill.store.names import TagNames
 from tagmill.store.tables import (
+    LONGEST_QUERY,
     assignments,
     counters,
     descriptions,
@@ -26,7 +27,6 @@ from tagmill.store.verdicts import latest_verdicts
 __all__ = ["LoggedSearch", "SearchState", "Searches", "StoredDocument"]
 
 _PAGE = 4096
-_LONGEST = 1000  # characters of a query that are kept
 _COLUMNS = (
     products.c.id, products.c.gone, products.c.snapshot, products.c.title,
     products.c.description, products.c.category, products.c.attributes, products.c.language,
@@ -164,7 +164,7 @@ class Searches:
         """
         rows = [
             {
-                "query": one.query.replace("\0", "")[:_LONGEST], "tags": list(one.tags),
+                "query": one.query.replace("\0", "")[:LONGEST_QUERY], "tags": list(one.tags),
                 "words": [word.replace("\0", "") for word in one.words], "results": one.results,
                 "at": one.at or now(),
             }

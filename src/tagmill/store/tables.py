@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 __all__ = [
+    "LONGEST_QUERY",
     "VERSION_TABLE",
     "answers",
     "assignments",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 VERSION_TABLE = "tagmill_version"
+LONGEST_QUERY = 1000  # characters of what was searched that are kept
 
 metadata = sa.MetaData()
 
