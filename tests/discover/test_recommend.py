@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,16 +15,19 @@ from tagmill.discover.item_model import fit_items, rarity_of, unit_rows
 from tagmill.discover.recommend import Recommender, _varied, open_recommender
 from tagmill.discover.shelf import Shelf, read_shelf
 from tagmill.errors import SearchError, UnknownTag
+from tagmill.library.changes import merge
+from tagmill.library.stored import load_library
 from tagmill.store import Store
-from tagmill.store.events import Event
+from tagmill.store.events import Event, Kind
+from tagmill.store.searches import StoredDocument
 from tests.discover.shop import BAG, BLUE, DRESS, RED, SHOP, fill_shop
 from tests.store.samples import entry, product, product_batch, tag_run
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 
-def _event(user: str, product_id: str, kind: str = "view", day: int = 20) -> Event:
-    return Event(user, product_id, kind, f"2026-11-{day:02}T00:00:00Z")  # type: ignore[arg-type]
+def _event(user: str, product_id: str, kind: Kind = "view", day: int = 20) -> Event:
+    return Event(user, product_id, kind, f"2026-11-{day:02}T00:00:00Z")
 
 
 @pytest.fixture
@@ -35,8 +40,10 @@ def recommender(store: Store, tmp_path: Path) -> Recommender:
     return open_recommender(store, tmp_path / "recommend")
 
 
-def _ids(recommender: Recommender, user: str, **options: object) -> list[str]:
-    found = recommender.for_user(user, now=NOW, **options)  # type: ignore[arg-type]
+def _ids(
+    recommender: Recommender, user: str, *, limit: int = 20, exclude: Sequence[str] = ()
+) -> list[str]:
+    found = recommender.for_user(user, now=NOW, limit=limit, exclude=exclude)
     return [one.id for one in found]
 
 
@@ -210,6 +217,35 @@ def test_a_shelf_that_grew_says_what_a_new_one_says(
             assert _tags_of(grown, product_id) == _tags_of(new, product_id)
         assert grown.gone.any() == (count == 1)
     assert {one.id for one in recommender.beside("d1", limit=2)} & {"b1", "b2"}
+
+
+def test_a_change_of_the_library_reads_what_it_moves(
+    recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = recommender._store
+    _ids(recommender, "u1")
+    read: list[str] = []
+    usual = store.searches.documents_of
+
+    def documents_of(product_ids: Iterable[str]) -> Iterator[list[StoredDocument]]:
+        ids = list(product_ids)
+        read.extend(ids)
+        return usual(ids)
+
+    monkeypatch.setattr(store.searches, "documents_of", documents_of)
+    library = load_library(store)
+    store.library.save([library.add_alias(library.resolve(BAG.text), "tote")])
+    assert recommender._ready().shelf.library.find("品类:tote") is not None
+    assert read == []
+    late = shutil.copytree(tmp_path / "recommend", tmp_path / "late")  # of another process
+    library = load_library(store)
+    store.library.save(merge(library, library.resolve(BLUE.text), library.resolve(RED.text)))
+    for one in (recommender, open_recommender(store, late)):
+        read.clear()
+        shelf = one._ready().shelf
+        assert sorted(read) == ["b2", "d3"]
+        assert RED.id in _tags_of(shelf, "d3")
+        assert BLUE.id not in _tags_of(shelf, "d3")
 
 
 def _tags_of(shelf: Shelf, product_id: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.discover.item_model import Floats, ItemModel, TagMap, fit_items, matrix_of
-from tagmill.discover.shelf import Shelf
+from tagmill.discover.shelf import Shelf, pack_texts, unpack_texts
 from tagmill.store import Store
 from tagmill.store.events import EventState
 
@@ -60,7 +60,7 @@ class Fitted:
         weights, tags = self.model.weights, self.model.tags
         np.savez(
             temporary, database=self.database, state=[self.state.added, self.state.forgotten],
-            ids=np.array(self.ids, np.str_), tag_ids=np.array(self.tag_ids, np.str_),
+            ids=pack_texts(self.ids), tag_ids=pack_texts(self.tag_ids),
             degrees=self.degrees, closed=self.model.closed,
             indptr=weights.indptr, indices=weights.indices, data=weights.data,
             **vars(tags),
@@ -74,7 +74,7 @@ class Fitted:
             with np.load(folder / "fitted.npz") as kept:
                 if str(kept["database"]) != database:
                     return None
-                ids = kept["ids"].tolist()
+                ids = unpack_texts(kept["ids"])
                 weights = sparse.csr_array(
                     (kept["data"], kept["indices"], kept["indptr"]), (len(ids), len(ids))
                 )
@@ -82,9 +82,10 @@ class Fitted:
                     kept["damping"], kept["common"], kept["inverse"], kept["diagonal"],
                     float(kept["new_damping"]), float(kept["new_tag"]),
                 )  # fmt: skip
+                tag_ids = unpack_texts(kept["tag_ids"])
                 return cls(
-                    database, EventState(*kept["state"].tolist()), ids, kept["tag_ids"].tolist(),
-                    kept["degrees"], ItemModel(weights, tags, bool(kept["closed"])),
+                    database, EventState(*kept["state"].tolist()), ids, tag_ids, kept["degrees"],
+                    ItemModel(weights, tags, bool(kept["closed"])),
                 )  # fmt: skip
         except (OSError, ValueError, KeyError):  # none yet, or damaged: it is fitted again
             return None
@@ -128,21 +129,28 @@ class Joined:
                 targets = self._shelf_of[model.weights.indices[part]]
                 total[targets[targets >= 0]] += value * model.weights.data[part][targets >= 0]
         if not model.closed:
-            vector = self._tag_vectors(places, values).sum(axis=0)
-            total += np.float32(model.tag_share) * (self.shelf.unit @ vector)
+            total += np.float32(model.tag_share) * (self.shelf.unit @ self._sum(places, values))
             return total
-        vectors = self._tag_vectors(places, values)
         if (known < 0).any():
-            total += self.shelf.unit @ vectors[known < 0].sum(axis=0)
+            new = known < 0
+            total += self.shelf.unit @ self._sum(places[new], values[new])
         if len(self.fresh):
-            total[self.fresh] = self._fresh_unit @ vectors.sum(axis=0)
+            total[self.fresh] = self._fresh_unit @ self._sum(places, values)
         return total
+
+    def _sum(self, places: npt.NDArray[np.int64], values: Floats) -> Floats:
+        """(m,) in the shelf's columns: its product with a unit row is what the tags of products
+        of these values say together."""
+        weighted = sparse.csr_array((values * self._damping(places))[None, :])
+        vector: Floats = self._mapped((weighted @ self.shelf.unit[places]).toarray())[0]
+        return vector
 
     def weights(self, sources: Sequence[int], targets: Sequence[int]) -> Floats:
         """(k, t) how much each source speaks for each target."""
         model, unit = self.fitted.model, self.shelf.unit
-        ones = np.ones(len(sources), np.float32)
-        by_tags: Floats = self._tag_vectors(np.array(sources, np.int64), ones) @ unit[targets].T
+        damping = sparse.diags_array(self._damping(np.array(sources, np.int64)))
+        # The targets are fewer than the sources, and S is symmetric.
+        by_tags: Floats = (damping @ unit[sources]) @ self._mapped(unit[targets].toarray()).T
         of, to = self.fitted_of[list(sources)], self.fitted_of[list(targets)]
         known = model.weights[np.maximum(of, 0)][:, np.maximum(to, 0)].toarray()
         both = (of >= 0)[:, None] & (to >= 0)
@@ -151,18 +159,22 @@ class Joined:
         both_ways: Floats = np.where(both, known, 0) + np.float32(model.tag_share) * by_tags
         return both_ways
 
-    def _tag_vectors(self, places: npt.NDArray[np.int64], values: Floats) -> Floats:
-        """(k, m) in the shelf's columns: their product with a unit row is what tags say."""
+    def _damping(self, places: npt.NDArray[np.int64]) -> Floats:
+        """(k,) `TagMap`'s d of products."""
         tags, known = self.fitted.model.tags, self.fitted_of[places]
         damping = np.full(len(places), tags.new_damping, np.float32)
         damping[known >= 0] = tags.damping[known[known >= 0]]
-        given = self.shelf.unit[places].toarray() * (values * damping)[:, None]
+        return damping
+
+    def _mapped(self, given: Floats) -> Floats:
+        """`TagMap`'s S of vectors (k, m) in the shelf's columns."""
+        tags = self.fitted.model.tags
         there = np.flatnonzero(self._columns >= 0)
-        inner = np.zeros((len(places), len(tags.diagonal)), np.float32)
+        inner = np.zeros((len(given), len(tags.diagonal)), np.float32)
         inner[:, self._columns[there]] = given[:, there]
-        vectors: Floats = given * np.float32(tags.new_tag)
-        vectors[:, there] = tags.apply(inner)[:, self._columns[there]]
-        return vectors
+        mapped: Floats = given * np.float32(tags.new_tag)
+        mapped[:, there] = tags.apply(inner)[:, self._columns[there]]
+        return mapped
 
 
 def _people(store: Store, shelf: Shelf) -> sparse.csr_array:

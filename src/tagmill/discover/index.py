@@ -34,7 +34,7 @@ from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of"]
+__all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
 FORMAT = 3
 _HINT = 0.01  # probability from which an unpublished tag helps to rank
@@ -157,7 +157,7 @@ class Index:
             builder.add(index_documents(page, library, self._score))
             progress(len(page))
         segment = builder.finish()
-        self._targets = _targets(library)
+        self._targets = targets_of(library)
         view = View((segment,), (np.zeros(segment.size, np.bool_),), library, state.cursor)
         return self._keep(view)
 
@@ -167,7 +167,7 @@ class Index:
         pages = [self._store.searches.documents(view.cursor, cursor)]
         if version != library.version:
             library = load_library(self._store)
-            targets = _targets(library)
+            targets = targets_of(library)
             moved = [t for t, target in targets.items() if self._targets.get(t, t) != target]
             self._targets = targets
             if moved:
@@ -249,7 +249,7 @@ class Index:
             self._targets = known | manifest["targets"]
             library.version = manifest["library"]
         else:
-            self._targets = _targets(library)
+            self._targets = targets_of(library)
         self._names = [name for name, _ in manifest["segments"]]
         return View(tuple(segments), tuple(dead), library, manifest["cursor"])
 
@@ -326,7 +326,7 @@ def tags_of(
     yield from tags.items()
 
 
-def _targets(library: Library) -> dict[str, str]:
+def targets_of(library: Library) -> dict[str, str]:
     """Tag id → ids of the tag that counts in its place, and of what that implies; empty for a
     retired one."""
     targets: dict[str, str] = {}

@@ -21,7 +21,7 @@ DENSE = 8_000  # products: the inverse takes 8,000³ operations and half a gigab
 KEPT = 1_000  # weights of a product in closed form: the rest is too small to matter
 LAMBDA = 100.0  # regularisation, tuned on a part of train
 TAG_WEIGHT = 15.0  # of the tags of a product beside a person's event
-DENSE_TAGS = 4_000  # tags whose joint occurrence is looked at: the most frequent ones
+DENSE_TAGS = 2_000  # tags whose joint occurrence is looked at: the most frequent ones
 # Of neighbours, tuned like λ: added to the product of norms, as two products that one person met
 # are not alike; the weight of tags beside an event; and of what they say beside the people.
 _SHRINK, _TAG_WEIGHT_BESIDE, _TAG_SHARE = 5.0, 100.0, 3.0

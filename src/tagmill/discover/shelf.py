@@ -6,20 +6,21 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tagmill.discover.index import tags_of
+from tagmill.discover.index import tags_of, targets_of
 from tagmill.discover.item_model import matrix_of, rarity_of, unit_rows
 from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["Shelf", "read_shelf"]
+__all__ = ["Shelf", "pack_texts", "read_shelf", "unpack_texts"]
 
 _APPENDED = 0.1  # share of rows that came later, from which the shelf is packed anew
 
@@ -80,49 +81,63 @@ class Shelf:
         temporary = folder / "shelf.tmp.npz"
         whole = self._packed_anew() if self.gone.any() else self
         np.savez(
-            temporary, ids=_packed(whole.ids), titles=_packed(whole.titles),
+            temporary, ids=pack_texts(whole.ids), titles=pack_texts(whole.titles),
             indptr=whole.tags.indptr, indices=whole.tags.indices, data=whole.tags.data,
-            tag_ids=_packed(whole.tag_ids), cursor=whole.cursor, version=whole.library.version,
+            tag_ids=pack_texts(whole.tag_ids), cursor=whole.cursor, version=whole.library.version,
         )  # fmt: skip
         temporary.replace(folder / "shelf.npz")
 
     @staticmethod
     def load(folder: Path, store: Store) -> Shelf | None:
-        """What the folder holds; None where there is none, or of another version of the library."""
+        """What the folder holds, with the library of then; None where there is none."""
         try:
             with np.load(folder / "shelf.npz") as kept:
-                state = store.searches.state()
-                if int(kept["version"]) != state.library or int(kept["cursor"]) > state.cursor:
+                state, version = store.searches.state(), int(kept["version"])
+                if version > state.library or int(kept["cursor"]) > state.cursor:
                     return None
-                ids, tag_ids = _unpacked(kept["ids"]), _unpacked(kept["tag_ids"])
+                ids, tag_ids = unpack_texts(kept["ids"]), unpack_texts(kept["tag_ids"])
                 tags = sparse.csr_array(
                     (kept["data"], kept["indices"], kept["indptr"]), (len(ids), len(tag_ids))
                 )
                 return Shelf.pack(
-                    ids, _unpacked(kept["titles"]), tags, tag_ids, load_library(store),
+                    ids, unpack_texts(kept["titles"]), tags, tag_ids, load_library(store, version),
                     int(kept["cursor"]),
                 )  # fmt: skip
         except (OSError, ValueError, KeyError):  # none yet, or damaged: the store is read again
             return None
 
     def brought_up_to_date(self, store: Store) -> Shelf:
-        """The shelf as the store is now; itself where nothing changed."""
-        state = store.searches.state()
-        if state.library != self.library.version:
-            return read_shelf(store)
-        if state.cursor == self.cursor:
+        """The shelf as the store is now; itself where nothing changed.
+
+        Products that changed are read again, and those with a tag that now counts otherwise.
+        """
+        state, library = store.searches.state(), self.library
+        if (state.cursor, state.library) == (self.cursor, library.version):
             return self
-        pages = store.searches.documents(self.cursor, state.cursor)
-        changed = {document.id: document for page in pages for document in page}
-        grown = self._grown(list(changed.values()), state.cursor)
+        pages = [store.searches.documents(self.cursor, state.cursor)]
+        if state.library != library.version:
+            library, before = load_library(store), targets_of(self.library)
+            moved = [t for t, target in targets_of(library).items() if before.get(t, t) != target]
+            if moved:
+                ids = {*store.searches.products_with(moved), *self._ids_with(moved)}
+                pages.append(store.searches.documents_of(sorted(ids)))
+        changed = {document.id: document for page in chain(*pages) for document in page}
+        grown = self._grown(list(changed.values()), library, state.cursor)
         late = len(grown.ids) - grown.packed
         return grown._packed_anew() if late > _APPENDED * grown.packed + 100 else grown
 
-    def _grown(self, changed: list[StoredDocument], cursor: int) -> Shelf:
+    def _ids_with(self, tag_ids: Iterable[str]) -> set[str]:
+        """Ids of the products that have one of these tags here."""
+        columns = [self.tag_numbers[t] for t in tag_ids if t in self.tag_numbers]
+        having = np.flatnonzero(np.isin(self.tags.indices, columns))
+        rows = np.unique(np.searchsorted(self.tags.indptr, having, side="right") - 1)
+        return {self.ids[row] for row in rows if not self.gone[row]}
+
+    def _grown(self, changed: list[StoredDocument], library: Library, cursor: int) -> Shelf:
         gone = self.gone.copy()
         gone[[self.places[d.id] for d in changed if d.id in self.places]] = True
         added = [document for document in changed if not document.gone]
-        rows, tag_ids = _rows(added, self.library, self.tag_ids)
+        rows, tag_ids = _rows(added, library, self.tag_ids)
         n = len(self.ids) + len(added)
         more = len(tag_ids) - len(self.tag_ids)
         new = np.full(more, np.log(self.packed + 1.0), np.float32)
@@ -133,7 +148,7 @@ class Shelf:
         return Shelf(
             [*self.ids, *(d.id for d in added)], [*self.titles, *(d.title for d in added)],
             np.concatenate([gone, np.zeros(len(added), np.bool_)]),
-            _below(self.tags, rows, (n, len(tag_ids))), tag_ids, self.library, cursor, rarity,
+            _below(self.tags, rows, (n, len(tag_ids))), tag_ids, library, cursor, rarity,
             _below(self.unit, unit_rows(rows, rarity), (n, len(tag_ids))), self.places,
             self.packed, self.root,
         )  # fmt: skip
@@ -146,11 +161,13 @@ class Shelf:
         )  # fmt: skip
 
 
-def _packed(texts: list[str]) -> npt.NDArray[np.uint8]:
+def pack_texts(texts: list[str]) -> npt.NDArray[np.uint8]:
+    """Texts as bytes (JSON), which a file of arrays can hold: an array of the longest would not."""
     return np.frombuffer(json.dumps(texts, ensure_ascii=False).encode(), np.uint8)
 
 
-def _unpacked(data: npt.NDArray[np.uint8]) -> list[str]:
+def unpack_texts(data: npt.NDArray[np.uint8]) -> list[str]:
+    """The texts that were packed."""
     texts: list[str] = json.loads(data.tobytes())
     return texts
 
