@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from recommendation_speed import fill
+from recommendation_speed import filled_store
 from results import keep, machine
 from search_speed import percentiles
 
 from tagmill.discover import open_search
 from tagmill.records import PRODUCT_SCHEMA
-from tagmill.store import Store, open_store
+from tagmill.store import Store
 
 _CHANGES = 60
 
@@ -60,12 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=1_000_000)
     count = parser.parse_args().products
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        open_store(f"sqlite:///{folder}/tagmill.db", create=True) as store,
-    ):
-        ids, _ = fill(store, count)
-        report = {"products": count, **measure(store, Path(folder) / "search", ids)}
+    with filled_store(count) as (store, folder, ids, _):
+        report = {"products": count, **measure(store, folder / "search", ids)}
     print(json.dumps(report, indent=1), machine())
     keep("freshness", str(count), report, is_quick=count < 1_000_000)
 

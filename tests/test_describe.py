@@ -155,7 +155,7 @@ def test_stored_descriptions_are_replaced(store: Store) -> None:
 def test_batch_files_describe_too(tmp_path: Path) -> None:
     common = ("describe", "--text", "red dress", "--llm-model", "m", "-o", "d.jsonl")
     done = tagmill(*common, "--batch-out", "requests.jsonl", cwd=tmp_path)
-    assert "1 products wait" in done.err
+    assert "1 product waits" in done.err
     entry = json.loads((tmp_path / "requests.jsonl").read_text())
     assert entry["custom_id"].startswith("describe-")
     answer = {"sentences": [{"text": "It is a red dress.", "quote": "red dress"}]}
@@ -177,10 +177,10 @@ def test_bad_rows_and_failed_products_are_named(tmp_path: Path) -> None:
     (tmp_path / "shop.jsonl").write_text("\n".join(lines) + "\n")
     common = ("describe", "--file", "shop.jsonl", "-o", "d.jsonl")
     done = tagmill(*common, "--llm-model", "scripted", cwd=tmp_path)
-    assert "1 rows could not be read" in done.err
+    assert "Could not be read: 1 row" in done.err
     assert "no title" in (tmp_path / "d.jsonl.rejects.jsonl").read_text()
     (tmp_path / "none.jsonl").write_text("")
     batch = ("--llm-model", "m", "--batch-in", "none.jsonl")
     done = tagmill(*common, *batch, cwd=tmp_path, code=1)
-    assert "1 products failed" in done.err
+    assert "Failed and not tagged: 1 product." in done.err
     assert '"id": "1"' in (tmp_path / "d.jsonl.failed.jsonl").read_text()

@@ -96,7 +96,7 @@ class LibrarySettings(_Section):
 
 
 class RecommendSettings(_Section):
-    """Whom what is recommended."""
+    """What is recommended to whom."""
 
     exclude: tuple[str, ...] = ()  # tags (facet:name) whose products are recommended to nobody
     half_life: float = Field(default=60.0, gt=0)  # days after which an event counts half

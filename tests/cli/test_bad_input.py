@@ -96,7 +96,7 @@ def test_37_broken_rows_of_1000(tmp_path: Path, kind: str) -> None:
         assert reject["file"] == str(source)
         assert reject["reason"]
     assert "963 products tagged" in done.err
-    assert "37 rows could not be read" in done.err
+    assert "Could not be read: 37 rows." in done.err
     assert "out.jsonl.rejects.jsonl" in done.err
     tagmill("init", tmp_path / "w")
     counts = tagmill("catalog", "import", source, "-w", tmp_path / "w", "--json").json()
@@ -243,7 +243,7 @@ def test_a_real_process_separates_results_from_messages(tmp_path: Path) -> None:
     assert done.code == 0
     (line,) = done.json()
     assert line["id"] == "d1"
-    assert done.err.splitlines()[0].startswith("1 products tagged")
+    assert done.err.splitlines()[0].startswith("1 product tagged")
     assert "in.jsonl.rejects.jsonl" in done.err
     assert "Unknown lane" in check_refusal(
         tagmill_process("tag", source, "--lane", "best", cwd=tmp_path)

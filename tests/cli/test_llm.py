@@ -116,7 +116,7 @@ def test_a_product_that_fails_is_named_and_not_tagged(shop: Path) -> None:
     (failed,) = map(json.loads, (shop / "out.jsonl.failed.jsonl").read_text().splitlines())
     assert failed["id"] == "bag"
     assert "not JSON" in failed["reason"]
-    assert "1 products failed" in done.err
+    assert "Failed and not tagged: 1 product." in done.err
     tagged, _, server = run(shop, scripted)  # asked again, and only this one
     assert set(tagged) == {"tv", "shirt", "bag"}
     assert {("手提包" in body["messages"][1]["content"]) for body in server.requests} == {True}
@@ -156,7 +156,7 @@ def test_closed_means_closed_and_new_names_are_only_proposed(shop: Path) -> None
     assert proposal["examples"] == [
         {"id": "tv", "field": "title", "start": 7, "end": 12, "text": "4K分辨率"}
     ]
-    assert "1 new names are proposed" in done.err
+    assert "1 new name is proposed" in done.err
     assert "4K分辨率" not in {tag["name"] for tags in tagged.values() for tag in tags}
     assert all(len(tag_id) == 16 for tag_id in known)
     (shop / "tagmill-llm.db").unlink()
@@ -256,7 +256,8 @@ def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     empty.write_text("")
     done = tagmill("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m",
                    "--batch-in", empty, cwd=shop, code=1)  # fmt: skip
-    assert "3 products failed" in done.err
+    assert "Failed and not tagged: 3 products." in done.err
+    assert "None" not in done.err
     assert "no result has the custom_id" in (shop / "out.jsonl.failed.jsonl").read_text()
 
 
@@ -363,7 +364,7 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
     assert failed["id"] == "bag"
     assert not (shop / "tagmill-llm.db").exists()  # answers lie in the workspace's database
     done, server = run_it(scripted)
-    assert "1 products tagged" in done.out
+    assert "1 product tagged" in done.out
     assert all("手提包" in body["messages"][1]["content"] for body in server.requests)
     shown = tagmill("products", "show", "tv", "-w", shop, "--json").json()
     assert "液晶电视" in {tag["name"] for tag in shown["tags"]}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import gc
 import sys
 
+import typer
+
 from tagmill.cli.app import app
 from tagmill.errors import TagmillError
 
@@ -22,17 +24,17 @@ def main() -> None:
     try:
         app()
     except TagmillError as error:
-        print(f"tagmill: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"tagmill: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("tagmill: stopped; what was stored stays stored", file=sys.stderr)  # noqa: T201
+        typer.echo("tagmill: stopped; what was stored stays stored", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has seen enough
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:  # a full disk, a folder that is none or may not be written
         where = f"{error.filename}: " if error.filename else ""
-        print(f"tagmill: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"tagmill: {where}{error.strerror or error}", err=True)
         sys.exit(1)
     finally:
         gc.freeze()  # so it is once more at the end, half a second with numba and SQLAlchemy

@@ -220,10 +220,11 @@ class LlmOptions:
 
     def note_batch(self, waiting: int) -> None:
         """How many products wait, and for what, to stderr."""
-        if self.results is not None:
-            written = len(self.requests.written) if self.requests else 0
-            note(say("llm_batch", waiting=waiting, requests=written, path=self.batch_out,
-                     broken=self.results.broken))  # fmt: skip
+        if self.requests is not None:
+            written = len(self.requests.written)
+            note(say("llm_waiting", waiting=waiting, requests=written, path=self.batch_out))
+        if self.results is not None and self.results.broken:
+            note(say("llm_broken", count=self.results.broken))
 
     def note_spending(self, taken_over: int = 0) -> None:
         """What was asked and spent, and what near-duplicates told each other, to stderr."""

@@ -5,12 +5,14 @@ The language is that of the terminal (`LANG`, `LC_ALL`), or `TAGMILL_LANG`.
 
 from __future__ import annotations
 
+from string import Formatter
+
 from tagmill.settings import interface_language
 
 __all__ = ["MESSAGES", "say"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
-    # key: (English, Chinese)
+    # key: (English, Chinese); {count:tag|tags} is "1 tag" or "2 tags".
     "product": ("Product", "商品"),
     "tag": ("Tag", "标签"),
     "facet": ("Facet", "维度"),
@@ -41,14 +43,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "exporting": ("Exporting", "导出"),
     "training": ("Training", "训练"),
     "tagged": (
-        "{products:,} products tagged: {tags:,} tags, {auto:,} auto, {review:,} for review; "
-        "{untagged:,} products without a tag.",
+        "{products:product|products} tagged: {tags:tag|tags}, {auto:,} auto, {review:,} for "
+        "review; {untagged:product|products} without a tag.",
         "已为 {products:,} 件商品打标签：共 {tags:,} 个，自动发布 {auto:,}，待审核 {review:,}；"
         "{untagged:,} 件没有标签。",
     ),
     "written": ("Written to {path}.", "已写入 {path}。"),
     "rejects": (
-        "{count:,} rows could not be read; each is named, with its reason, in {path}.",
+        "Could not be read: {count:row|rows}. Which and why: {path}.",
         "{count:,} 行无法读取，行号和原因见 {path}。",
     ),
     "unread_columns": (
@@ -63,7 +65,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "下架 {gone:,}，拒收 {rejected:,}。",
     ),
     "initialised": (
-        "Workspace {path} is ready, with a library of {tags:,} tags.",
+        "Workspace {path} is ready, with a library of {tags:tag|tags}.",
         "工作区 {path} 已就绪，标签库有 {tags:,} 个标签。",
     ),
     "next": ("Next:", "下一步："),
@@ -77,21 +79,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已存为批次 {run}。撤销：tagmill runs undo {run}",
     ),
     "undone": (
-        "Run {run} undone: {products:,} products have the tags they had before.",
+        "Run {run} undone: {products:product has|products have} the tags of before.",
         "批次 {run} 已撤销：{products:,} 件商品恢复为之前的标签。",
     ),
     "trained": (
-        "Trained on {products:,} products, {trained_tags:,} of {tags:,} tags with examples. "
-        "Model: {path}",
+        "Trained on {products:product|products}, {trained_tags:,} of {tags:tag|tags} with "
+        "examples. Model: {path}",
         "已用 {products:,} 件商品训练，{tags:,} 个标签中 {trained_tags:,} 个有样本。模型：{path}",
     ),
     "learned": (
-        "{count:,} verdicts learned in {seconds:.1f} s. Model: {path}",
+        "{count:verdict|verdicts} learned in {seconds:.1f} s. Model: {path}",
         "已学习 {count:,} 条裁定，用时 {seconds:.1f} 秒。模型：{path}",
     ),
     "tuned": (
         "{metric} on the held-out fifth: {default:.4f} with the default options, {best:.4f} with "
-        "the best of {trials:,} trials ({seconds:,.0f} s).",
+        "the best of {trials:trial|trials} ({seconds:,.0f} s).",
         "在留出的五分之一商品上，{metric}：默认选项 {default:.4f}，"
         "{trials:,} 次试验中最好的 {best:.4f}（{seconds:,.0f} 秒）。",
     ),
@@ -99,7 +101,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "default": ("Default", "默认"),
     "chosen": ("Chosen", "选用"),
     "unknown_tags": (
-        "{count:,} tags of the products are not in the library and were left out, such as "
+        "Left out as the library does not have it: {count:tag|tags} of the products, such as "
         "{examples}. Add one with: tagmill library add",
         "商品中有 {count:,} 个标签不在标签库中，已忽略，如 {examples}。添加：tagmill library add",
     ),
@@ -136,8 +138,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "retired": ("Retired", "停用"),
     "active": ("Active", "有效"),
     "health": (
-        "Library version {version}: {active:,} active tags. {tagged:,} of {products:,} products "
-        "have tags, {tags_per_product:.1f} tags of {facets_per_product:.1f} facets each.",
+        "Library version {version}: {active:,} active tags. {tagged:,} of "
+        "{products:product has|products have} tags, {tags_per_product:.1f} tags of "
+        "{facets_per_product:.1f} facets each.",
         "标签库版本 {version}：有效标签 {active:,} 个。"
         "{products:,} 件商品中 {tagged:,} 件有标签，"
         "平均 {tags_per_product:.1f} 个、覆盖 {facets_per_product:.1f} 个维度。",
@@ -182,7 +185,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason_in_other_company": ("but in other company", "但使用场景不同"),
     "reason_in_the_same_company": ("in the same company", "使用场景相同"),
     "left_retired": (
-        "{count:,} tags of the file are retired here and stay so: tagmill library restore TAG",
+        "{count:tag of the file is|tags of the file are} retired here: tagmill library restore TAG",
         "文件中有 {count:,} 个标签在此已停用，保持不变：tagmill library restore 标签",
     ),
     "not_held": ("{count:,} × {what}", "{count:,} × {what}"),
@@ -200,15 +203,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "held_one_name": ("tag of one name, not written", "只有一个名称的标签，未写出"),
     "held_other": ("{kind} that a library cannot hold", "标签库无法保存的 {kind}"),
     "more_facets": (
-        "{count:,} more facets, used less or not at all: --json has them all.",
+        "{count:more facet|more facets}, used less or not at all: --json has them all.",
         "另有 {count:,} 个维度用得更少或未使用：--json 列出全部。",
     ),
     "names_proposed": (
-        "{count:,} new names noted: tagmill library proposals",
+        "{count:new name|new names} noted: tagmill library proposals",
         "记下 {count:,} 个新名称：tagmill library proposals",
     ),
     "no_proposals": (
-        "No proposal has the support of {least:,} products or searches.",
+        "No proposal has the support of {least:product|products} or searches.",
         "没有支持数达到 {least:,} 的提议。",
     ),
     "proposals_next": (
@@ -222,34 +225,35 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已拒绝：{name}，不会再出现。",
     ),
     "accepted_by_rule": (
-        "{count:,} proposals accepted by the rule: {names}.",
+        "{count:proposal|proposals} accepted by the rule: {names}.",
         "规则自动采纳了 {count:,} 条提议：{names}。",
     ),
     "forecast": (
-        "Nothing is changed yet. This would change {tags:,} tags and touch {products:,} products; "
-        "{changed:,} of them would have other tags: {gained:,} gained, {lost:,} lost, {moved:,} in "
-        "another lane. Searches that named them: {searches:,}.",
+        "Nothing is changed yet. This would change {tags:tag|tags} and touch "
+        "{products:product|products}; {changed:,} of them would have other tags: "
+        "{gained:,} gained, {lost:,} lost, {moved:,} in another lane. "
+        "Searches that named them: {searches:,}.",
         "尚未改动。此操作将改变 {tags:,} 个标签，涉及 {products:,} 件商品，"
         "其中 {changed:,} 件的标签会变：新增 {gained:,}，失去 {lost:,}，换通道 {moved:,}。"
         "提到它们的搜索：{searches:,} 次。",
     ),
     "retagged": (
-        "{products:,} touched products tagged again as run {run}.",
+        "{products:touched product|touched products} tagged again as run {run}.",
         "已为涉及的 {products:,} 件商品重新打标签（批次 {run}）。",
     ),
     "retag_llm": (
-        "{products:,} touched products were tagged with a large model: tag them again with "
+        "Tagged with a large model: {products:touched product|touched products}; tag again with "
         "tagmill tag --llm …",
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}, {products:,} products have their "
-        "former tags again.",
+        "Change {change} is undone: library version {version}, "
+        "{products:product has|products have} the tags of before.",
         "已撤销改动 {change}：标签库版本 {version}，{products:,} 件商品恢复原有标签。",
     ),
     "library_changed": ("Library version {version}: {what}.", "标签库版本 {version}：{what}。"),
     "exported": (
-        "{products:,} products exported; next time: --since {cursor}",
+        "{products:product|products} exported; next time: --since {cursor}",
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
     "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
@@ -330,13 +334,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "no_source": ("no words of the product", "商品资料中没有依据"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
-        "Fitted on {pairs:,} pairs, {right:,} right. Lane auto at 0.95 begins at {auto_from:.3f}.",
+        "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
+        "{auto_from:.3f}.",
         "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
         "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
     ),
     "asking": ("Asking", "询问大模型"),
     "distilled": (
-        "Asked about {asked:,} products ({failed:,} failed): {labels:,} labels. Model: {model}",
+        "Asked about {asked:product|products} ({failed:,} failed): {labels:label|labels}. "
+        "Model: {model}",
         "询问了 {asked:,} 件商品（失败 {failed:,} 件），得到 {labels:,} 个标注。模型：{model}",
     ),
     "distilled_f1": (
@@ -355,21 +361,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{cost:.4g} 超过预算 {budget:.4g}：运行会提前停止。",
     ),
     "llm_spent": (
-        "Large language model: {calls:,} calls ({failed:,} failed), {reused:,} answers reused, "
-        "{tokens:,} tokens, cost {cost:.4g}.",
+        "Large language model: {calls:call|calls} ({failed:,} failed), {reused:answer|answers} "
+        "reused, {tokens:token|tokens}, cost {cost:.4g}.",
         "大模型：调用 {calls:,} 次（失败 {failed:,} 次），复用答复 {reused:,} 条，"
         "共 {tokens:,} 个 token，费用 {cost:.4g}。",
     ),
     "llm_taken_over": (
-        "{count:,} answers were taken over from near-duplicate products.",
+        "{count:answer was|answers were} taken over from near-duplicate products.",
         "{count:,} 条答复沿用了近乎相同的商品的答复。",
     ),
     "llm_failed": (
-        "{count:,} products failed and were not tagged; each is named, with its reason, in {path}.",
+        "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
     ),
     "proposals_written": (
-        "{count:,} new names are proposed in {path}.",
+        "{count:new name is|new names are} proposed in {path}.",
         "{count:,} 个新名称作为建议写入 {path}。",
     ),
     "open_evaluated": (
@@ -380,17 +386,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "召回率 {recall:.3f}，微平均 F1 {micro_f1:.3f}；标签库没有的 {unknown_gold:,} 个"
         "正确标签中，找到 {unknown_recall:.3f}。",
     ),
-    "llm_batch": (
-        "{waiting:,} products wait for answers; {requests:,} requests written to {path}; "
-        "{broken:,} lines of the results could not be read.",
-        "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}；"
-        "结果中 {broken:,} 行无法读取。",
+    "llm_waiting": (
+        "{waiting:product waits|products wait} for answers; {requests:request|requests} written to "
+        "{path}.",
+        "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}。",
+    ),
+    "llm_broken": (
+        "Could not be read: {count:line|lines} of the results.",
+        "结果中有 {count:,} 行无法读取。",
     ),
     "title": ("Title", "标题"),
     "score": ("Score", "得分"),
     "query": ("Query", "搜索词"),
     "indexing": ("Indexing", "建立索引"),
-    "indexed": ("{products:,} products can be found.", "{products:,} 件商品可被搜到。"),
+    "indexed": ("{products:product|products} can be found.", "{products:,} 件商品可被搜到。"),
     "affinity": ("Affinity", "偏好"),
     "nothing_to_recommend": ("There is nothing to recommend.", "没有可推荐的商品。"),
     "why_view": ("because you viewed: {tags}", "因为你看过 {tags}"),
@@ -401,22 +410,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "why_beside": ("goes with it: {tags}", "与它相近：{tags}"),
     "why_popular": ("many like it: {tags}", "受欢迎：{tags}"),
     "clicked": (
-        "= {tag}? {clicks:,} of {of:,} clicks",
+        "= {tag}? {clicks:,} of {of:click|clicks}",
         "= {tag}？{of:,} 次点击中 {clicks:,} 次",
     ),
     "events_read": (
-        "{read:,} events read, {new:,} new; {searches:,} searches; {rejected:,} rejected.",
+        "{read:event|events} read, {new:,} new; {searches:search|searches}; {rejected:,} rejected.",
         "读取 {read:,} 条行为，新增 {new:,}；{searches:,} 次搜索；拒绝 {rejected:,}。",
     ),
     "forgotten": (
-        "{count:,} events of {user} are deleted, and what was fitted with them.",
+        "Deleted: {count:event|events} of {user}, and what was fitted with them.",
         "已删除 {user} 的 {count:,} 条行为，以及由此得出的一切。",
     ),
     "did_you_mean": ("Did you mean: {query}", "您是不是要找：{query}"),
     "nothing_found": ("Nothing found.", "没有找到商品。"),
-    "found": ("{total:,} products found.", "找到 {total:,} 件商品。"),
+    "found": ("{total:product|products} found.", "找到 {total:,} 件商品。"),
     "found_relaxed": (
-        "No product matches all of it; {total:,} match a part.",
+        "No product matches all of it; {total:matches|match} a part.",
         "没有商品符合全部条件；{total:,} 件符合一部分。",
     ),
     "products_of_tags": ("Tags, and how many products", "标签及商品数"),
@@ -429,7 +438,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
 }
 
 
+class _Formatter(Formatter):
+    """A number says which words follow it: `{count:tag|tags}` is "1 tag" or "2 tags"."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, counts, many = format_spec.partition("|")
+        if not counts:
+            return str(super().format_field(value, format_spec))
+        return f"{value:,} {one if value == 1 else many}"
+
+
+_FORMATTER = _Formatter()
+
+
 def say(key: str, **values: object) -> str:
     """The message of a key in the terminal's language, filled in."""
     english, chinese = MESSAGES[key]
-    return (chinese if interface_language() == "zh" else english).format(**values)
+    return _FORMATTER.vformat(chinese if interface_language() == "zh" else english, (), values)

@@ -30,6 +30,14 @@ url = "{url}"
 precision = 0.95      # promised of the lane auto; the rest goes to review
 top_k = 10            # tags kept per product
 language = "product"  # of tag names: the product's own, or always "zh" or "en"
+
+[library]
+# min_support = 2       # products or searches; names of less are not shown as proposals
+# auto_accept = false   # proposals, by a rule, where people's decisions show that it is right
+
+[recommend]
+# exclude = ["人群:成人"] # tags whose products are recommended to nobody
+# half_life = 60.0      # days after which an event counts half
 """
 _LLM = """
 [llm]
@@ -38,6 +46,7 @@ _LLM = """
 # model = "qwen3-8b"
 # gguf = "model.gguf" # instead of a server: llama.cpp in this process
 # budget = 5.0        # of one run, in the currency of price_input and price_output
+# near_duplicates = true # an answer holds for products that differ in other facets only
 
 [privacy]
 # send = ["title", "description", "category", "attributes"]  # what may leave the machine
