@@ -42,6 +42,10 @@ __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 _CHANGE_FIELDS = ("version", "kind", "undoes", "who", "why", "at")
 _NAME_FIELDS = ("facet", "normal_form", "tag_id")
 _ENTRY_FIELDS = ("version", "entry", "tag_id", "before", "after")
+# Made once: putting it together takes longer than asking it.
+_TAG_OF_NAME = sa.select(tag_names.c.tag_id).where(
+    tag_names.c.facet == sa.bindparam("facet"), tag_names.c.normal_form == sa.bindparam("form")
+)
 T = TypeVar("T")
 
 _AT_ONCE = 20_000  # tags
@@ -248,11 +252,9 @@ class LibraryStore:
 
     def find(self, facet: str, name: str) -> str | None:
         """The id of the living tag of a facet (its key) that has a name, in any spelling of it."""
-        wanted = sa.select(tag_names.c.tag_id).where(
-            tag_names.c.facet == facet, tag_names.c.normal_form == normal_form(name)
-        )
         with self._database.read() as connection:
-            found = connection.execute(wanted).scalar()
+            values = {"facet": facet, "form": normal_form(name)}
+            found = connection.execute(_TAG_OF_NAME, values).scalar()
         return None if found is None else str(found)
 
     def _entries(
