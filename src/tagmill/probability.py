@@ -196,7 +196,9 @@ def best_f1_threshold(
     """The probability from which publishing gives the highest micro-F1, 2 TP / (published + gold).
 
     `gold_total` counts all gold pairs, those never suggested included. Other pairs may be
-    `published` already, so many of them right; inf where it is best to leave it at these.
+    `published` already, so many of them right; inf where it is best to leave it at these. It lies
+    halfway between the last pair worth publishing and the next one: of few pairs the last may
+    stand far above what other products' pairs will.
     """
     if len(probabilities) == 0:
         return float("inf") if published else 0.5
@@ -209,4 +211,4 @@ def best_f1_threshold(
     best = int(np.argmax(np.where(last_of_ties, f1, -1.0)))
     if f1[best] < 2 * published_right / (published + max(gold_total, 1)):
         return float("inf")
-    return float(ordered[best])
+    return float(ordered[best : best + 2].mean())

@@ -305,6 +305,8 @@ def _cut(
     worth: npt.NDArray[np.float32], cost: npt.NDArray[np.float32], budget: float
 ) -> np.float32:
     """The worth, never negative, from which on all costs together stay within the budget."""
+    if float(cost.sum()) <= budget:
+        return np.float32(0)
     # Bits of floats that are not negative are ordered as the floats: bins instead of sorting.
     bins = worth.view(np.uint32) >> np.uint32(_BIN_BITS)
     above = np.cumsum(np.bincount(bins, cost)[::-1])[::-1]

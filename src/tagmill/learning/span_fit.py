@@ -1,7 +1,7 @@
 """The span extractor of a model, and what it says of products it was not fitted on.
 
-Fitted on a sample of the products: one extractor for each group of folds, without them, and one of
-all for the model. Where too few of the given tags stand in the texts there is none.
+Fitted on a sample of the products: one extractor for each fold, without it, and one of all for the
+model. Where too few of the given tags stand in the texts there is none.
 """
 
 from __future__ import annotations
@@ -34,19 +34,18 @@ _PRODUCTS, _TOKENS = 8_000, 80_000  # the extractors learn from, at most
 _GLANCED = 1_000  # products that tell whether tags stand in the texts
 _STANDING = 0.25  # share of the given tags that must
 _FEWEST_SPANS = 50
-_GROUPS = 5
 _GIVEN = np.dtype([("row", np.int64), ("facet", np.int32), ("key", np.uint64)])
 
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """Extractors of all groups of folds but one each, and of everything."""
+    """Extractors of all folds but one each, and of everything."""
 
     dataset: Dataset
     products: pa.Table
     facets: npt.NDArray[np.str_]
     folds: npt.NDArray[np.int8]
-    of_group: list[Crf]
+    of_fold: list[Crf]
     of_all: Crf
 
     def values(self, fold: int) -> Values:
@@ -55,8 +54,7 @@ class CrossFitted:
         data, inside = self.dataset, np.flatnonzero(self.folds == fold)
         known = data.labels.counts() - data.labels.subset(inside).counts() > 0
         finder = TagFinder(data.library, data.tag_ids, self.facets, known)
-        crf = self.of_group[fold % len(self.of_group)]
-        return read_values(crf, finder, _batch_of(self.products, inside))
+        return read_values(self.of_fold[fold], finder, _batch_of(self.products, inside))
 
 
 def cross_fit_spans(dataset: Dataset, folds: npt.NDArray[np.int8], seed: int) -> CrossFitted | None:
@@ -76,11 +74,10 @@ def cross_fit_spans(dataset: Dataset, folds: npt.NDArray[np.int8], seed: int) ->
     if not len(facets) or len(sample.labels.spans) < _FEWEST_SPANS:
         return None
     places = facet_places(dataset.library, dataset.tag_ids, facets)
-    groups = np.where(folds < 0, -1, folds % min(_GROUPS, max(int(folds.max()) + 1, 1)))
-    size = int(groups.max()) + 1
+    size = int(folds.max()) + 1
 
-    def fit(group: int) -> Crf:
-        return sample.fit(places, len(facets), groups[sample.rows] != group, seed)
+    def fit(fold: int) -> Crf:
+        return sample.fit(places, len(facets), folds[sample.rows] != fold, seed)
 
     with ThreadPoolExecutor(cpu_count()) as pool:
         fitted = list(pool.map(fit, range(size + 1)))

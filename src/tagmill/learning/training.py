@@ -1,10 +1,11 @@
 """A model out of tagged products, cross-fitted so that its probabilities are honest.
 
 1. Of the products a sample is split into folds. For each fold a linear model of all other products
-   scores it: every pair gets the score it would have had as a new product.
+   scores it: every pair gets the score it would have had as a new product. Of few products this is
+   done in several rounds, as how a product looks depends on what it happens to be held out with.
 2. On those pairs the fusion trees are fitted, again without the fold they are then applied to;
-   their log-odds are calibrated, and the calibrated pairs of all folds are what lane thresholds
-   are chosen from.
+   their log-odds are calibrated, and the calibrated pairs of the first round are what lane
+   thresholds are chosen from.
 3. The linear model and the trees that ship are fitted on everything.
 """
 
@@ -14,7 +15,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,10 @@ from tagmill.tagging.similarity import (
 __all__ = ["train"]
 
 # Fusion and calibration learn from so many products: more change nothing. They are held out in
-# folds, each from a model of all other products; of few products each counts, so folds are many.
-_HELD_OUT, _FEWEST_FOLDS, _MOST_FOLDS, _FOLDED = 20_000, 5, 10, 100_000
+# folds, each from a model of all other products.
+_HELD_OUT, _FOLDS = 20_000, 5
 _LARGE, _LARGE_FOLDS = 200_000, 2  # where a fold is too few of the products to be missed
-_TREE_FOLDS = 5  # trees learn little from more
+_FEW, _ROUNDS = 10_000, 3  # of so few products all are held out several times
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
 _HELPS = 0.005  # of micro-F1, for which tagging may take several times as long
 _LIKENED = 5_000  # products that tell what the likeness of a tag's text means
@@ -115,16 +116,17 @@ def train(
     )
     progress("linear models", 1, 1)
     options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
-    folds = _split(len(dataset), seed)
-    spans = cross_fit_spans(dataset, folds, seed) if options.spans else None
+    rounds = _split(len(dataset), seed)
+    spans = cross_fit_spans(dataset, rounds[0], seed) if options.spans else None
     pairs, together, values = _cross_fit_pairs(
-        dataset, evidence, spans, solution, folds, options, progress
+        dataset, evidence, spans, solution, rounds, options, progress
     )
     progress("fusion", 0, 1)
-    fused = spans is not None and _spans_help(pairs, dataset, seed, options)
+    fused = spans is not None and _spans_help(pairs.first_round(), dataset, seed, options)
     if spans is not None and not fused:
         pairs = pairs.without_spans(options.candidates)
     fusion, held_out_odds = _fit_fusion(dataset, evidence, pairs, together, seed, options)
+    pairs, held_out_odds = pairs.first_round(), held_out_odds[: pairs.once]
     held_out = _held_out(pairs, held_out_odds, dataset)
     extraction = None
     if spans is not None:
@@ -141,7 +143,7 @@ def train(
         calibration=fit_calibration(held_out_odds, pairs.right, pairs.counts),
         held_out=held_out,
         memory=_remember(evidence.counts, dataset, seed),
-        similarity=_fit_similarity(dataset, evidence, folds >= 0),
+        similarity=_fit_similarity(dataset, evidence, rounds[0] >= 0),
         extraction=extraction,
         candidates=options.candidates,
     )
@@ -185,14 +187,26 @@ class _Evidence:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Candidates of all held-out products, as they would look to a model without them."""
+    """Candidates of all held-out products, as they would look to a model without them.
+
+    In several rounds a product stands once in each.
+    """
 
     rows: npt.NDArray[np.int64]  # product
     tags: npt.NDArray[np.int32]
     features: npt.NDArray[np.float32]
     right: npt.NDArray[np.float32]  # 1 right, 0 wrong, a teacher's probability in between
     counts: npt.NDArray[np.int64]  # training examples the tag had without the product's fold
-    folds: npt.NDArray[np.int8]
+    folds: npt.NDArray[np.int8]  # of the product in the first round
+    models: npt.NDArray[np.int8]  # number of the round and fold, in order
+
+    @property
+    def once(self) -> int:
+        """How many pairs the first round has."""
+        return int(np.searchsorted(self.models, self.folds.max(initial=0) + 1))
+
+    def first_round(self) -> _Pairs:
+        return self._of(slice(self.once))
 
     def without_spans(self, limit: int) -> _Pairs:
         """The same as they look without the source of spans, each product's highest margins."""
@@ -201,10 +215,10 @@ class _Pairs:
             features[:, len(FEATURES) :: 2] > MISSING
         ).any(axis=1)
         kept = named | (features[:, FEATURES.index("linear_rank")] < limit)
-        arrays: tuple[npt.NDArray[Any], ...] = (
-            self.rows, self.tags, features, self.right, self.counts, self.folds
-        )  # fmt: skip
-        return _Pairs(*(array[kept] for array in arrays))
+        return replace(self, features=features)._of(kept)
+
+    def _of(self, chosen: slice | npt.NDArray[np.bool_]) -> _Pairs:
+        return _Pairs(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def _candidates_for(labels: LabelMatrix) -> int:
@@ -214,14 +228,18 @@ def _candidates_for(labels: LabelMatrix) -> int:
     return int(np.clip(np.ceil(_CANDIDATES_PER_TAG * tags), _FEWEST_CANDIDATES, _MOST_CANDIDATES))
 
 
-def _split(size: int, seed: int) -> npt.NDArray[np.int8]:
-    """The fold in which each product is held out; -1 for those that are not in the sample."""
-    order = np.random.default_rng(seed).permutation(size)[:_HELD_OUT]
-    folds = min(max(_FOLDED // size, _FEWEST_FOLDS), _MOST_FOLDS, size)
-    folds = _LARGE_FOLDS if size > _LARGE else folds
-    fold = np.full(size, -1, np.int8)
-    fold[order] = np.arange(len(order)) % folds
-    return fold
+def _split(size: int, seed: int) -> list[npt.NDArray[np.int8]]:
+    """The fold in which each product is held out, round by round; -1 for those that are not in
+    the sample."""
+    random = np.random.default_rng(seed)
+    folds = min(_LARGE_FOLDS if size > _LARGE else _FOLDS, size)
+    rounds = []
+    for _ in range(_ROUNDS if size <= _FEW else 1):
+        order = random.permutation(size)[:_HELD_OUT]
+        fold = np.full(size, -1, np.int8)
+        fold[order] = np.arange(len(order)) % folds
+        rounds.append(fold)
+    return rounds
 
 
 def _cross_fit_pairs(
@@ -229,27 +247,33 @@ def _cross_fit_pairs(
     evidence: _Evidence,
     spans: CrossFitted | None,
     solution: OneVsRest,
-    folds: npt.NDArray[np.int8],
+    rounds: Sequence[npt.NDArray[np.int8]],
     options: TrainingOptions,
     progress: Progress,
 ) -> tuple[_Pairs, list[Together], dict[int, Values]]:
-    """Candidates of each fold by models of all other products, what goes together there, and the
-    values in its texts by an extractor of the others."""
-    count = int(folds.max()) + 1
-    parts, together = [], []
-    values: dict[int, Values] = {}
-    for fold in range(count):
-        progress("cross-fitting", fold, count)
-        if spans is not None:
-            values[fold] = spans.values(fold)
-        parts.append(
-            _pairs_of_fold(
-                dataset, evidence, solution, folds == fold, fold, options, values.get(fold)
-            )
-        )
-        others = dataset.labels.subset(np.flatnonzero(folds != fold))
-        together.append(Together.count(others.values))
-    progress("cross-fitting", count, count)
+    """Candidates of each round and fold by models of all other products, what goes together there,
+    and the values in the texts of the first round's folds by extractors of the others.
+
+    Extractors take the longest to fit: what those of the first round say holds for all.
+    """
+    first = rounds[0]
+    count = int(first.max()) + 1
+    parts: list[tuple[npt.NDArray[Any], ...]] = []
+    together: list[Together] = []
+    values = {} if spans is None else {fold: spans.values(fold) for fold in range(count)}
+    own_rows = [np.flatnonzero(first == fold) for fold in range(count)]
+    whole = Values.concatenate(values, own_rows) if values else None
+    for folds in rounds:
+        for fold in range(count):
+            progress("cross-fitting", len(parts), count * len(rounds))
+            held_out = folds == fold
+            found = None if whole is None else whole.take(np.flatnonzero(held_out))
+            part = _pairs_of_fold(dataset, evidence, solution, held_out, options, found)
+            model = np.full(len(part[0]), len(parts), np.int8)
+            parts.append((*part, first[part[0]], model))
+            others = dataset.labels.subset(np.flatnonzero(~held_out))
+            together.append(Together.count(others.values))
+    progress("cross-fitting", len(parts), len(parts))
     pairs = _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     return pairs, together, values
 
@@ -259,11 +283,11 @@ def _pairs_of_fold(
     evidence: _Evidence,
     solution: OneVsRest,
     held_out: npt.NDArray[np.bool_],
-    fold: int,
     options: TrainingOptions,
     values: Values | None,
-) -> tuple[npt.NDArray[np.generic], ...]:
-    """The arrays of `_Pairs` for the products that are `held_out`, from a model of the others."""
+) -> tuple[npt.NDArray[Any], ...]:
+    """The first arrays of `_Pairs` for the products that are `held_out`, from a model of the
+    others."""
     inside = np.flatnonzero(held_out)
     labels = dataset.labels.subset(inside)
     known = dataset.labels.counts() - labels.counts() > 0
@@ -288,7 +312,6 @@ def _pairs_of_fold(
         candidates.features[keep],
         outcome[keep],
         statistics.counts[tags],
-        np.full(len(tags), fold, np.int8),
     )
 
 
@@ -351,8 +374,8 @@ def _fit_fusion(
     )
     wanted = np.zeros(len(log_odds), np.bool_)
     contexts = []
-    for fold, partners in enumerate(together):
-        (members,) = np.nonzero(pairs.folds == fold)
+    for model, partners in enumerate(together):
+        (members,) = np.nonzero(pairs.models == model)
         candidates = Candidates(
             pairs.rows[members].astype(np.int32), pairs.tags[members], pairs.features[members]
         )
@@ -360,7 +383,7 @@ def _fit_fusion(
             candidates, log_odds[members], evidence.facets
         )
         contexts.append(context)
-    chosen = np.flatnonzero(wanted)  # of one fold after the other, as the pairs are
+    chosen = np.flatnonzero(wanted)  # of one model after the other, as the pairs are
     rows = with_context(pairs.features[chosen], log_odds[chosen], np.concatenate(contexts))
     right = pairs.right[chosen]
     log_odds[chosen] = _by_fold(
@@ -414,10 +437,9 @@ def _by_fold(
 ) -> npt.NDArray[np.float64]:
     """What `judge` says of the members of some folds, out of those of the others."""
     out = np.zeros(len(folds))
-    groups = folds % _TREE_FOLDS
-    for group in np.unique(groups):
-        inside = np.flatnonzero(groups == group)
-        out[inside] = judge(inside, np.flatnonzero(groups != group))
+    for fold in np.unique(folds):
+        inside = np.flatnonzero(folds == fold)
+        out[inside] = judge(inside, np.flatnonzero(folds != fold))
     return out
 
 

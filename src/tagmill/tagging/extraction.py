@@ -7,7 +7,8 @@ fusion, others are what `proposer.py` makes new names of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -90,6 +91,32 @@ class Values:
     field_names: list[str]
     tag_facets: npt.NDArray[np.int32]  # (m,) facet of each tag; -1: not extracted
 
+    @staticmethod
+    def concatenate(parts: Mapping[int, Values], rows: Sequence[npt.NDArray[np.int64]]) -> Values:
+        """Those of several batches as of one, in which batch i has the `rows[i]`."""
+        names = list(dict.fromkeys(name for part in parts.values() for name in part.field_names))
+        moved = [
+            replace(
+                part, rows=rows[number][part.rows].astype(np.int32),
+                fields=np.array([names.index(n) for n in part.field_names], np.int32)[part.fields],
+            )
+            for number, part in parts.items()
+        ]  # fmt: skip
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in moved]) for name in _BY_VALUE
+        }
+        whole = Values(**joined, field_names=names, tag_facets=moved[0].tag_facets)
+        return whole._of(np.argsort(whole.rows, kind="stable"))
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Values:
+        """Those of some rows, ascending, as of a batch of these alone."""
+        numbers = np.searchsorted(rows, self.rows)
+        chosen = np.flatnonzero(np.isin(self.rows, rows))
+        return replace(self, rows=numbers.astype(np.int32))._of(chosen)
+
+    def _of(self, chosen: npt.NDArray[np.int64]) -> Values:
+        return replace(self, **{name: getattr(self, name)[chosen] for name in _BY_VALUE})
+
     def keys(self) -> npt.NDArray[np.int64]:
         """row · m + tag of the values that a tag is named like or nearly, ascending."""
         tags = np.maximum(self.tags, self.alike)
@@ -116,6 +143,9 @@ class Values:
         out[own, 1] = log_odds(self.rivals[place[own]])
         out[alone, 1] = MISSING
         return out
+
+
+_BY_VALUE = [field.name for field in fields(Values)][:-2]
 
 
 def _match(
