@@ -60,7 +60,7 @@ def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> N
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = tagmill("events", "import", path, "-w", own_shop)
-    assert "2 events read, 2 new; 1 searches; 4 rejected" in done.out
+    assert "2 events read, 2 new; 1 search; 4 rejected" in done.out
     proposed = tagmill("library", "proposals", "-w", own_shop, "--json").json()
     telly = next(one for one in proposed if one["name"] == "telly")
     assert telly["clicked"]["of"] == telly["searches"] == 18

@@ -35,7 +35,7 @@ def test_a_file_becomes_a_model_with_its_options(tagged: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", ["micro_f1 on the held-out fifth: 0.", "best of 1 trials", "Default", "Chosen"]),
+        ("en", ["micro_f1 on the held-out fifth: 0.", "best of 1 trial", "Default", "Chosen"]),
         ("zh", ["在留出的五分之一商品上，micro_f1：默认选项 0.", "1 次试验", "选用"]),
     ],
 )

@@ -19,7 +19,7 @@ __all__ = ["DENSE", "ItemModel", "TagMap", "fit_items", "matrix_of", "rarity_of"
 
 DENSE = 8_000  # products: the inverse takes 8,000³ operations and half a gigabyte
 KEPT = 1_000  # weights of a product in closed form: the rest is too small to matter
-LAMBDA = 100.0  # regularisation, tuned on a part of train
+LAMBDA = 200.0  # regularisation, tuned on parts of train
 TAG_WEIGHT = 15.0  # of the tags of a product beside a person's event
 DENSE_TAGS = 2_000  # tags whose joint occurrence is looked at: the most frequent ones
 # Of neighbours, tuned like λ: added to the product of norms, as two products that one person met
