@@ -7,8 +7,8 @@ starter library, drawn as often as the sample catalogue has them (and once more)
 0.3 to 1. Queries: a third rare words and tags; a third common ones, one or two, half of them with a
 facet chosen; a third of which any part may match, 1 to 4 common tags and words, together up to
 250,000 of a million, each counted as what it was drawn as; a tag's name is also found as a word, so
-the largest queries reach nearly all products (`most_hits`). Goals: p50 ≤ 5 ms,
-p99 ≤ 40 ms; completion p99 ≤ 10 ms.
+the largest queries reach nearly all products (`most_hits`). Goals: p50 ≤ 5 ms, p99 ≤
+40 ms; completion p99 ≤ 10 ms.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_training_a_workspace_keeps_every_model(workspace: Path, tagged: Path) -
     tagmill("catalog", "import", tagged, "-w", workspace)
     first = tagmill("train", "-w", workspace)
     assert f"Trained on {PRODUCTS} products" in first.out
-    assert "does not have it: 2 tags of the products" in first.err
+    assert "2 tags of the products are not in the library" in first.err
     assert "tagmill library add" in first.err
     assert tagmill("tag", "--all", "-w", workspace, "--json").json()["products"] == PRODUCTS
     second = tagmill("train", "-w", workspace, "--json").json()

@@ -12,6 +12,7 @@ from tagmill.learning.span_fit import cross_fit_spans
 from tagmill.learning.span_labels import label_spans
 from tagmill.records import PRODUCT_SCHEMA, Candidate, Proposer
 from tagmill.tagging import PROPOSERS, make_proposer
+from tagmill.tagging.extraction import Values
 from tagmill.tagging.folder import load_model, save_model
 from tagmill.tagging.model import Model
 from tagmill.tagging.options import TrainingOptions
@@ -108,6 +109,22 @@ def test_a_name_accepted_since_is_no_longer_proposed(branded: Model, tmp_path: P
     library.add("Brand", english_brands()[-1])
     grown = load_model(tmp_path / "model", library)
     assert set(_brands(grown, products_to_batch(NEW))) == {1}
+
+
+def test_values_of_several_batches_are_those_of_one(branded: Model) -> None:
+    whole = branded_batch(90, 3)
+    rows = [np.arange(0, 90, 3), np.flatnonzero(np.arange(90) % 3)]
+    parts = [branded.read_values(whole.take(pa.array(own))) for own in rows]
+    joined, expected = Values.concatenate(parts, rows), branded.read_values(whole)
+    assert joined.texts.tolist() == expected.texts.tolist()
+    assert joined.rows.tolist() == expected.rows.tolist()
+    for part, own in zip(parts, rows, strict=True):
+        taken = joined.take(own)
+        assert taken.texts.tolist() == part.texts.tolist()
+        assert taken.keys().tolist() == part.keys().tolist()
+        assert [taken.field_names[f] for f in taken.fields] == [
+            part.field_names[f] for f in part.fields
+        ]
 
 
 def test_empty_very_long_and_strange_texts(branded: Model) -> None:

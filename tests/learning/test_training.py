@@ -5,7 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tagmill.catalog.memory import products_to_batch
 from tagmill.errors import NotTrained, TaggerError
+from tagmill.learning import training
 from tagmill.learning.training import train
 from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA, TAGGED_SCHEMA, tag_id
@@ -188,3 +190,31 @@ def test_tiny_sets_train_and_promise_nothing(rows: list[tuple[str, list[str]]]) 
     line = model.tag([{"id": "1", "title": "red same z"}], lane="all")[0]
     assert all(tag["lane"] != "auto" for tag in line["tags"])
     assert all(0 < tag["probability"] < 1 for tag in line["tags"])
+
+
+@pytest.mark.parametrize(("size", "count"), [(3, 3), (9_999, 3), (10_001, 1)])
+def test_few_products_are_held_out_in_rounds_that_differ(size: int, count: int) -> None:
+    rounds = training._split(size, 0)
+    assert len(rounds) == count
+    for folds in rounds:
+        counts = np.bincount(folds)  # none is -1: each product is held out once
+        assert counts.sum() == size
+        assert len(counts) == min(size, 5)
+        assert counts.max() - counts.min() <= 1
+    if size > 100:
+        assert all(not np.array_equal(rounds[0], other) for other in rounds[1:])
+
+
+def test_thresholds_come_of_each_product_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"id": str(i), "title": f"{c} {k} no {i}", "tags": [f"Colour:{c}", f"Kind:{k}"]}
+        for i, (c, k) in enumerate([("red", "cap"), ("blue", "bag"), ("green", "cup")] * 30)
+    ]
+    batch = products_to_batch(rows)
+    repeated = train([batch]).trained
+    monkeypatch.setattr(training, "_ROUNDS", 1)
+    once = train([batch]).trained
+    assert repeated is not None
+    assert once is not None
+    assert len(repeated.held_out.right) == len(once.held_out.right)
+    assert repeated.held_out.gold_total == once.held_out.gold_total == 180

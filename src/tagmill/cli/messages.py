@@ -101,8 +101,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "default": ("Default", "默认"),
     "chosen": ("Chosen", "选用"),
     "unknown_tags": (
-        "Left out as the library does not have it: {count:tag|tags} of the products, such as "
-        "{examples}. Add one with: tagmill library add",
+        "{count:tag of the products is|tags of the products are} not in the library and left out, "
+        "such as {examples}. Add one with: tagmill library add",
         "商品中有 {count:,} 个标签不在标签库中，已忽略，如 {examples}。添加：tagmill library add",
     ),
     "accepted": ("Accepted: {tag} for {product}.", "已接受：{product} 的 {tag}。"),
@@ -185,7 +185,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason_in_other_company": ("but in other company", "但使用场景不同"),
     "reason_in_the_same_company": ("in the same company", "使用场景相同"),
     "left_retired": (
-        "{count:tag of the file is|tags of the file are} retired here: tagmill library restore TAG",
+        "{count:tag of the file is|tags of the file are} retired here and left so: "
+        "tagmill library restore TAG",
         "文件中有 {count:,} 个标签在此已停用，保持不变：tagmill library restore 标签",
     ),
     "not_held": ("{count:,} × {what}", "{count:,} × {what}"),

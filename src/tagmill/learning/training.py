@@ -262,7 +262,7 @@ def _cross_fit_pairs(
     together: list[Together] = []
     values = {} if spans is None else {fold: spans.values(fold) for fold in range(count)}
     own_rows = [np.flatnonzero(first == fold) for fold in range(count)]
-    whole = Values.concatenate(values, own_rows) if values else None
+    whole = Values.concatenate(list(values.values()), own_rows) if values else None
     for folds in rounds:
         for fold in range(count):
             progress("cross-fitting", len(parts), count * len(rounds))

@@ -7,7 +7,7 @@ fusion, others are what `proposer.py` makes new names of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -92,15 +92,15 @@ class Values:
     tag_facets: npt.NDArray[np.int32]  # (m,) facet of each tag; -1: not extracted
 
     @staticmethod
-    def concatenate(parts: Mapping[int, Values], rows: Sequence[npt.NDArray[np.int64]]) -> Values:
+    def concatenate(parts: Sequence[Values], rows: Sequence[npt.NDArray[np.int64]]) -> Values:
         """Those of several batches as of one, in which batch i has the `rows[i]`."""
-        names = list(dict.fromkeys(name for part in parts.values() for name in part.field_names))
+        names = list(dict.fromkeys(name for part in parts for name in part.field_names))
         moved = [
             replace(
-                part, rows=rows[number][part.rows].astype(np.int32),
+                part, rows=own[part.rows].astype(np.int32),
                 fields=np.array([names.index(n) for n in part.field_names], np.int32)[part.fields],
             )
-            for number, part in parts.items()
+            for part, own in zip(parts, rows, strict=True)
         ]  # fmt: skip
         joined = {
             name: np.concatenate([getattr(part, name) for part in moved]) for name in _BY_VALUE
@@ -145,7 +145,8 @@ class Values:
         return out
 
 
-_BY_VALUE = [field.name for field in fields(Values)][:-2]
+_OF_BATCH = ("field_names", "tag_facets")
+_BY_VALUE = [field.name for field in fields(Values) if field.name not in _OF_BATCH]
 
 
 def _match(
