@@ -23,8 +23,9 @@ import pyarrow as pa
 
 __all__ = ["kernel", "string_buffers"]
 
+_STRING = pa.string()
 _config: Any = numba.config
-_SOURCES = ("catalog", "tagging", "learning")  # folders of the package
+_SOURCES = ("catalog", "tagging", "learning", "discover")  # folders of the package
 
 
 def kernel(function: Callable[..., Any] | None = None, **options: Any) -> Any:  # noqa: ANN401
@@ -75,8 +76,8 @@ def string_buffers(
     column: pa.Array,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Bytes and the byte range of each string; a null is an empty range."""
-    if column.type != pa.string():
-        column = column.cast(pa.string())
+    if column.type != _STRING:
+        column = column.cast(_STRING)
     buffers = column.buffers()
     size = len(column)
     if size == 0 or buffers[1] is None:

@@ -8,6 +8,7 @@ begin by Learn-then-Test (Angelopoulos et al. 2021) with a binomial tail bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ Bools = npt.NDArray[np.bool_]
 
 # A tag is in bucket i when it has at least FREQUENCY_BUCKETS[i] training examples.
 FREQUENCY_BUCKETS: tuple[int, ...] = (0, 5, 20, 100)
+_BUCKET_STARTS = np.array(FREQUENCY_BUCKETS)
 # What all pairs outside a bucket weigh together in its curve, in pairs of its own.
 _SHRINKAGE_PAIRS = 500.0
 # Sequences of tests for a lane: each begins where its pairs are expected to be wrong that share
@@ -56,18 +58,23 @@ class Calibration:
 
     def __call__(self, scores: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]) -> Floats:
         """Probabilities (n,) of scores (n,) whose tags have `counts` (n,) training examples."""
-        probability = np.zeros(len(scores))
-        bucket = bucket_of(counts)
-        for index, curve in enumerate(self.curves):
-            members = bucket == index
-            if members.any():
-                probability[members] = curve(scores[members])
-        return probability
+        curve, low, high, width = self._one_after_the_other
+        return curve(np.clip(scores, low, high) + width * bucket_of(counts))
+
+    @cached_property
+    def _one_after_the_other(self) -> tuple[Curve, float, float, float]:
+        """All curves as one, the scores of bucket i moved by i widths, and their range."""
+        low = min(float(curve.x[0]) for curve in self.curves)
+        high = max(float(curve.x[-1]) for curve in self.curves)
+        width = high - low + 1
+        x = [np.r_[low, curve.x, high] + i * width for i, curve in enumerate(self.curves)]
+        y = [np.r_[curve.y[0], curve.y, curve.y[-1]] for curve in self.curves]
+        return Curve(np.concatenate(x), np.concatenate(y)), low, high, width
 
 
 def bucket_of(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """The frequency bucket of each tag count."""
-    return np.searchsorted(np.asarray(FREQUENCY_BUCKETS), counts, side="right") - 1
+    return np.searchsorted(_BUCKET_STARTS, counts, side="right") - 1
 
 
 def fit_curve(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+import orjson
 import pyarrow as pa
 
 from tagmill.errors import CatalogError
@@ -45,8 +45,8 @@ class JsonLinesWriter:
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
         """Append a line for each product."""
-        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in tag_lines(tagged)]
-        self._file.write("".join(lines).encode())
+        lines = [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in tag_lines(tagged)]
+        self._file.write(b"".join(lines))
 
     def close(self) -> None:
         """Nothing is left to write."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from tagmill.library.vocabulary import Library
 from tagmill.records import LANES, TAGGED_SCHEMA, name_in
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.hits import Hits
+from tagmill.tagging.strings import Texts
 
 if TYPE_CHECKING:
     from tagmill.tagging.structure import Structure
@@ -28,12 +30,15 @@ __all__ = [
     "tagged_batch",
 ]
 
+Ints = npt.NDArray[np.int32]
+
 _EVIDENCE_PER_TAG = 3
-_LANE_NAMES = pa.array(LANES)
 _ENTRIES = TAGGED_SCHEMA.field("tags").type
 _ENTRY_FIELDS = list(_ENTRIES.value_type)
 _EVIDENCE = _ENTRIES.value_type.field("evidence").type
-_CALIBRATIONS = pa.array(["prior", "fitted"])
+# Each lane of a prior probability, then each of a fitted one.
+_CALIBRATIONS = Texts.of([pa.array([c for c in ("prior", "fitted") for _ in LANES])])
+_LANE_NAMES = Texts.of([pa.array([*LANES, *LANES])])
 # The lowest lane that leaves the model, an index into LANES.
 _LOWEST_LANE = {"auto": 0, "review": 1, "all": len(LANES)}
 
@@ -92,18 +97,34 @@ class ScoredPairs:
 
 
 class TagNames:
-    """Facet and tag names of a library's tags, as arrays (m,) by language."""
+    """Ids, facet names and tag names of a library's tags, (m,) in each language."""
 
     def __init__(self, library: Library, tag_ids: npt.NDArray[np.object_]) -> None:
         self._library = library
-        self.tag_ids = pa.array(tag_ids, pa.string())
-        self._joined: dict[tuple[str | None, ...], tuple[pa.StringArray, pa.StringArray]] = {}
+        self._tag_ids = tag_ids
         self._cache: dict[str, tuple[pa.StringArray, pa.StringArray]] = {}
+        self._joined: dict[tuple[str, ...], tuple[Texts, Texts]] = {}
 
-    def of(self, language: str) -> tuple[pa.StringArray, pa.StringArray]:
-        """(facet names, tag names) in a language, canonical where it has none."""
+    def of(
+        self, tags: Ints, languages: tuple[str, ...], places: Ints | None = None
+    ) -> list[pa.StringArray]:
+        """Id, facet name and name of tags (c,), canonical where a language has none.
+
+        `places` (c,) says in which of the languages; there is but one without.
+        """
+        if languages not in self._joined:
+            facets, names = zip(*map(self._in, languages), strict=True)
+            self._joined[languages] = Texts.of(facets), Texts.of(names)
+        numbers = tags if places is None else places * np.int32(len(self._tag_ids)) + tags
+        return [self._ids.take(tags), *(texts.take(numbers) for texts in self._joined[languages])]
+
+    @cached_property
+    def _ids(self) -> Texts:
+        return Texts.of([pa.array(self._tag_ids, pa.string())])
+
+    def _in(self, language: str) -> tuple[pa.StringArray, pa.StringArray]:
         if language not in self._cache:
-            tags = [self._library.tags[tag_id] for tag_id in self.tag_ids.to_pylist()]
+            tags = [self._library.tags[tag_id] for tag_id in self._tag_ids.tolist()]
             facets = self._library.facets
             facet_names = [name_in(facets[t.facet].names, t.facet, language) for t in tags]
             tag_names = [tag.name_in(language) for tag in tags]
@@ -112,13 +133,6 @@ class TagNames:
                 pa.array(tag_names, pa.string()),
             )
         return self._cache[language]
-
-    def of_each(self, languages: tuple[str | None, ...]) -> tuple[pa.StringArray, pa.StringArray]:
-        """The same in several languages, one after the other: (languages · m,)."""
-        if languages not in self._joined:
-            facets, tags = zip(*[self.of(code or "") for code in languages], strict=True)
-            self._joined[languages] = pa.concat_arrays(facets), pa.concat_arrays(tags)
-        return self._joined[languages]
 
 
 def tagged_batch(
@@ -151,16 +165,13 @@ def tagged_batch(
     if diversity is not None:
         chosen, offsets = spread_out(pairs.tags, chosen, offsets, diversity, selection.top_k)
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
-    indices = pa.array(tags)
-    facet_names, tag_names = _names(names, batch, rows, indices, selection.language)
+    standing = pairs.fitted[chosen] * np.int32(len(LANES)) + lanes[chosen]
     entries = pa.StructArray.from_arrays(
         [
-            names.tag_ids.take(indices),
-            facet_names,
-            tag_names,
+            *_names(names, batch, rows, tags, selection.language),
             pa.array(pairs.probability[chosen].astype(np.float32)),
-            _CALIBRATIONS.take(pa.array(pairs.fitted[chosen].astype(np.int8))),
-            _LANE_NAMES.take(pa.array(lanes[chosen])),
+            _CALIBRATIONS.take(standing),
+            _LANE_NAMES.take(standing),
             _evidence(batch, hits, rows, tags),
         ],
         fields=_ENTRY_FIELDS,
@@ -239,19 +250,19 @@ def _names(
     names: TagNames,
     batch: pa.RecordBatch,
     rows: npt.NDArray[np.int32],
-    tags: pa.Array,
+    tags: npt.NDArray[np.int32],
     language: str,
-) -> tuple[pa.StringArray, pa.StringArray]:
-    """Facet and tag name of each chosen pair."""
+) -> list[pa.StringArray]:
+    """Id, facet and name of each chosen pair."""
     if language != "product":
-        facet_names, tag_names = names.of(language)
-        return facet_names.take(tags), tag_names.take(tags)
-    languages = batch.column("language").dictionary_encode(null_encoding="encode")
-    facet_names, tag_names = names.of_each(tuple(languages.dictionary.to_pylist()) or ("",))
-    if len(languages.dictionary) > 1:
-        numbers = np.asarray(languages.indices, np.int64)[rows]
-        tags = pa.array(numbers * len(names.tag_ids) + np.asarray(tags))
-    return facet_names.take(tags), tag_names.take(tags)
+        return names.of(tags, (language,))
+    of_products = [code or "" for code in batch.column("language").to_pylist()]
+    numbers = {code: number for number, code in enumerate(dict.fromkeys(of_products))}
+    languages = tuple(numbers) or ("",)
+    if len(languages) == 1:
+        return names.of(tags, languages)
+    places = np.array([numbers[code] for code in of_products], np.int32)
+    return names.of(tags, languages, places[rows])
 
 
 def _evidence(

@@ -46,6 +46,12 @@ class Texts:
             return Texts(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
         return Texts(np.concatenate(data), np.concatenate(starts), np.concatenate(ends))
 
+    def take(self, numbers: Ints) -> pa.StringArray:
+        """Some of the texts, by number: what Arrow's `take` does, at a third of its fixed cost."""
+        offsets, data = _take(self.data, self.starts, self.ends, numbers)
+        buffers = pa.py_buffer(offsets), pa.py_buffer(data)
+        return pa.StringArray.from_buffers(len(numbers), *buffers)
+
     def cut(self, texts: Longs, starts: Ints, ends: Ints) -> pa.StringArray:
         """The characters `starts` to `ends` of some of the texts, by number; of −1 nothing."""
         offsets, data = _cut(self.data, self.starts, self.ends, texts, starts, ends)
@@ -136,6 +142,21 @@ def _number_fields(offsets, codes, filled, size):  # type: ignore[no-untyped-def
         label_names[:labels],
         occurrences[:labels],
     )
+
+
+@kernel
+def _take(data, starts, ends, numbers):  # type: ignore[no-untyped-def]
+    """Offsets and bytes of a string array of some texts."""
+    offsets = np.zeros(len(numbers) + 1, np.int32)
+    for i in range(len(numbers)):
+        text = numbers[i]
+        offsets[i + 1] = offsets[i] + (ends[text] - starts[text])
+    out = np.empty(offsets[-1], np.uint8)
+    for i in range(len(numbers)):
+        first, place = starts[numbers[i]], offsets[i]
+        for j in range(offsets[i + 1] - place):
+            out[place + j] = data[first + j]
+    return offsets, out
 
 
 @kernel
