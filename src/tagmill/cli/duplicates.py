@@ -23,7 +23,8 @@ from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_
 
 if TYPE_CHECKING:
     from tagmill.library import Library
-    from tagmill.library.duplicates import Duplicate, Embed
+    from tagmill.library.duplicates import Duplicate
+    from tagmill.library.meaning import Embed
     from tagmill.records import Tag
 
 app = typer.Typer()

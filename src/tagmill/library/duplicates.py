@@ -7,20 +7,20 @@ them the same other tags; siblings stand beside one another, or in other company
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.library.matching import REASONS, keys_of, keys_of_tag, probability_of
+from tagmill.library.meaning import Embed, near_in_meaning
 from tagmill.library.vocabulary import Library
 from tagmill.records import Scores, Tag
 from tagmill.text import is_unspaced
 
-__all__ = ["Duplicate", "Embed", "clusters", "find_duplicates"]
+__all__ = ["Duplicate", "clusters", "find_duplicates"]
 
 _LARGEST_GROUP = 40  # tags that share a key; of more, each is paired with the first only
 _FEWEST = 10  # products of a tag, below which its company says nothing
@@ -30,10 +30,7 @@ _BOTH = 0.3  # of the rarer tag's products that have the other too: two things a
 _ODDS_BOTH, _ODDS_ALIEN, _ODDS_AKIN = 1 / 20, 1 / 4, 2.0
 _ODDS_APART = 1 / 1000  # what one language calls alike, another does not
 _ALIEN, _AKIN = 0.2, 0.8
-_NEAR = 0.8  # cosine of embeddings from which names may mean the same
-_EMBEDDED = 0.5  # probability that they do, where nothing else says so: a prior, not measured
-
-Embed = Callable[[list[str]], npt.NDArray[np.float32]]
+_SHOWN = 0.02  # probability from which a pair that only an encoder finds is one
 
 
 @dataclass(frozen=True)
@@ -57,19 +54,20 @@ def find_duplicates(
     """Pairs of active tags that may mean the same, the most probable first.
 
     Of one facet (by key) if asked, and of two only with `across_facets`. `given` says which
-    products have which tags; `embed` gives unit vectors (n, d) of names, for what is written
+    products have which tags; `embed` gives unit vectors (n, d) of texts, for what is written
     quite differently.
     """
     tags = [tag for tag in library.active() if facet is None or tag.facet == facet]
     shared = _sharing(library, tags, across_facets)
-    if embed is not None:
-        for pair in _near(tags, embed, across_facets):
+    near = near_in_meaning(library, tags, embed, across_facets) if embed is not None else {}
+    for pair, probability in near.items():
+        if pair in shared or probability >= _SHOWN:
             shared.setdefault(pair, {})["embedding"] = None
     company = None if given is None else _Company(given)
     found = []
     for (i, j), reasons in shared.items():
         by_name = [reason for reason in reasons if reason != "embedding"]
-        probability = probability_of(by_name) if by_name else _EMBEDDED
+        probability = max(probability_of(by_name), near.get((i, j), 0.0))
         more: tuple[str, ...] = ()
         odds = 1.0
         if company is not None:
@@ -132,19 +130,6 @@ def _are_told_apart(library: Library, a: Tag, b: Tag) -> bool:
             return False
         shared.append(bool(keys[0] & keys[1]))
     return not all(shared)
-
-
-def _near(tags: Sequence[Tag], embed: Embed, across_facets: bool) -> list[tuple[int, int]]:
-    """Pairs of places whose names and descriptions lie near one another."""
-    vectors = embed([f"{tag.name} {tag.description}".strip() for tag in tags])
-    pairs: list[tuple[int, int]] = []
-    for first in range(0, len(tags), 1024):
-        cosines = vectors[first : first + 1024] @ vectors.T
-        for i, j in zip(*np.nonzero(cosines >= _NEAR), strict=True):
-            a, b = first + int(i), int(j)
-            if a < b and (across_facets or tags[a].facet == tags[b].facet):
-                pairs.append((a, b))
-    return pairs
 
 
 class _Company:
