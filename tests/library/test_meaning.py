@@ -38,7 +38,8 @@ def _names(concept: int) -> tuple[str, str]:
 
 def _library(doubles: int) -> tuple[Library, dict[str, int]]:
     """Tags with two names each, and `doubles` pairs of tags that are two names of one concept."""
-    tags, concept_of = [], {}
+    tags: list[Tag] = []
+    concept_of: dict[str, int] = {}
     for concept in range(CONCEPTS):
         name, other = _names(concept)
         concept_of |= {name: concept, other: concept}

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import orjson
 import pyarrow as pa
 
+from tagmill.catalog.json_text import json_lines
 from tagmill.errors import CatalogError
 from tagmill.records import TAGGED_SCHEMA, tag_text, write_tag_cell
 
@@ -45,8 +45,7 @@ class JsonLinesWriter:
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
         """Append a line for each product."""
-        lines = [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in tag_lines(tagged)]
-        self._file.write(b"".join(lines))
+        self._file.write(json_lines(tagged))
 
     def close(self) -> None:
         """Nothing is left to write."""
