@@ -25,7 +25,8 @@ from tagmill.text import normal_form
 __all__ = ["Embed", "near_in_meaning"]
 
 Embed = Callable[[list[str]], npt.NDArray[np.float32]]
-Vectors = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 
 _SAMPLE, _NEIGHBOURS = 4_000, 4  # names that margins are measured against, and of these the nearest
 _PARTNERS = 3  # nearest tags of a tag's facet that may mean the same
@@ -50,135 +51,154 @@ def near_in_meaning(
     if len(tags) < 2:
         return {}
     vectors = embed([f"{tag.name} {tag.description}".strip() for tag in tags])
-    background = _Background.of(tags, vectors, seed)
+    numbers = _Numbers()
+    own = _Names.of([tag.name for tag in tags], vectors, numbers)
+    sample = _sample(own, seed)
     facets = ["" if across_facets else tag.facet for tag in tags]
     groups = np.unique(facets, return_inverse=True)[1]
-    forms = [normal_form(tag.name) for tag in tags]
-    curve = _curve_of(library, tags, vectors, groups, embed, background, seed)
+    curve = _curve_of(library, tags, own, groups, embed, sample, numbers, seed)
+    rows, partners, cosines = _partners(own, own, groups, groups, np.arange(len(tags)))
+    around = own.around(sample)
+    margins = _margins(cosines, around.mean(rows, own, partners), around.mean(partners, own, rows))
     pairs: dict[tuple[int, int], float] = {}
-    around = background.nearest(vectors)
-    for place, partner, cosine in _partners(vectors, vectors, groups, groups, own=True):
-        if not _may_be_same(tags[place].name, tags[partner].name):
-            continue
-        left_out = (forms[place], forms[partner])
-        means = background.mean(around, place, left_out), background.mean(around, partner, left_out)
-        probability = float(curve(np.array(_margin(cosine, *means))))
-        pair = min(place, partner), max(place, partner)
+    for row, partner, probability in zip(
+        rows.tolist(), partners.tolist(), curve(margins).tolist(), strict=True
+    ):
+        pair = min(row, partner), max(row, partner)
         pairs[pair] = max(probability, pairs.get(pair, 0.0))
     return pairs
 
 
-@dataclass(frozen=True)
-class _Background:
-    """Names of a sample of tags, each form once, that others are near to or not."""
+class _Numbers(dict[object, int]):
+    """A number for each form and each sequence of digits, the same wherever it occurs."""
 
-    vectors: Vectors  # (b, d)
-    forms: list[str]  # (b,)
+    def __missing__(self, key: object) -> int:
+        self[key] = len(self)
+        return self[key]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names as an encoder and the eye see them, all arrays (n,)."""
+
+    vectors: Floats  # (n, d)
+    forms: Places  # the same number: the same normal form
+    digits: Places  # the same number: the same digits; −1: one or two letters, which say too little
 
     @staticmethod
-    def of(tags: Sequence[Tag], vectors: Vectors, seed: int) -> _Background:
-        order = np.random.default_rng(seed).permutation(len(tags))
-        first = {normal_form(tags[place].name): place for place in order.tolist()}
-        places = list(first.values())[:_SAMPLE]
-        return _Background(vectors[places], list(first)[:_SAMPLE])
+    def of(names: Sequence[str], vectors: Floats, numbers: _Numbers) -> _Names:
+        digits = [
+            -1 if _LETTERS.fullmatch(name) else numbers[tuple(_DIGITS.findall(name))]
+            for name in names
+        ]
+        forms = [numbers[normal_form(name)] for name in names]
+        return _Names(vectors, np.array(forms, np.int64), np.array(digits, np.int64))
 
-    def nearest(self, vectors: Vectors) -> tuple[npt.NDArray[np.int64], Vectors]:
-        """The nearest of the sample to each vector, best first, with their cosines; a few more
-        than are needed, as a name itself and its partner do not count."""
-        count = min(_NEIGHBOURS + 2, len(self.forms))
-        places, cosines = [], []
-        for start in range(0, len(vectors), _BLOCK):
-            found = vectors[start : start + _BLOCK] @ self.vectors.T
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def take(self, places: Places) -> _Names:
+        return _Names(self.vectors[places], self.forms[places], self.digits[places])
+
+    def around(self, sample: _Names) -> _Around:
+        """The nearest names of the sample, a few more than are needed: a name itself and its
+        partner do not count."""
+        count = min(_NEIGHBOURS + 2, len(sample))
+        places, cosines = [np.zeros((0, count), np.int64)], [np.zeros((0, count), np.float32)]
+        for start in range(0, len(self), _BLOCK):
+            found = self.vectors[start : start + _BLOCK] @ sample.vectors.T
             best = np.argpartition(-found, count - 1, axis=1)[:, :count]
             values = np.take_along_axis(found, best, axis=1)
             order = np.argsort(-values, axis=1)
             places.append(np.take_along_axis(best, order, axis=1))
             cosines.append(np.take_along_axis(values, order, axis=1))
-        return np.concatenate(places), np.concatenate(cosines)
-
-    def mean(
-        self, around: tuple[npt.NDArray[np.int64], Vectors], row: int, left_out: Sequence[str]
-    ) -> float:
-        """The mean cosine of a row's nearest names that are none of these."""
-        pairs = zip(around[0][row].tolist(), around[1][row].tolist(), strict=True)
-        others = [cosine for place, cosine in pairs if self.forms[place] not in left_out]
-        return float(np.mean(others[:_NEIGHBOURS])) if others else 0.0
+        return _Around(self.forms, sample.forms[np.concatenate(places)], np.concatenate(cosines))
 
 
-def _margin(cosine: float, one: float, other: float) -> float:
-    return cosine / max((one + other) / 2, _LEAST_MEAN)
+@dataclass(frozen=True)
+class _Around:
+    """The nearest names of a sample, the nearest first."""
+
+    own: Places  # (n,) form
+    forms: Places  # (n, k)
+    cosines: Floats  # (n, k)
+
+    def mean(self, rows: Places, names: _Names, partners: Places) -> Floats:
+        """The mean cosine (p,) of the neighbours of rows, leaving out the name itself and its
+        partner among `names`; 0 where there is no other."""
+        forms = self.forms[rows]
+        other = (forms != self.own[rows][:, None]) & (forms != names.forms[partners][:, None])
+        other &= np.cumsum(other, axis=1) <= _NEIGHBOURS
+        total = np.where(other, self.cosines[rows], 0).sum(axis=1)
+        return np.asarray(total / np.maximum(other.sum(axis=1), 1), np.float32)
+
+
+def _sample(names: _Names, seed: int) -> _Names:
+    """Some of the names, each form once."""
+    order = np.random.default_rng(seed).permutation(len(names))
+    first = np.sort(np.unique(names.forms[order], return_index=True)[1])
+    return names.take(order[first[:_SAMPLE]])
+
+
+def _sayable(digits: Places, others: Places) -> npt.NDArray[np.bool_]:
+    """Whether an encoder may say that two names mean the same."""
+    return np.asarray((digits == others) & (digits >= 0))
+
+
+def _margins(cosines: Floats, means: Floats, of_partners: Floats) -> Floats:
+    return np.asarray(cosines / np.maximum((means + of_partners) / 2, _LEAST_MEAN), np.float32)
 
 
 def _curve_of(
     library: Library,
     tags: Sequence[Tag],
-    vectors: Vectors,
-    groups: npt.NDArray[np.int64],
+    own: _Names,
+    groups: Places,
     embed: Embed,
-    background: _Background,
+    sample: _Names,
+    numbers: _Numbers,
     seed: int,
 ) -> Curve:
     """What a margin is worth, told by tags with a name that nothing but its meaning connects with
     the one they go by."""
-    order = np.random.default_rng(seed + 1).permutation(len(tags)).tolist()
     judged: list[int] = []
-    names: list[str] = []
-    for place in order:
+    written: list[str] = []
+    for place in np.random.default_rng(seed + 1).permutation(len(tags)).tolist():
         other = _unlike_name(library, tags[place])
         if other and len(judged) < _JUDGED:
             judged.append(place)
-            names.append(other)
+            written.append(other)
     if len(judged) < _FEWEST:
         return _PRIOR
-    asked = embed(names)
-    around, around_own = background.nearest(asked), background.nearest(vectors[judged])
-    own = np.einsum("ij,ij->i", asked, vectors[judged])
-    margins, right = [], []
-    for row, place in enumerate(judged):
-        form = normal_form(names[row]), normal_form(tags[place].name)
-        means = background.mean(around, row, form), background.mean(around_own, row, form)
-        margins.append(_margin(float(own[row]), *means))
-        right.append(True)
-    rivals = _partners(asked, vectors, groups[judged], groups, left_out=judged)
-    rival_rows = [rival for rival in rivals if _may_be_same(names[rival[0]], tags[rival[1]].name)]
-    around_rivals = background.nearest(vectors[[partner for _, partner, _ in rival_rows]])
-    for number, (row, partner, cosine) in enumerate(rival_rows):
-        form = normal_form(names[row]), normal_form(tags[partner].name)
-        means = background.mean(around, row, form), background.mean(around_rivals, number, form)
-        margins.append(_margin(cosine, *means))
-        right.append(False)
-    outcomes = np.array(right)
-    return fit_curve(np.array(margins), outcomes, np.where(outcomes, _DOUBLES, 1.0))
+    places, asked = np.array(judged), _Names.of(written, embed(written), numbers)
+    sayable = np.flatnonzero(_sayable(asked.digits, own.digits[places]))
+    places, asked = places[sayable], asked.take(sayable)
+    rows, rivals, cosines = _partners(asked, own, groups[places], groups, places)
+    rows = np.concatenate([np.arange(len(places)), rows])
+    partners = np.concatenate([places, rivals])
+    of_own = np.einsum("ij,ij->i", asked.vectors, own.vectors[places])
+    right = np.arange(len(rows)) < len(places)
+    around, of_partners = asked.around(sample), own.take(partners).around(sample)
+    means = around.mean(rows, own, partners)
+    margins = _margins(
+        np.concatenate([of_own, cosines]), means,
+        of_partners.mean(np.arange(len(rows)), asked, rows),
+    )  # fmt: skip
+    return fit_curve(margins, right, np.where(right, _DOUBLES, 1.0))
 
 
 def _unlike_name(library: Library, tag: Tag) -> str:
     """A name of the tag that shares no key with the one it goes by; empty where it has none."""
     keys = keys_of(tag.name).keys()
-    unlike = (n for n in library.names_of(tag) if keys.isdisjoint(keys_of(n)))
-    return next((name for name in unlike if _may_be_same(name, tag.name)), "")
-
-
-def _may_be_same(name: str, other: str) -> bool:
-    """Whether an encoder may say that two names mean the same."""
-    if _DIGITS.findall(name) != _DIGITS.findall(other):
-        return False
-    return not (_LETTERS.fullmatch(name) or _LETTERS.fullmatch(other))
+    return next((n for n in library.names_of(tag) if keys.isdisjoint(keys_of(n))), "")
 
 
 def _partners(
-    asked: Vectors,
-    vectors: Vectors,
-    groups_asked: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    *,
-    own: bool = False,
-    left_out: Sequence[int] | None = None,
-) -> list[tuple[int, int, float]]:
-    """(row asked, place, cosine) of the nearest vectors of the same group.
-
-    Not itself, where what is asked are the `own` vectors; nor the place `left_out` of each row.
-    """
-    found: list[tuple[int, int, float]] = []
+    asked: _Names, names: _Names, groups_asked: Places, groups: Places, left_out: Places
+) -> tuple[Places, Places, Floats]:
+    """Rows asked, their nearest names of the same group, but for the one left out of each row, and
+    the cosines, which are above 0; of the pairs that an encoder may have a say in."""
+    found: list[tuple[Places, Places, Floats]] = []
     order = np.argsort(groups, kind="stable")
     for group in np.unique(groups_asked):
         first, end = np.searchsorted(groups[order], [group, group + 1])
@@ -186,15 +206,11 @@ def _partners(
         kept = min(_PARTNERS, len(members))
         for start in range(0, len(rows), _BLOCK):
             some = rows[start : start + _BLOCK]
-            cosines = asked[some] @ vectors[members].T
-            if own or left_out is not None:
-                skipped = some if left_out is None else np.asarray(left_out)[some]
-                cosines[np.arange(len(some)), np.searchsorted(members, skipped)] = -1
+            cosines = asked.vectors[some] @ names.vectors[members].T
+            cosines[np.arange(len(some)), np.searchsorted(members, left_out[some])] = -1
             best = np.argpartition(-cosines, kept - 1, axis=1)[:, :kept]
-            for i, row in enumerate(some.tolist()):
-                found += [
-                    (row, int(members[j]), float(cosines[i, j]))
-                    for j in best[i]
-                    if cosines[i, j] > 0
-                ]
-    return found
+            values = np.take_along_axis(cosines, best, axis=1)
+            found.append((np.repeat(some, kept), members[best].ravel(), values.ravel()))
+    rows, places, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    chosen = _sayable(asked.digits[rows], names.digits[places]) & (cosines > 0)
+    return rows[chosen], places[chosen], cosines[chosen]
