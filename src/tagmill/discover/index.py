@@ -37,7 +37,7 @@ from tagmill.store.searches import StoredDocument
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
 FORMAT = 3
-_HINT = 0.01  # probability from which an unpublished tag helps to rank
+_HINT = 0.001  # probability from which an unpublished tag helps to rank
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
 
 

@@ -8,6 +8,7 @@ from tagmill.kernels import kernel
 
 __all__ = [
     "add_postings",
+    "add_tags",
     "ban_postings",
     "collect",
     "count_facets",
@@ -16,6 +17,9 @@ __all__ = [
     "living_mass",
     "release",
 ]
+
+_BITS_OF_ONE = int(np.float32(1).view(np.int32))
+_LN_OF_BIT = np.log(2) / (1 << 23)
 
 
 @kernel
@@ -68,21 +72,42 @@ def intersect(documents, weights, places, others, other_weights, other_places): 
 
 
 @kernel
-def add_postings(documents, values, least, factor, bit, scores, matched, touched, count):  # type: ignore[no-untyped-def]
+def add_postings(documents, values, factor, bit, scores, matched, touched, count):  # type: ignore[no-untyped-def]
     """Add factor · value to the scores of a posting list's products, and mark them with a bit.
 
-    Those with a value below `least` are passed over. Products met for the first time come behind
-    the `count` that `touched` has; the new count.
+    Products met for the first time come behind the `count` that `touched` has; the new count.
     """
     for i in range(len(documents)):
         document = documents[i]
-        if values[i] < least:
-            continue
         if not matched[document]:
             touched[count] = document
             count += 1
         matched[document] |= bit
         scores[document] += factor * values[i]
+    return count
+
+
+@kernel
+def add_tags(  # type: ignore[no-untyped-def]
+    documents, probability_bits, least, factor, surplus, bit, scores, matched, touched, count
+):
+    """The same for a tag of which products have probabilities, given as the bits of their floats:
+    factor · (ln p + surplus), where that is above 0, but for those whose p has bits below `least`.
+
+    The bits of a float are its logarithm, but for at most 0.06 (the exponent, and the mantissa as
+    a line between two powers of two), and in the same order.
+    """
+    to_ln = np.float32(_LN_OF_BIT)
+    for i in range(len(documents)):
+        if probability_bits[i] < least:
+            continue
+        document = documents[i]
+        evidence = np.float32(probability_bits[i] - _BITS_OF_ONE) * to_ln + surplus
+        if not matched[document]:
+            touched[count] = document
+            count += 1
+        matched[document] |= bit
+        scores[document] += factor * max(np.float32(0), evidence)
     return count
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tagmill.discover.index import View
 from tagmill.discover.kernels import (
     add_postings,
+    add_tags,
     ban_postings,
     collect,
     count_living,
@@ -29,8 +30,11 @@ from tagmill.text import is_unspaced, search_words
 
 __all__ = ["Hits", "Matcher", "Part"]
 
-_TAG_WEIGHT = 9.0  # of a certain tag, beside at most 2.2 of a word
-_HAS_TAG = 0.2  # probability from which a product counts as having a tag that was asked for
+# Of a tag's weight of evidence: ln of its probability over how common it is, and _MISSED more, as
+# a product of which nobody says it may have it all the same, one in e^3 of how common it is.
+_TAG_WEIGHT, _MISSED = 20.0, 3.0
+_HAS_TAG = np.float32(0.2)  # from which a product counts as having a tag that was asked for
+_LEAST_BITS = _HAS_TAG.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
 _NAMES = 8  # of a tag that are searched as words
@@ -85,7 +89,7 @@ class Matcher:
             found = np.flatnonzero(~(dead if banned is None else banned)).astype(np.int32)
             return Hits(found, np.zeros(len(found), np.float32))
         lists = [
-            (1 << bit, _least(part, of_all), idf * part.factor, *self.postings(number, part)[:2])
+            (1 << bit, part, idf, *self.postings(number, part)[:2])
             for bit, (parts, idfs) in enumerate(zip(self.parts, self._idf, strict=True))
             for part, idf in zip(parts, idfs, strict=True)
             if idf
@@ -94,15 +98,20 @@ class Matcher:
         for bit, asked in enumerate(self.query.ranges, len(self.parts)):
             required |= 1 << bit
             documents = np.unique(_within(segment, asked)[0])
-            lists.append((1 << bit, 0.0, 0.0, documents, np.zeros(len(documents), np.float32)))
+            lists.append((1 << bit, Part(), 0.0, documents, np.zeros(len(documents), np.float32)))
         scores, matched = _zeros(segment.size)
         touched = np.empty(min(segment.size, sum(len(one[3]) for one in lists)), np.int32)
         count = 0
-        for bit_mask, least, factor, documents, values in lists:
-            count = add_postings(
-                documents, values, np.float32(least), np.float32(factor), np.uint32(bit_mask),
-                scores, matched, touched, count,
-            )  # fmt: skip
+        for bit_mask, part, idf, documents, values in lists:
+            factor, sums = np.float32(part.factor), (scores, matched, touched, count)
+            if part.tag_id:
+                count = add_tags(
+                    documents, values.view(np.int32), _LEAST_BITS if of_all else np.int32(0),
+                    factor, np.float32(idf + _MISSED), np.uint32(bit_mask), *sums,
+                )  # fmt: skip
+            else:
+                factor *= np.float32(idf)
+                count = add_postings(documents, values, factor, np.uint32(bit_mask), *sums)
         touched = touched[:count]
         found, values = collect(
             touched, scores, matched, dead if banned is None else banned, np.uint32(required),
@@ -225,11 +234,6 @@ _NO_POSTINGS: Postings = (
     np.zeros(0, np.float32),
     np.zeros(0, np.uint8),
 )
-
-
-def _least(part: Part, of_all: bool) -> float:
-    """The probability below which a product does not have a tag; for ranking all count."""
-    return _HAS_TAG if part.tag_id and of_all else 0.0
 
 
 @cache
