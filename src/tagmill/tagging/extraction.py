@@ -64,11 +64,21 @@ class TagFinder:
                 self._tags.setdefault((facet, self.form(name)), place)
                 self._alike.setdefault((facet, _normal_form(name)), place)
 
-    def find(self, facet: int, text: str) -> tuple[int, int]:
-        """The tag of a facet that has this name, or else one whose name has the same normal form
-        (in a verbatim library they are two); -1: none."""
-        tag = self._tags.get((facet, self.form(text)), -1)
-        return tag, -1 if tag >= 0 else self._alike.get((facet, _normal_form(text)), -1)
+    def find(
+        self, pairs: Sequence[Sequence[int]], texts: Sequence[str], forms: Sequence[str]
+    ) -> list[tuple[int, int]]:
+        """Of each (facet, number of a text) the tag of the facet that has this name, or else one
+        whose name has the same normal form (in a verbatim library they are two); -1: none.
+
+        `forms` are the texts' by `form`.
+        """
+        plain = forms if self.form is _normal_form else [_normal_form(text) for text in texts]
+        tags, alike = self._tags, self._alike
+        found = []
+        for facet, text in pairs:
+            tag = tags.get((facet, forms[text]), -1)
+            found.append((tag, -1 if tag >= 0 else alike.get((facet, plain[text]), -1)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -211,10 +221,14 @@ def _meanings(
     spelled = encoded.dictionary.to_pylist()
     pairs = facets.astype(np.int64) * max(len(spelled), 1) + np.asarray(encoded.indices, np.int64)
     unique, places = np.unique(pairs, return_inverse=True)
-    found = [finder.find(pair // len(spelled), spelled[pair % len(spelled)]) for pair in unique]
+    written = [finder.form(text) for text in spelled]
+    of_pairs = zip(
+        *(part.tolist() for part in np.divmod(unique, max(len(spelled), 1))), strict=True
+    )
+    found = finder.find(list(of_pairs), spelled, written)
     tags, alike = np.array(found, np.int32).reshape(-1, 2).T
     numbers: dict[str, int] = {}
-    forms = [numbers.setdefault(finder.form(text), len(numbers)) for text in spelled]
+    forms = [numbers.setdefault(form, len(numbers)) for form in written]
     free = np.array(forms, np.int64)[encoded.indices] + len(finder.facets)
     return tags[places], alike[places], np.where(tags[places] >= 0, tags[places], free)
 
