@@ -257,11 +257,10 @@ def _names(
     if language != "product":
         return names.of(tags, (language,))
     of_products = [code or "" for code in batch.column("language").to_pylist()]
-    numbers = {code: number for number, code in enumerate(dict.fromkeys(of_products))}
-    languages = tuple(numbers) or ("",)
+    languages = tuple(sorted(set(of_products))) or ("",)
     if len(languages) == 1:
         return names.of(tags, languages)
-    places = np.array([numbers[code] for code in of_products], np.int32)
+    places = np.array([languages.index(code) for code in of_products], np.int32)
     return names.of(tags, languages, places[rows])
 
 
