@@ -87,10 +87,10 @@ def _unpublished(store: Store, models: Path) -> Score | None:
         return None
     loaded: list[Model] = []
 
-    def score(batch: pa.RecordBatch) -> Scores:
+    def score(batch: pa.RecordBatch, candidates: int) -> Scores:
         if not loaded:
             loaded.append(current_model(store, models))
-        return loaded[0].score(batch)
+        return loaded[0].score(batch, candidates)
 
     return score
 

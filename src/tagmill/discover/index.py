@@ -36,12 +36,14 @@ from tagmill.store.searches import StoredDocument
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
-FORMAT = 3
-_HINT = 0.001  # probability from which an unpublished tag helps to rank
+FORMAT = 4
+# Unpublished tags help to rank: of at least so many candidates a product those with a probability.
+_CANDIDATES, _HINT = 60, 0.001
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
 
 
-Score = Callable[[pa.RecordBatch], Scores]  # calibrated probabilities of a batch's tags
+# Calibrated probabilities of a batch's tags, of at least so many candidates a product.
+Score = Callable[[pa.RecordBatch, int], Scores]
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,7 @@ def _hints(
     """Improbable tags of each product; none where a person said all that it has."""
     names = ("id", "title", "description", "category", "attributes", "language")
     rows = [{name: getattr(document, name) for name in names} for document in stored]
-    scores = score(pa.RecordBatch.from_pylist(rows, schema=PRODUCT_SCHEMA))
+    scores = score(pa.RecordBatch.from_pylist(rows, schema=PRODUCT_SCHEMA), _CANDIDATES)
     living = [tag and tag.id for tag in map(library.by_id, scores.tag_ids)]
     hints: list[Sequence[tuple[str, float]]] = []
     for row, document in enumerate(stored):

@@ -151,9 +151,10 @@ class Model:
 
         save_model(self, Path(folder))
 
-    def score(self, batch: pa.RecordBatch) -> Scores:
-        """Calibrated probabilities of all candidate pairs: a `Tagger` like its sources."""
-        pairs = self.score_pairs(batch, self.lexicon.find(batch), top_k=0)
+    def score(self, batch: pa.RecordBatch, candidates: int = 0) -> Scores:
+        """Calibrated probabilities of all candidate pairs, at least so many of the linear model a
+        product: a `Tagger` like its sources."""
+        pairs = self.score_pairs(batch, self.lexicon.find(batch), candidates)
         shape = (batch.num_rows, len(self.tag_ids))
         values = sparse.csr_array(
             (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
