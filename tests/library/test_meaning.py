@@ -92,3 +92,15 @@ def test_pairs_of_two_facets_only_where_asked() -> None:
     (pair,) = find_duplicates(library, embed=embed, across_facets=True)
     assert {pair.a.name, pair.b.name} == {"sofa", "couch"}
     assert near_in_meaning(library, tags[:1], embed, True) == {}
+
+
+def test_names_that_an_encoder_has_no_say_in_tell_nothing() -> None:
+    """Each tag's other name has other digits: too few are left, and the prior decides."""
+    concept_of: dict[str, int] = {"sofa": 0, "couch": 0}
+    tags = [Tag("a", "kind", "sofa"), Tag("b", "kind", "couch")]
+    for concept in range(1, 80):
+        name, other = f"model {concept}", f"{_names(concept)[1]}{concept + 500}"
+        concept_of |= {name: concept, other: concept}
+        tags.append(Tag(f"{concept}", "kind", name, {"zh": other}))
+    embed = Encoder(concept_of, noise=0.05, common=0.0)
+    assert near_in_meaning(Library(tags), tags, embed, False) == {(0, 1): 0.5}

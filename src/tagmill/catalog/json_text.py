@@ -38,7 +38,7 @@ def json_lines(batch: pa.RecordBatch) -> bytes:
     """A line with an object for each row of a batch, as `json.dumps` writes it without blanks.
 
     Columns may be text, numbers, booleans, structs and lists of these. Numbers that are not whole
-    have six digits behind the point at most.
+    have six digits behind the point at most, and must be below 10¹² in size.
     """
     written = [_write(column) for column in batch.columns]
     valid = np.ones(batch.num_rows, np.bool_)
@@ -87,7 +87,7 @@ def _object(
     bounds = np.cumsum([0, *map(len, keys), len(close)])
     starts = np.cumsum([0, *(len(data) for data, _ in parts)])
     texts = np.concatenate([data for data, _ in parts])
-    places = np.stack([own + start for (_, own), start in zip(parts, starts, strict=False)])
+    places = np.stack([own + start for (_, own), start in zip(parts, starts[:-1], strict=True)])
     data, offsets = _objects(pieces, bounds, texts, places, valid)
     return data, offsets
 

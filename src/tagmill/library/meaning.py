@@ -9,6 +9,7 @@ with any other tag. A library with too few of them gets a prior.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -87,12 +88,8 @@ class _Names:
 
     @staticmethod
     def of(names: Sequence[str], vectors: Floats, numbers: _Numbers) -> _Names:
-        digits = [
-            -1 if _LETTERS.fullmatch(name) else numbers[tuple(_DIGITS.findall(name))]
-            for name in names
-        ]
         forms = [numbers[normal_form(name)] for name in names]
-        return _Names(vectors, np.array(forms, np.int64), np.array(digits, np.int64))
+        return _Names(vectors, np.array(forms, np.int64), _digits_of(names, numbers))
 
     def __len__(self) -> int:
         return len(self.forms)
@@ -140,6 +137,14 @@ def _sample(names: _Names, seed: int) -> _Names:
     return names.take(order[first[:_SAMPLE]])
 
 
+def _digits_of(names: Sequence[str], numbers: _Numbers) -> Places:
+    """A number for the digits in each name, −1 for a name of one or two letters."""
+    digits = [
+        -1 if _LETTERS.fullmatch(name) else numbers[tuple(_DIGITS.findall(name))] for name in names
+    ]
+    return np.array(digits, np.int64)
+
+
 def _sayable(digits: Places, others: Places) -> npt.NDArray[np.bool_]:
     """Whether an encoder may say that two names mean the same."""
     return np.asarray((digits == others) & (digits >= 0))
@@ -161,18 +166,17 @@ def _curve_of(
 ) -> Curve:
     """What a margin is worth, told by tags with a name that nothing but its meaning connects with
     the one they go by."""
-    judged: list[int] = []
-    written: list[str] = []
-    for place in np.random.default_rng(seed + 1).permutation(len(tags)).tolist():
-        other = _unlike_name(library, tags[place])
-        if other and len(judged) < _JUDGED:
-            judged.append(place)
-            written.append(other)
-    if len(judged) < _FEWEST:
+    order = np.random.default_rng(seed + 1).permutation(len(tags)).tolist()
+    named = ((place, _unlike_name(library, tags[place])) for place in order)
+    judged = list(itertools.islice(((place, name) for place, name in named if name), _JUDGED))
+    written = [name for _, name in judged]
+    places = np.array([place for place, _ in judged], np.int64)
+    # A pair that no encoder has a say in tells nothing of those in which it has.
+    sayable = _sayable(_digits_of(written, numbers), own.digits[places])
+    if sayable.sum() < _FEWEST:
         return _PRIOR
-    places, asked = np.array(judged), _Names.of(written, embed(written), numbers)
-    sayable = np.flatnonzero(_sayable(asked.digits, own.digits[places]))
-    places, asked = places[sayable], asked.take(sayable)
+    places, written = places[sayable], list(itertools.compress(written, sayable))
+    asked = _Names.of(written, embed(written), numbers)
     rows, rivals, cosines = _partners(asked, own, groups[places], groups, places)
     rows = np.concatenate([np.arange(len(places)), rows])
     partners = np.concatenate([places, rivals])

@@ -222,10 +222,8 @@ def _meanings(
     pairs = facets.astype(np.int64) * max(len(spelled), 1) + np.asarray(encoded.indices, np.int64)
     unique, places = np.unique(pairs, return_inverse=True)
     written = [finder.form(text) for text in spelled]
-    of_pairs = zip(
-        *(part.tolist() for part in np.divmod(unique, max(len(spelled), 1))), strict=True
-    )
-    found = finder.find(list(of_pairs), spelled, written)
+    of_pairs = np.stack(np.divmod(unique, max(len(spelled), 1)), axis=1)
+    found = finder.find(of_pairs.tolist(), spelled, written)
     tags, alike = np.array(found, np.int32).reshape(-1, 2).T
     numbers: dict[str, int] = {}
     forms = [numbers.setdefault(form, len(numbers)) for form in written]
