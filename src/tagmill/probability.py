@@ -59,7 +59,7 @@ class Calibration:
     def __call__(self, scores: npt.NDArray[np.floating], counts: npt.NDArray[np.integer]) -> Floats:
         """Probabilities (n,) of scores (n,) whose tags have `counts` (n,) training examples."""
         curve, low, high, width = self._one_after_the_other
-        return curve(np.clip(scores, low, high) + width * bucket_of(counts))
+        return curve(np.minimum(np.maximum(scores, low), high) + width * bucket_of(counts))
 
     @cached_property
     def _one_after_the_other(self) -> tuple[Curve, float, float, float]:

@@ -5,7 +5,7 @@ Plain is ASCII without foreign function words, and Chinese with nothing but ASCI
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,20 @@ _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 def detect_languages(texts: pa.StringArray) -> pa.StringArray:
     """The language of each text: zh-Hans, zh-Hant, en or other."""
     codes = _detect(*string_buffers(texts), *_tables())
+    if len(codes) and codes[0] != _UNKNOWN and (codes == codes[0]).all():
+        return _repeated(int(codes[0]), len(codes))
     found = _LANGUAGES.take(pa.array(codes))
     if codes.all():
         return found
     unknown = pa.array(codes == _UNKNOWN)
     rest = [detect_language(text) for text in texts.filter(unknown).to_pylist()]
     return pc.replace_with_mask(found, unknown, pa.array(rest, pa.string()))
+
+
+@lru_cache(maxsize=16)
+def _repeated(code: int, size: int) -> pa.StringArray:
+    """One language so many times: mostly all products of a catalogue are in one."""
+    return pa.array([_LANGUAGES[code].as_py()] * size, pa.string())
 
 
 @cache

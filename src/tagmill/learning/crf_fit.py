@@ -6,19 +6,12 @@ weights only for the states it was seen with, as in CRFsuite (Okazaki 2007).
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from tagmill.kernels import kernel
-from tagmill.tagging.crf import (
-    SLOT,
-    Crf,
-    active_facets,
-    forward_backward,
-    local_scores,
-    look_up_row,
-    state_scores,
-)
+from tagmill.tagging.crf import Crf, active_facets, forward_backward, local_scores, weight_table
 from tagmill.tagging.sequences import Names, Sequences
 
 __all__ = ["fit_crf"]
@@ -61,10 +54,8 @@ def fit_crf(
         rows.astype(np.int32), places, tokens, states[taken], indptr, seen_states, weights,
         transition, inside, orders,
     )  # fmt: skip
-    return Crf(
-        names, _table(known), indptr, seen_states, weights, transition.astype(np.float32),
-        inside.astype(np.float32),
-    )  # fmt: skip
+    table, wide = weight_table(known, indptr, seen_states, weights, count)
+    return Crf(names, table, wide, transition.astype(np.float32), inside.astype(np.float32))
 
 
 def _features_of(
@@ -79,18 +70,17 @@ def _features_of(
     return sequences.hashes[sequences.places[owners] + within], owners
 
 
-def _table(keys: npt.NDArray[np.uint32]) -> npt.NDArray[np.void]:
-    """A hash table from each key to its number."""
-    slots = np.zeros(1 << (2 * len(keys)).bit_length(), SLOT)
-    _insert(slots, keys)
-    return slots
-
-
-@kernel
-def _insert(slots, keys):  # type: ignore[no-untyped-def]
-    for number in range(len(keys)):
-        place = look_up_row(slots, keys[number])
-        slots[place].key, slots[place].row = keys[number], number
+@numba.njit(nogil=True)
+def _state_scores(rows, places, first, last, indptr, states, weights, count):  # type: ignore[no-untyped-def]
+    """Score of each state at each token, (tokens, count); `rows` are the features' rows."""
+    scores = np.zeros((last - first, count), np.float32)
+    for t in range(first, last):
+        own = scores[t - first]
+        for k in range(places[t], places[t + 1]):
+            row = rows[k]
+            for j in range(indptr[row], indptr[row + 1]):
+                own[states[j]] += weights[j]
+    return scores
 
 
 @kernel
@@ -112,7 +102,7 @@ def _descend(  # type: ignore[no-untyped-def]
             if first == last:
                 continue
             own = gold[first:last]
-            scores = state_scores(rows, places, first, last, indptr, states, weights, count)
+            scores = _state_scores(rows, places, first, last, indptr, states, weights, count)
             active = active_facets(scores, np.unique((own[own > 0] - 1) % facets))
             emit, some_between, some_within = local_scores(scores, between, within, active)
             alpha, beta, scale, _ = forward_backward(emit, some_between, some_within)

@@ -19,13 +19,20 @@ from tagmill.kernels import kernel
 from tagmill.tagging.sequences import Names, Sequences
 from tagmill.tagging.spans import grown
 
-__all__ = ["ACTIVE", "Crf", "FoundSpans", "active_facets", "forward_backward", "local_scores",
-           "look_up_row", "state_scores"]  # fmt: skip
+__all__ = [
+    "ACTIVE", "Crf", "FoundSpans", "active_facets", "forward_backward", "local_scores",
+    "weight_table",
+]  # fmt: skip
 
 ACTIVE = 64  # facets that can have a span in one text
 
-# A feature (0: a free place) and the row of its weights, in a hash table with open addressing.
-SLOT = np.dtype([("key", np.uint32), ("row", np.int32)])
+# A weight of a feature (0: a free place) in a hash table with open addressing: the state above 16
+# bits of steps. A feature of few states has a place for each; one of many has one place, with the
+# row of its weights of all states, r as -1 - r.
+WEIGHT = np.dtype([("key", np.uint32), ("told", np.int32)])
+_STEP = np.float32(2.0**-12)
+_MOST_STEPS = 2**15 - 1
+_MANY = 0.25  # of the states, at least three
 _FOUND = np.dtype(
     [("sequence", np.int32), ("facet", np.int32), ("first", np.int32), ("end", np.int32),
      ("posterior", np.float64)]
@@ -48,10 +55,8 @@ class Crf:
     """Its weights as arrays. Of F facets, state 0 is outside, 1 + f begins, 1 + F + f goes on."""
 
     names: Names  # that help to find spans
-    slots: npt.NDArray[np.void]  # of SLOT, a power of two
-    indptr: npt.NDArray[np.int64]  # (rows + 1,)
-    states: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.void]  # of WEIGHT, a power of two
+    rows: npt.NDArray[np.float32]  # (r, 1 + 2F) of the features with many states
     # (F + 2, F + 1): from outside, a facet's end or the start of the text, to outside or a facet
     transition: npt.NDArray[np.float32]
     inside: npt.NDArray[np.float32]  # (2, F): from its first token on, from a later one on
@@ -64,34 +69,74 @@ class Crf:
     def find(self, sequences: Sequences, least: float) -> FoundSpans:
         """The spans whose posterior is at least `least`."""
         found = _find(
-            sequences.hashes, sequences.places, sequences.first, self.slots, self.indptr,
-            self.states, self.weights, np.exp(self.transition.astype(np.float64)),
-            np.exp(self.inside.astype(np.float64)), least,
+            sequences.hashes, sequences.places, sequences.first, self.weights, self.rows,
+            np.exp(self.transition.astype(np.float64)), np.exp(self.inside.astype(np.float64)),
+            least,
         )  # fmt: skip
         return FoundSpans(*(np.ascontiguousarray(found[name]) for name in _FOUND.names or ()))
 
 
-@numba.njit(nogil=True)
-def look_up_row(slots, key):  # type: ignore[no-untyped-def]
-    """The place of a feature in the table, or the free place where it would be."""
-    mask = len(slots) - 1
-    place = np.int64(key) & mask
-    while slots[place].key != key and slots[place].key != 0:
-        place = (place + 1) & mask
-    return place
+def weight_table(
+    keys: npt.NDArray[np.uint32],
+    indptr: npt.NDArray[np.int64],
+    states: npt.NDArray[np.int32],
+    weights: npt.NDArray[np.float32],
+    count: int,
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.float32]]:
+    """`Crf.weights` and `Crf.rows`: feature i has the weights indptr[i]:indptr[i + 1] of `count`
+    states."""
+    sizes = np.diff(indptr)
+    many = sizes >= max(3, _MANY * count)
+    owners = np.repeat(np.arange(len(keys)), sizes)
+    rows = np.zeros((int(many.sum()), count), np.float32)
+    row_of = np.cumsum(many) - 1
+    wide = many[owners]
+    rows[row_of[owners[wide]], states[wide]] = weights[wide]
+    steps = np.clip(np.rint(weights / _STEP), -_MOST_STEPS, _MOST_STEPS).astype(np.int32)
+    lone = ~wide & (steps != 0)
+    told = (states[lone] << 16) | (steps[lone] & 0xFFFF)
+    all_keys = np.concatenate([keys[many], keys[owners[lone]]])
+    all_told = np.concatenate([-1 - row_of[many], told]).astype(np.int32)
+    table = np.zeros(1 << (2 * len(all_keys)).bit_length(), WEIGHT)
+    _insert(table, all_keys, all_told)
+    return table, rows
 
 
 @numba.njit(nogil=True)
-def state_scores(rows, places, first, last, indptr, states, weights, count):  # type: ignore[no-untyped-def]
-    """Score of each state at each token, (tokens, count); `rows` are the features' rows."""
+def _place(key, size):  # type: ignore[no-untyped-def]
+    """Where in the table a feature's weights begin; its lowest bit is always 1."""
+    return np.int64(key >> np.uint32(1)) & (size - 1)
+
+
+@kernel
+def _insert(table, keys, told):  # type: ignore[no-untyped-def]
+    for i in range(len(keys)):
+        place = _place(keys[i], len(table))
+        while table[place].key != 0:
+            place = (place + 1) & (len(table) - 1)
+        table[place].key, table[place].told = keys[i], told[i]
+
+
+@numba.njit(nogil=True)
+def _state_scores(hashes, places, first, last, table, rows, count):  # type: ignore[no-untyped-def]
+    """Score of each state at each token, (tokens, count)."""
     scores = np.zeros((last - first, count), np.float32)
+    mask = len(table) - 1
     for t in range(first, last):
         own = scores[t - first]
         for k in range(places[t], places[t + 1]):
-            row = rows[k]
-            if row >= 0:
-                for j in range(indptr[row], indptr[row + 1]):
-                    own[states[j]] += weights[j]
+            key = hashes[k]
+            place = _place(key, len(table))
+            while table[place].key != 0:
+                if table[place].key == key:
+                    told = table[place].told
+                    if told < 0:
+                        row = rows[-1 - told]
+                        for state in range(count):
+                            own[state] += row[state]
+                        break
+                    own[told >> 16] += np.int16(told & 0xFFFF) * _STEP
+                place = (place + 1) & mask
     return scores
 
 
@@ -180,13 +225,9 @@ def forward_backward(emit, between, within):  # type: ignore[no-untyped-def]
 
 @kernel
 def _find(  # type: ignore[no-untyped-def]
-    hashes, places, firsts, slots, indptr, states, weights, transition, inside, least
+    hashes, places, firsts, table, rows, transition, inside, least
 ):
     """The spans, as an array of _FOUND."""
-    rows = np.empty(len(hashes), np.int32)
-    for k in range(len(hashes)):
-        slot = slots[look_up_row(slots, hashes[k])]
-        rows[k] = slot.row if slot.key else np.int32(-1)
     found = np.empty(len(places) + 16, _FOUND)
     used = 0
     nothing = np.zeros(0, np.int64)
@@ -195,7 +236,7 @@ def _find(  # type: ignore[no-untyped-def]
         first, last = firsts[sequence], firsts[sequence + 1]
         if first == last:
             continue
-        scores = state_scores(rows, places, first, last, indptr, states, weights, count)
+        scores = _state_scores(hashes, places, first, last, table, rows, count)
         active = active_facets(scores, nothing)
         emit, between, within = local_scores(scores, transition, inside, active)
         alpha, beta, scale, leave = forward_backward(emit, between, within)

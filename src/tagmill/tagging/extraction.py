@@ -193,14 +193,13 @@ def read_values(crf: Crf, finder: TagFinder, batch: pa.RecordBatch) -> Values:
     texts = sequences.texts.cut(found.sequences.astype(np.int64), starts, ends)
     tags, alike, meanings = _meanings(finder, found.facets, texts)
     rows = sequences.rows[found.sequences]
-    order = np.lexsort((-found.posterior, meanings, found.facets, rows))
-    key = np.stack([rows, found.facets, meanings])[:, order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(key, axis=1) != 0).any(axis=0)
-    first = np.flatnonzero(new)
+    of_facets = rows.astype(np.int64) * crf.facets + found.facets
+    said = of_facets * (int(meanings.max(initial=0)) + 1) + meanings
+    order = np.lexsort((-found.posterior, said))
+    first = np.flatnonzero(np.diff(said[order], prepend=-1))
     counts = np.diff(np.append(first, len(order)))
     best = order[first]  # the likeliest span of each value
-    by_facet = np.lexsort((-found.posterior[best], found.facets[best], rows[best]))
+    by_facet = np.lexsort((-found.posterior[best], of_facets[best]))
     best, counts = best[by_facet], counts[by_facet]
     posterior = found.posterior[best]
     ranks, rivals = _compare(rows[best], found.facets[best], posterior)

@@ -42,7 +42,7 @@ __all__ = ["check_goal", "load_model", "moved_to", "save_model", "shipped_prior"
 _MEMORY = ("tag_indptr", "tags", "accepted", "complete", "ids")
 _NEW_NAMES = ("novelty", "facet_share", "start", "least")
 _HELD_OUT = ("log_odds", "probability", "right", "tags", "counts")
-_FORMAT = 6  # of the folder; another number is refused
+_FORMAT = 7  # of the folder; another number is refused
 _CARD = "card.json"
 _LIBRARY = "library.csv"
 

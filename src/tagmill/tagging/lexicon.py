@@ -12,6 +12,8 @@ characters of the folded match. So it lies in [0, 1), and rises with more and lo
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,6 +28,8 @@ from tagmill.tagging.patterns import ANY_FACET, Patterns
 from tagmill.tagging.strings import Texts, attribute_fields
 
 __all__ = ["Hits", "LexiconTagger"]
+
+Ints = npt.NDArray[np.int32]
 
 _TEXT_FIELDS = ("title", "description", "category")
 _FIELD_WEIGHTS = {"title": 0.75, "description": 0.5, "category": 0.65}
@@ -109,11 +113,16 @@ def _place(found, rows, fields, offsets):  # type: ignore[no-untyped-def]
 def _text_search(batch: pa.RecordBatch) -> Search:
     """The titles, descriptions and categories of a batch."""
     size = batch.num_rows
-    columns = {i: batch.column(name) for i, name in enumerate(_TEXT_FIELDS)}
-    present = [i for i, column in columns.items() if column.null_count < size]
+    columns = [batch.column(name) for name in _TEXT_FIELDS]
+    present = tuple(i for i, column in enumerate(columns) if column.null_count < size)
+    return Search(Texts.of([columns[i] for i in present]), *_layout(size, present))
+
+
+@lru_cache(maxsize=16)
+def _layout(size: int, present: tuple[int, ...]) -> tuple[Ints, ...]:
+    """Row, field, offset in it and facet of each text: the same for all batches of a size."""
     count = size * len(present)
-    return Search(
-        Texts.of([columns[i] for i in present]),
+    return (
         np.tile(np.arange(size, dtype=np.int32), len(present)),
         np.repeat(np.array(present, np.int32), size),
         np.zeros(count, np.int32),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,9 +35,7 @@ _EVIDENCE_PER_TAG = 3
 _ENTRIES = TAGGED_SCHEMA.field("tags").type
 _ENTRY_FIELDS = list(_ENTRIES.value_type)
 _EVIDENCE = _ENTRIES.value_type.field("evidence").type
-# Each lane of a prior probability, then each of a fitted one.
-_CALIBRATIONS = Texts.of([pa.array([c for c in ("prior", "fitted") for _ in LANES])])
-_LANE_NAMES = Texts.of([pa.array([*LANES, *LANES])])
+_CALIBRATIONS = ("prior", "fitted")  # of a probability
 # The lowest lane that leaves the model, an index into LANES.
 _LOWEST_LANE = {"auto": 0, "review": 1, "all": len(LANES)}
 
@@ -97,42 +94,43 @@ class ScoredPairs:
 
 
 class TagNames:
-    """Ids, facet names and tag names of a library's tags, (m,) in each language."""
+    """What is written of a library's tags: ids, facet names and tag names, in each language."""
 
     def __init__(self, library: Library, tag_ids: npt.NDArray[np.object_]) -> None:
         self._library = library
         self._tag_ids = tag_ids
-        self._cache: dict[str, tuple[pa.StringArray, pa.StringArray]] = {}
-        self._joined: dict[tuple[str, ...], tuple[Texts, Texts]] = {}
+        self._texts: dict[tuple[str, ...], Texts] = {}
 
     def of(
-        self, tags: Ints, languages: tuple[str, ...], places: Ints | None = None
+        self, tags: Ints, languages: tuple[str, ...], places: Ints, fitted: Ints, lanes: Ints
     ) -> list[pa.StringArray]:
-        """Id, facet name and name of tags (c,), canonical where a language has none.
+        """Id, facet name, name, calibration and lane of tags (c,).
 
-        `places` (c,) says in which of the languages; there is but one without.
+        Names are canonical where a language has none; `places` (c,) says in which of the languages.
         """
-        if languages not in self._joined:
-            facets, names = zip(*map(self._in, languages), strict=True)
-            self._joined[languages] = Texts.of(facets), Texts.of(names)
-        numbers = tags if places is None else places * np.int32(len(self._tag_ids)) + tags
-        return [self._ids.take(tags), *(texts.take(numbers) for texts in self._joined[languages])]
+        if languages not in self._texts:
+            self._texts[languages] = Texts.of(self._columns(languages))
+        m, named = len(self._tag_ids), len(self._tag_ids) * len(languages)
+        in_language = places * np.int32(m) + tags
+        after = np.int32(m + 2 * named)
+        numbers = np.stack(
+            [tags, in_language + m, in_language + (m + named), fitted + after,
+             lanes + (after + np.int32(len(_CALIBRATIONS)))]
+        )  # fmt: skip
+        return self._texts[languages].take(numbers)
 
-    @cached_property
-    def _ids(self) -> Texts:
-        return Texts.of([pa.array(self._tag_ids, pa.string())])
-
-    def _in(self, language: str) -> tuple[pa.StringArray, pa.StringArray]:
-        if language not in self._cache:
-            tags = [self._library.tags[tag_id] for tag_id in self._tag_ids.tolist()]
-            facets = self._library.facets
-            facet_names = [name_in(facets[t.facet].names, t.facet, language) for t in tags]
-            tag_names = [tag.name_in(language) for tag in tags]
-            self._cache[language] = (
-                pa.array(facet_names, pa.string()),
-                pa.array(tag_names, pa.string()),
-            )
-        return self._cache[language]
+    def _columns(self, languages: tuple[str, ...]) -> list[pa.StringArray]:
+        """All that is written, in the order that `of` counts on."""
+        tags = [self._library.tags[tag_id] for tag_id in self._tag_ids.tolist()]
+        facets = self._library.facets
+        names = [tag.name_in(language) for language in languages for tag in tags]
+        facet_names = [
+            name_in(facets[tag.facet].names, tag.facet, language)
+            for language in languages
+            for tag in tags
+        ]
+        parts = (self._tag_ids, facet_names, names, _CALIBRATIONS, LANES)
+        return [pa.array(part, pa.string()) for part in parts]
 
 
 def tagged_batch(
@@ -165,13 +163,18 @@ def tagged_batch(
     if diversity is not None:
         chosen, offsets = spread_out(pairs.tags, chosen, offsets, diversity, selection.top_k)
     rows, tags = pairs.rows[chosen], pairs.tags[chosen]
-    standing = pairs.fitted[chosen] * np.int32(len(LANES)) + lanes[chosen]
+    languages, places = _languages(batch, rows, selection.language)
+    tag_id, facet, name, calibration, lane = names.of(
+        tags, languages, places, pairs.fitted[chosen], lanes[chosen]
+    )
     entries = pa.StructArray.from_arrays(
         [
-            *_names(names, batch, rows, tags, selection.language),
+            tag_id,
+            facet,
+            name,
             pa.array(pairs.probability[chosen].astype(np.float32)),
-            _CALIBRATIONS.take(standing),
-            _LANE_NAMES.take(standing),
+            calibration,
+            lane,
             _evidence(batch, hits, rows, tags),
         ],
         fields=_ENTRY_FIELDS,
@@ -246,22 +249,18 @@ def _spread_out(tags, chosen, offsets, facets, caps, indptr, redundant, top_k): 
     return kept[:used].copy(), bounds
 
 
-def _names(
-    names: TagNames,
-    batch: pa.RecordBatch,
-    rows: npt.NDArray[np.int32],
-    tags: npt.NDArray[np.int32],
-    language: str,
-) -> list[pa.StringArray]:
-    """Id, facet and name of each chosen pair."""
+def _languages(
+    batch: pa.RecordBatch, rows: npt.NDArray[np.int32], language: str
+) -> tuple[tuple[str, ...], Ints]:
+    """The languages names are written in, and in which of them each chosen pair's are."""
     if language != "product":
-        return names.of(tags, (language,))
+        return (language,), np.zeros(len(rows), np.int32)
     of_products = [code or "" for code in batch.column("language").to_pylist()]
     languages = tuple(sorted(set(of_products))) or ("",)
     if len(languages) == 1:
-        return names.of(tags, languages)
+        return languages, np.zeros(len(rows), np.int32)
     places = np.array([languages.index(code) for code in of_products], np.int32)
-    return names.of(tags, languages, places[rows])
+    return languages, places[rows]
 
 
 def _evidence(

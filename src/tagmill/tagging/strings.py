@@ -46,11 +46,18 @@ class Texts:
             return Texts(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
         return Texts(np.concatenate(data), np.concatenate(starts), np.concatenate(ends))
 
-    def take(self, numbers: Ints) -> pa.StringArray:
-        """Some of the texts, by number: what Arrow's `take` does, at a third of its fixed cost."""
-        offsets, data = _take(self.data, self.starts, self.ends, numbers)
+    def take(self, numbers: Ints) -> list[pa.StringArray]:
+        """Columns of texts, by number, one for each row of `numbers` (columns, n).
+
+        They share buffers: what Arrow's `take` does, all at once and at a fraction of its cost.
+        """
+        offsets, data = _take(self.data, self.starts, self.ends, numbers.ravel())
         buffers = pa.py_buffer(offsets), pa.py_buffer(data)
-        return pa.StringArray.from_buffers(len(numbers), *buffers)
+        count, size = numbers.shape
+        return [
+            pa.StringArray.from_buffers(size, *buffers, offset=column * size)
+            for column in range(count)
+        ]
 
     def cut(self, texts: Longs, starts: Ints, ends: Ints) -> pa.StringArray:
         """The characters `starts` to `ends` of some of the texts, by number; of −1 nothing."""
