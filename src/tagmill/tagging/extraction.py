@@ -28,7 +28,7 @@ SPAN_FEATURES: tuple[str, ...] = (
     "span",  # log-odds of the value that the tag is named like; MISSING without one
     "span_rival",  # log-odds of the facet's likeliest other value; MISSING without one
 )
-_LEAST = 0.02  # posterior of a span that is worth a look
+_LEAST = 0.05  # posterior of a span that is worth a look
 _SUREST = 1e-4
 _normal_form = lru_cache(65536)(normal_form)
 
