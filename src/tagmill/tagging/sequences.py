@@ -88,6 +88,7 @@ class Sequences:
         folded, kinds = _character_tables()
         data, starts, ends = string_buffers(batch.column("category"))
         categories = _hash_whole(data, starts, ends, folded, _FIELD_SEED)
+        categories = np.where(ends > starts, categories, _NONE)
         arrays = _hash_sequences(
             texts.data, texts.starts, texts.ends, folded, kinds, seeds, categories[rows], names,
             np.stack([own.indptr[rows], own.indptr[rows + 1]], axis=1), own.keys, own.facets,
@@ -204,7 +205,10 @@ def _bucket(distance):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True)
 def _features(tokens, t, field, category, out):  # type: ignore[no-untyped-def]
-    """Hashes of what surrounds the token t, put into `out`; returns how many."""
+    """Hashes of what surrounds the token t, put into `out`; returns how many.
+
+    Without a category those crossed with it would say again what the others do.
+    """
     size = len(tokens)
     word, form = tokens[t].word, tokens[t].form
     before = after = before_2 = after_2 = _EDGE
@@ -238,28 +242,33 @@ def _features(tokens, t, field, category, out):  # type: ignore[no-untyped-def]
     out[17] = _two(17, form_after, form_after_2)
     out[18] = _two(18, before, form)
     out[19] = _two(19, form, after)
-    out[20] = _two(20, category, _NONE)
-    out[21] = _two(21, category, word)
-    out[22] = _two(22, category, form)
-    out[23] = _two(23, category, before)
-    out[24] = _two(24, category, after)
-    out[25] = _two(25, category, out[10])
-    out[26] = _two(26, category, _two(26, form_before, form_after))
-    out[27] = _two(27, category, place)
-    out[28] = _two(28, place, field)
-    out[29] = _two(29, left, field)
-    out[30] = _two(30, place, form)
+    out[20] = _two(28, place, field)
+    out[21] = _two(29, left, field)
+    out[22] = _two(30, place, form)
+    count = 23
     if tokens[t].kind == LETTERS:
-        out[31] = _two(31, tokens[t].prefix2, _NONE)
-        out[32] = _two(32, tokens[t].prefix3, _NONE)
-        out[33] = _two(33, tokens[t].suffix2, _NONE)
-        out[34] = _two(34, tokens[t].suffix3, _NONE)
-        out[35] = _two(35, tokens[t].suffix3, category)
-        return 36
-    if tokens[t].kind == UNSPACED:
-        out[31] = _two(36, out[6], after)
-        return 32
-    return 31
+        out[23] = _two(31, tokens[t].prefix2, _NONE)
+        out[24] = _two(32, tokens[t].prefix3, _NONE)
+        out[25] = _two(33, tokens[t].suffix2, _NONE)
+        out[26] = _two(34, tokens[t].suffix3, _NONE)
+        count = 27
+    elif tokens[t].kind == UNSPACED:
+        out[23] = _two(36, out[6], after)
+        count = 24
+    if category == _NONE:
+        return count
+    if tokens[t].kind == LETTERS:
+        out[count] = _two(35, tokens[t].suffix3, category)
+        count += 1
+    out[count] = _two(20, category, _NONE)
+    out[count + 1] = _two(21, category, word)
+    out[count + 2] = _two(22, category, form)
+    out[count + 3] = _two(23, category, before)
+    out[count + 4] = _two(24, category, after)
+    out[count + 5] = _two(25, category, out[10])
+    out[count + 6] = _two(26, category, _two(26, form_before, form_after))
+    out[count + 7] = _two(27, category, place)
+    return count + 8
 
 
 @numba.njit(nogil=True)
@@ -274,14 +283,16 @@ def _rarity(tokens, t, known, category, out, count):  # type: ignore[no-untyped-
     out[count] = _two(51, own, _NONE)
     out[count + 1] = _two(52, own, place)
     out[count + 2] = _two(53, own, form)
-    out[count + 3] = _two(54, own, category)
-    out[count + 4] = _two(55, own, before)
-    out[count + 5] = _two(56, own, after)
-    out[count + 6] = _two(57, out[count + 4], after)
-    out[count + 7] = _two(58, placed, own)
+    out[count + 3] = _two(55, own, before)
+    out[count + 4] = _two(56, own, after)
+    out[count + 5] = _two(57, out[count + 3], after)
+    out[count + 6] = _two(58, placed, own)
+    if category == _NONE:
+        return count + 7
+    out[count + 7] = _two(54, own, category)
     out[count + 8] = _two(59, placed, category)
-    out[count + 9] = _two(60, out[count + 3], place)
-    out[count + 10] = _two(61, out[count + 3], form)
+    out[count + 9] = _two(60, out[count + 7], place)
+    out[count + 10] = _two(61, out[count + 7], form)
     return count + 11
 
 
