@@ -13,7 +13,6 @@ from tagmill.library import Library
 from tagmill.records import PRODUCT_SCHEMA, TAGGED_SCHEMA, tag_id
 from tagmill.tagging.folder import load_model, save_model
 from tagmill.tagging.model import Model
-from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.output import Selection
 
 
@@ -219,33 +218,3 @@ def test_thresholds_come_of_each_product_once(monkeypatch: pytest.MonkeyPatch) -
     assert once is not None
     assert len(repeated.held_out.right) == len(once.held_out.right)
     assert repeated.held_out.gold_total == once.held_out.gold_total == 180
-
-
-def _doubtful(share: float) -> pa.RecordBatch:
-    """Texts of random words; a tag goes with thirty, and `share` of its products lack it."""
-    random = np.random.default_rng(0)
-    words = [
-        f"w{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}" for i in range(1500)
-    ]
-    rows = []
-    for number in range(1000):
-        text = random.integers(0, len(words), 40)
-        spoken = np.flatnonzero(np.bincount(text[text < 1200] // 30, minlength=40) >= 2)
-        tags = [f"Topic:topic{t}" for t in spoken if random.random() > share]
-        title = " ".join(words[i] for i in text)
-        rows.append({"id": str(number), "title": title, "tags": tags})
-    return products_to_batch(rows)
-
-
-@pytest.mark.parametrize(("share", "chosen"), [(0.0, 1.0), (0.3, 0.2)])
-def test_doubtful_labels_are_regularised_more(
-    share: float, chosen: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training, "_ROUNDS", 1)
-    products = _doubtful(share)
-    by_itself = train([products], options=TrainingOptions(spans=False)).trained
-    told = train([products], options=TrainingOptions(spans=False, regularisation=chosen)).trained
-    assert by_itself is not None
-    assert told is not None
-    assert np.array_equal(by_itself.linear.postings, told.linear.postings)
-    assert np.array_equal(by_itself.fusion.second.leaf, told.fusion.second.leaf)

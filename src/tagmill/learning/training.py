@@ -71,11 +71,8 @@ __all__ = ["train"]
 _HELD_OUT, _FOLDS = 20_000, 5
 _LARGE, _LARGE_FOLDS = 200_000, 2  # where a fold is too few of the products to be missed
 _FEW, _ROUNDS = 10_000, 3  # of so few products all are held out several times
-# C of the linear model: the second, for labels on which people differ, where so many products
-# show that it helps. More than `_FEW` speak for themselves.
-_REGULARISATIONS, _ENOUGH, _TRIED_FOLDS = (1.0, 0.2), 1_000, 2
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
-_HELPS = 0.005  # of micro-F1, for which training or tagging may take several times as long
+_HELPS = 0.005  # of micro-F1, for which tagging may take several times as long
 _LIKENED = 5_000  # products that tell what the likeness of a tag's text means
 _REMEMBERED = 2_000  # products a model keeps to learn verdicts beside
 
@@ -113,11 +110,13 @@ def train(
     card = _card(dataset, taggers, seed, options)
     others = [make_tagger(name, dataset.library) for name in taggers]
     evidence = _Evidence.gather(dataset, others, options)
+    progress("linear models", 0, 1)
+    solution = OneVsRest.solve(
+        evidence.rows, dataset.labels, regularisation=options.regularisation, seed=seed
+    )
+    progress("linear models", 1, 1)
     options = replace(options, candidates=options.candidates or _candidates_for(dataset.labels))
     rounds = _split(len(dataset), seed)
-    progress("linear models", 0, 1)
-    solution = _solve(dataset, evidence, rounds[0], seed, options)
-    progress("linear models", 1, 1)
     spans = cross_fit_spans(dataset, rounds[0], seed) if options.spans else None
     pairs, together, values = _cross_fit_pairs(
         dataset, evidence, spans, solution, rounds, options, progress
@@ -241,35 +240,6 @@ def _split(size: int, seed: int) -> list[npt.NDArray[np.int8]]:
         fold[order] = np.arange(len(order)) % folds
         rounds.append(fold)
     return rounds
-
-
-def _solve(
-    dataset: Dataset,
-    evidence: _Evidence,
-    folds: npt.NDArray[np.int8],
-    seed: int,
-    options: TrainingOptions,
-) -> OneVsRest:
-    """The linear models of all tags; without a C by the one that suits some folds."""
-
-    def solve(regularisation: float) -> OneVsRest:
-        return OneVsRest.solve(
-            evidence.rows, dataset.labels, regularisation=regularisation, seed=seed
-        )
-
-    def held_out_f1(solution: OneVsRest) -> float:
-        parts = []
-        for fold in range(_TRIED_FOLDS):
-            part = _pairs_of_fold(dataset, evidence, solution, folds == fold, options, None)
-            number = np.full(len(part[0]), fold, np.int8)
-            parts.append((*part, number, number))
-        pairs = _Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        return _first_look_f1(pairs, dataset, seed, options)
-
-    if options.regularisation or not _ENOUGH <= len(dataset) <= _FEW:
-        return solve(options.regularisation or _REGULARISATIONS[0])
-    usual, small = map(solve, _REGULARISATIONS)
-    return small if held_out_f1(small) - held_out_f1(usual) >= _HELPS else usual
 
 
 def _cross_fit_pairs(
@@ -426,26 +396,22 @@ def _fit_fusion(
 
 
 def _spans_help(pairs: _Pairs, dataset: Dataset, seed: int, options: TrainingOptions) -> bool:
-    """Whether the source of spans is worth its time."""
-    without = pairs.without_spans(options.candidates)
-    gain = _first_look_f1(pairs, dataset, seed, options) - _first_look_f1(
-        without, dataset, seed, options
-    )
-    return gain >= _HELPS
-
-
-def _first_look_f1(pairs: _Pairs, dataset: Dataset, seed: int, options: TrainingOptions) -> float:
-    """The best micro-F1 of a first look at held-out pairs, by trees that never saw their fold."""
+    """Whether the source of spans is worth its time: by how much it raises the best micro-F1 of a
+    first look at held-out pairs."""
     gold = int((dataset.labels.subset(np.unique(pairs.rows)).values.data == 1).sum())
-    odds = _by_fold(
-        pairs.folds,
-        lambda inside, outside: fit_first(
-            pairs.features[outside], pairs.right[outside], seed=seed, options=options
-        ).log_odds(pairs.features[inside]),
-    )
-    right = pairs.right == 1
-    published = odds >= best_f1_threshold(odds, right, gold)
-    return 2 * int((right & published).sum()) / (int(published.sum()) + gold)
+
+    def best_f1(judged: _Pairs) -> float:
+        odds = _by_fold(
+            judged.folds,
+            lambda inside, outside: fit_first(
+                judged.features[outside], judged.right[outside], seed=seed, options=options
+            ).log_odds(judged.features[inside]),
+        )
+        right = judged.right == 1
+        published = odds >= best_f1_threshold(odds, right, gold)
+        return 2 * int((right & published).sum()) / (int(published.sum()) + gold)
+
+    return best_f1(pairs) - best_f1(pairs.without_spans(options.candidates)) >= _HELPS
 
 
 def _fit_new_names(

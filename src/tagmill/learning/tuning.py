@@ -130,7 +130,7 @@ def _study(seed: int) -> optuna.Study:
 def _suggest(trial: optuna.Trial) -> TrainingOptions:
     """The options of a trial, within a range around the default ones."""
     return TrainingOptions(
-        regularisation=trial.suggest_categorical("regularisation", (0, 0.1, 0.2, 0.5, 1, 2, 5)),
+        regularisation=trial.suggest_float("regularisation", 0.1, 10, log=True),
         minimum_products=trial.suggest_int("minimum_products", 1, 3),
         candidates=trial.suggest_categorical("candidates", (0, 15, 20, 30, 40)),
         trees=trial.suggest_int("trees", 20, 200),

@@ -11,8 +11,7 @@ __all__ = ["TrainingOptions"]
 class TrainingOptions:
     """The constants of training. The same products, seed and options give the same model."""
 
-    # C of the linear model's squared hinge, above 0; 0: what suits held-out products.
-    regularisation: float = 0
+    regularisation: float = 1.0  # C of the linear model's squared hinge, above 0
     minimum_products: int = 1  # a feature that fewer products have is left out
     # Highest margins of a product that become candidates; 0: by how many tags products have.
     candidates: int = 0
