@@ -87,8 +87,10 @@ def test_spans_in_descriptions_and_attributes_keep_their_place() -> None:
 def test_the_same_seed_gives_the_same_extractor(branded: Model) -> None:
     again = train([branded_batch(400)])
     assert np.array_equal(branded.extraction.crf.rows, again.extraction.crf.rows)
+    assert np.array_equal(branded.extraction.crf.weights, again.extraction.crf.weights)
     other = train([branded_batch(400)], seed=1)
     assert not np.array_equal(branded.extraction.crf.rows, other.extraction.crf.rows)
+    assert not np.array_equal(branded.extraction.crf.weights, other.extraction.crf.weights)
     batch = products_to_batch(NEW)
     assert SpanProposer(branded).propose(batch) == SpanProposer(again).propose(batch)
 
