@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import words
-from products import LANGUAGES, Generator, Product, facet_names, forms_of, library
+from products import Generator, Product, Recorded, vocabulary
 
 from tagmill.language.profiles import open_profile
 from tagmill.language.prompts import load_prompt, offered_tags, tag_line, write_product
@@ -60,7 +60,7 @@ def propose(generator: Generator, language: str, most: int = MOST) -> Question:
     product = generator.product(language)
     size = round(math.exp(generator.random.uniform(math.log(3), math.log(most))))
     offer = generator.offer(product, size)
-    ordered, lines = offered_tags(offer, language, library().facets)
+    ordered, lines = offered_tags(offer, language, generator.vocabulary.library.facets)
     stated = {fact.tag.id: fact.words for fact in product.facts}
     tags = [
         {"number": number, "quote": stated[tag.id]}
@@ -85,11 +85,11 @@ def verify(generator: Generator, product: Product, *, true: bool) -> Question:
     """Whether one tag applies to a product."""
     wanted: Tag = generator.wrong(product)
     if true:
-        wanted = generator.random.choice(product.facts).tag
+        wanted = generator.random.choice([f.tag for f in product.facts] + product.implied)
     language = product.language
     prompt = load_prompt(PROFILE, "verify", language)
     shown = write_product(product.fields, language, PROFILE)
-    line = tag_line(wanted, language, library().facets)
+    line = tag_line(wanted, language, generator.vocabulary.library.facets)
     messages = prompt.messages(product=shown, tag=line)
     return Question("verify", product, messages, YES_NO[language][0 if true else 1])
 
@@ -104,7 +104,7 @@ def describe(generator: Generator, language: str, asked: dict[str, str]) -> Ques
     for quote in sorted(stated, key=shown.index)[:5]:
         facet = stated[quote]
         pattern = patterns.get(facet, patterns[""])
-        name = facet_names().get(facet, {}).get(language, facet)
+        name = generator.vocabulary.facet_names.get(facet, {}).get(language, facet)
         sentences.append({"text": pattern.format(v=quote, f=name), "quote": quote})
     names = [tag.name_in(language) for tag in generator.offer(product, pick.randint(0, 6))]
     prompt = load_prompt(PROFILE, "describe", language)
@@ -126,16 +126,45 @@ def asking(pick: random.Random, language: str) -> dict[str, str]:
     }
 
 
-def trees(seed: int, only: str = "", *, most: int = MOST, echoes: float = 0.05) -> Iterator[Node]:
+@dataclass(frozen=True)
+class Sources:
+    """What products are made of: the starter library, and where given a larger library (a CSV
+    file) and products that people tagged (JSON Lines), a third of the text each."""
+
+    library: str = ""
+    recorded: tuple[str, ...] = ()
+
+    def generators(self, seed: int) -> list[Generator]:
+        """One of each source."""
+        made = [Generator(seed)]
+        if self.library:
+            made.append(Generator(seed + 1, vocabulary(self.library)))
+        if self.recorded:
+            made.append(Recorded(seed + 2, self.recorded))
+        return made
+
+
+STARTER = Sources()
+
+
+def trees(
+    seed: int,
+    only: str = "",
+    *,
+    sources: Sources = STARTER,
+    most: int = MOST,
+    echoes: float = 0.05,
+) -> Iterator[Node]:
     """Trees without end, of all stages or one: a fixed part, and questions that share it.
 
     `most`: how many tags are offered at the most; `echoes`: share of texts that are only repeated.
     """
-    generator = Generator(seed)
-    pick = generator.random
+    generators = sources.generators(seed)
+    pick = random.Random(seed)
     while True:
+        generator = pick.choice(generators)
         stage = only or pick.choices(list(STAGES), list(STAGES.values()))[0]
-        language = pick.choice(LANGUAGES)
+        language = pick.choice(generator.languages)
         if not only and pick.random() < echoes:
             yield Node("", children=[_echo(generator, language) for _ in range(16)])
             continue
@@ -161,7 +190,8 @@ def _echo(generator: Generator, language: str) -> Node:
     """Words without sense, and the same again: nothing but copying helps."""
     pick = generator.random
     names = [generator.invented(language).name for _ in range(pick.randint(2, 6))]
-    names += [pick.choice(forms_of(pick.choice(generator.tags), language)) for _ in range(2)]
+    tags = pick.choices(generator.tags, k=2)
+    names += [pick.choice(generator.vocabulary.forms(tag, language)) for tag in tags]
     pick.shuffle(names)
     text = ("" if language == "zh" else " ").join(names)
     return Node(chat([{"role": "user", "content": text}]), text + END)
