@@ -26,10 +26,11 @@ from tagmill.learning.dataset import load_dataset
 from tagmill.learning.span_fit import cross_fit_spans
 from tagmill.learning.training import train
 from tagmill.records import parse_tag, tag_text
-from tagmill.tagging.extraction import TagFinder, read_values
+from tagmill.tagging.extraction import read_values, texts_of_values
 from tagmill.tagging.model import Model
 from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.proposer import SpanProposer
+from tagmill.tagging.spellings import Spellings
 
 SETS = ("en_ae110k", "en_oamine")
 ROUNDS = 3  # of timing
@@ -139,21 +140,22 @@ class Extractor:
         assert spans is not None
         self._crf, self._facets = spans.of_all, spans.facets
         self._tags = [data.library.tags[tag_id].text for tag_id in data.tag_ids]
-        self._finder = TagFinder(data.library, data.tag_ids, spans.facets)
+        self._spellings = Spellings(data.library, data.tag_ids, spans.facets)
 
     def scores(self, products: Sequence[Product]) -> Scores:
         (batch,) = as_batches(products)
-        values = read_values(self._crf, self._finder, batch)
+        values = read_values(self._crf, self._spellings, batch)
+        texts = texts_of_values(values, batch)
         found: Scores = {}
         for i, row in enumerate(values.rows.tolist()):
             tag, facet = values.tags[i], str(self._facets[values.facets[i]])
-            key = (row, self._tags[tag] if tag >= 0 else tag_text(facet, values.texts[i]))
+            key = (row, self._tags[tag] if tag >= 0 else tag_text(facet, texts[i]))
             found[key] = max(found.get(key, 0.0), float(values.posterior[i]))
         return found
 
     def rate(self, products: Sequence[Product]) -> float:
         (batch,) = as_batches(products)
-        return rate_of(lambda: read_values(self._crf, self._finder, batch), len(products))
+        return rate_of(lambda: read_values(self._crf, self._spellings, batch), len(products))
 
 
 class Peer:

@@ -11,13 +11,14 @@ from tagmill.learning.dataset import load_dataset
 from tagmill.learning.span_fit import cross_fit_spans
 from tagmill.learning.span_labels import label_spans
 from tagmill.records import PRODUCT_SCHEMA, Candidate, Proposer
-from tagmill.tagging import PROPOSERS, make_proposer
-from tagmill.tagging.extraction import Values
+from tagmill.tagging import PROPOSERS, make_proposer, spellings
+from tagmill.tagging.extraction import Values, _values_of, read_values, texts_of_values
 from tagmill.tagging.folder import load_model, save_model
 from tagmill.tagging.model import Model
 from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.proposer import SpanProposer
 from tagmill.tagging.sequences import NO_NAMES, Sequences
+from tagmill.tagging.spellings import Spellings
 from tests.brands import branded_batch, chinese_brands, english_brands
 from tests.learning.conftest import make_products
 
@@ -76,7 +77,7 @@ def test_spans_in_descriptions_and_attributes_keep_their_place() -> None:
     }  # fmt: skip
     batch = products_to_batch([asked])
     values = model.read_values(batch)
-    (place,) = np.flatnonzero(values.texts == new)
+    place = texts_of_values(values, batch).index(new)
     field = values.field_names[values.fields[place]]
     assert field in ("description", "attributes.Maker")
     start = 6 if field == "description" else 0
@@ -118,15 +119,57 @@ def test_values_of_several_batches_are_those_of_one(branded: Model) -> None:
     rows = [np.arange(0, 90, 3), np.flatnonzero(np.arange(90) % 3)]
     parts = [branded.read_values(whole.take(pa.array(own))) for own in rows]
     joined, expected = Values.concatenate(parts, rows), branded.read_values(whole)
-    assert joined.texts.tolist() == expected.texts.tolist()
+    assert texts_of_values(joined, whole) == texts_of_values(expected, whole)
     assert joined.rows.tolist() == expected.rows.tolist()
     for part, own in zip(parts, rows, strict=True):
         taken = joined.take(own)
-        assert taken.texts.tolist() == part.texts.tolist()
+        of_part = whole.take(pa.array(own))
+        assert texts_of_values(taken, of_part) == texts_of_values(part, of_part)
         assert taken.keys().tolist() == part.keys().tolist()
         assert [taken.field_names[f] for f in taken.fields] == [
             part.field_names[f] for f in part.fields
         ]
+
+
+def test_what_spellings_say_is_forgotten_when_there_are_too_many(
+    branded: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = branded_batch(200, 3)
+    expected = branded.read_values(batch)
+    monkeypatch.setattr(spellings, "_REMEMBERED", 8)
+    few = Spellings(branded.library, branded.tag_ids, branded.extraction.facets)
+    for start in (0, 0, 100, 50):
+        part = batch.slice(start, 100)
+        values = read_values(branded.extraction.crf, few, part)
+        own = expected.take(np.arange(start, start + 100))
+        assert values.tags.tolist() == own.tags.tolist()
+        assert values.alike.tolist() == own.alike.tolist()
+        assert values.spans.tolist() == own.spans.tolist()
+        assert texts_of_values(values, part) == texts_of_values(own, part)
+        assert few._used == np.count_nonzero(few._known["key"]) <= 8
+
+
+def test_spans_that_say_the_same_are_one_value() -> None:
+    random = np.random.default_rng(7)
+    size = 300
+    rows = np.sort(random.integers(0, 40, size)).astype(np.int32)
+    facets, says = random.integers(0, 3, size).astype(np.int32), random.integers(-2, 3, size)
+    posterior = random.permutation(np.linspace(0.05, 1, size))
+    best, counts, ranks, rivals = _values_of(rows, facets, says, posterior)
+    spans: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for i in range(size):
+        spans.setdefault((rows[i], facets[i]), {}).setdefault(says[i], []).append(i)
+    place = 0
+    for _, values in sorted(spans.items()):
+        groups = sorted(values.values(), key=lambda own: -max(posterior[own]))
+        likeliest = [own[int(np.argmax(posterior[own]))] for own in groups]
+        for rank, own in enumerate(groups):
+            others = [posterior[i] for i in likeliest if i != likeliest[rank]]
+            assert best[place] == likeliest[rank]
+            assert (counts[place], ranks[place]) == (len(own), rank)
+            assert rivals[place] == max(others, default=0)
+            place += 1
+    assert place == len(best)
 
 
 def test_empty_very_long_and_strange_texts(branded: Model) -> None:

@@ -21,12 +21,13 @@ from tagmill.learning.span_labels import SpanLabels, label_spans
 from tagmill.probability import Curve, best_f1_threshold, fit_curve
 from tagmill.records import parse_tag
 from tagmill.tagging.crf import Crf
-from tagmill.tagging.extraction import TagFinder, Values, facet_places, read_values
+from tagmill.tagging.extraction import Values, read_values, texts_of_values
 from tagmill.tagging.fusion import Trees, fit_trees
 from tagmill.tagging.model import HeldOut
 from tagmill.tagging.new_names import NewNames, best_known, new_features
 from tagmill.tagging.options import TrainingOptions
 from tagmill.tagging.sequences import NO_NAMES, Names, OwnNames, Sequences, names_table
+from tagmill.tagging.spellings import Spellings, facet_places
 
 __all__ = ["CrossFitted", "NewJudge", "NewPairs", "cross_fit_spans"]
 
@@ -53,8 +54,8 @@ class CrossFitted:
         library without the tags that only this fold has."""
         data, inside = self.dataset, np.flatnonzero(self.folds == fold)
         known = data.labels.counts() - data.labels.subset(inside).counts() > 0
-        finder = TagFinder(data.library, data.tag_ids, self.facets, known)
-        return read_values(self.of_fold[fold], finder, _batch_of(self.products, inside))
+        spellings = Spellings(data.library, data.tag_ids, self.facets, known)
+        return read_values(self.of_fold[fold], spellings, _batch_of(self.products, inside))
 
 
 def cross_fit_spans(dataset: Dataset, folds: npt.NDArray[np.int8], seed: int) -> CrossFitted | None:
@@ -189,8 +190,9 @@ class NewJudge:
         written = self._spans.products.column("tags").take(pa.array(inside)).to_pylist()
         given = [self._as_given(tags_of_product or ()) for tags_of_product in written]
         form, facets = self._dataset.library.form, self._spans.facets.tolist()
+        texts = texts_of_values(values, _batch_of(self._spans.products, inside))
         right = [
-            (facets[values.facets[i]], form(values.texts[i])) in given[values.rows[i]]
+            (facets[values.facets[i]], form(texts[i])) in given[values.rows[i]]
             for i in new.tolist()
         ]
         return NewPairs(features[new], np.array(right, np.bool_), np.full(len(new), fold, np.int8))

@@ -152,12 +152,17 @@ def context_of(  # type: ignore[no-untyped-def]
 
 @kernel
 def _partner(indptr, partners, tag, other):  # type: ignore[no-untyped-def]
-    """Where `other` stands among the partners of a tag; -1 where it does not."""
-    low, high = indptr[tag], indptr[tag + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if partners[middle] < other:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < indptr[tag + 1] and partners[low] == other else -1
+    """Where `other` stands among the partners of a tag; -1 where it does not.
+
+    Halves are chosen by arithmetic: which one it is cannot be predicted, and a wrong guess costs
+    more than a step.
+    """
+    place, left = np.uint64(indptr[tag]), np.uint64(indptr[tag + 1] - indptr[tag])
+    one = np.uint64(1)
+    if left == np.uint64(0):
+        return -1
+    while left > one:
+        half = left >> one
+        place += half * np.uint64(partners[place + half - one] < other)
+        left -= half
+    return np.int64(place) if partners[place] == other else -1

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tagmill.library.vocabulary import Library
+from tagmill.kernels import kernel
 from tagmill.tagging.candidates import MISSING
 from tagmill.tagging.crf import Crf
-from tagmill.tagging.sequences import Sequences
-from tagmill.text import normal_form
+from tagmill.tagging.sequences import Sequences, texts_of
+from tagmill.tagging.spellings import Spellings
 
-__all__ = ["SPAN_FEATURES", "TagFinder", "Values", "facet_places", "log_odds", "read_values"]
+__all__ = ["SPAN_FEATURES", "Values", "log_odds", "read_values", "texts_of_values"]
 
 # What the fusion reads of the values of a product, behind all other sources.
 SPAN_FEATURES: tuple[str, ...] = (
@@ -30,55 +29,6 @@ SPAN_FEATURES: tuple[str, ...] = (
 )
 _LEAST = 0.05  # posterior of a span that is worth a look
 _SUREST = 1e-4
-_normal_form = lru_cache(65536)(normal_form)
-
-
-def facet_places(
-    library: Library, tag_ids: npt.NDArray[np.object_], facets: npt.NDArray[np.str_]
-) -> npt.NDArray[np.int32]:
-    """The place among `facets` of the facet of each tag, (m,); -1: not among them."""
-    place = {facet: number for number, facet in enumerate(facets.tolist())}
-    return np.array([place.get(library.tags[tag_id].facet, -1) for tag_id in tag_ids], np.int32)
-
-
-class TagFinder:
-    """Tags of a library by facet and spelling, in the numbering of an extractor's facets."""
-
-    def __init__(
-        self,
-        library: Library,
-        tag_ids: npt.NDArray[np.object_],
-        facets: npt.NDArray[np.str_],
-        known: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Of the tags (m,), or of the `known` (m,) of them."""
-        self.facets = facet_places(library, tag_ids, facets)  # (m,)
-        self.form = library.form if library.verbatim else _normal_form
-        self._tags: dict[tuple[int, str], int] = {}
-        self._alike: dict[tuple[int, str], int] = {}
-        for place, tag_id in enumerate(tag_ids):
-            if known is not None and not known[place]:
-                continue
-            facet = int(self.facets[place])
-            for name in library.names_of(library.tags[tag_id]):
-                self._tags.setdefault((facet, self.form(name)), place)
-                self._alike.setdefault((facet, _normal_form(name)), place)
-
-    def find(
-        self, pairs: Sequence[Sequence[int]], texts: Sequence[str], forms: Sequence[str]
-    ) -> list[tuple[int, int]]:
-        """Of each (facet, number of a text) the tag of the facet that has this name, or else one
-        whose name has the same normal form (in a verbatim library they are two); -1: none.
-
-        `forms` are the texts' by `form`.
-        """
-        plain = forms if self.form is _normal_form else [_normal_form(text) for text in texts]
-        tags, alike = self._tags, self._alike
-        found = []
-        for facet, text in pairs:
-            tag = tags.get((facet, forms[text]), -1)
-            found.append((tag, -1 if tag >= 0 else alike.get((facet, plain[text]), -1)))
-        return found
 
 
 @dataclass(frozen=True)
@@ -95,7 +45,6 @@ class Values:
     fields: npt.NDArray[np.int32]  # index into `field_names`, of that span
     starts: npt.NDArray[np.int32]  # characters of the field's text
     ends: npt.NDArray[np.int32]
-    texts: npt.NDArray[np.object_]
     ranks: npt.NDArray[np.int32]  # within row and facet
     rivals: npt.NDArray[np.float64]  # posterior of the facet's likeliest other value; 0: none
     field_names: list[str]
@@ -137,45 +86,17 @@ class Values:
         self, rows: npt.NDArray[np.int32], tags: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.float32]:
         """`SPAN_FEATURES` of pairs, (c, 2)."""
-        of_values = np.maximum(self.tags, self.alike)
-        own, place = _match(
-            self.rows, of_values, np.flatnonzero(of_values >= 0), rows, tags, len(self.tag_facets)
-        )
-        facets = self.tag_facets[tags]
-        best, at = _match(
-            self.rows, self.facets, np.flatnonzero(self.ranks == 0), rows, facets,
-            int(self.tag_facets.max(initial=0)) + 1,
+        columns = np.full((len(rows), len(SPAN_FEATURES)), MISSING, np.float32)
+        _fill_columns(
+            columns, self.rows, np.maximum(self.tags, self.alike), self.facets,
+            log_odds(self.posterior), np.where(self.rivals > 0, log_odds(self.rivals), MISSING),
+            rows, tags, self.tag_facets,
         )  # fmt: skip
-        out = np.full((len(rows), 2), MISSING, np.float32)
-        out[own, 0] = log_odds(self.posterior[place[own]])
-        out[best, 1] = log_odds(self.posterior[at[best]])
-        alone = own & (self.rivals[place] == 0)
-        out[own, 1] = log_odds(self.rivals[place[own]])
-        out[alone, 1] = MISSING
-        return out
+        return columns
 
 
 _OF_BATCH = ("field_names", "tag_facets")
 _BY_VALUE = [field.name for field in fields(Values) if field.name not in _OF_BATCH]
-
-
-def _match(
-    rows: npt.NDArray[np.int32],
-    columns: npt.NDArray[np.int32],
-    members: npt.NDArray[np.int64],
-    wanted_rows: npt.NDArray[np.int32],
-    wanted_columns: npt.NDArray[np.int32],
-    width: int,
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Whether one of the `members` has a wanted row and column (w,), and which (w,)."""
-    if not len(members):
-        return np.zeros(len(wanted_rows), np.bool_), np.zeros(len(wanted_rows), np.int64)
-    keys = rows[members].astype(np.int64) * width + columns[members]
-    order = np.argsort(keys, kind="stable")
-    wanted = wanted_rows.astype(np.int64) * width + wanted_columns
-    at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    found = (keys[order[at]] == wanted) & (wanted_columns >= 0)
-    return found, members[order[at]]
 
 
 def log_odds(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -185,62 +106,91 @@ def log_odds(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return odds
 
 
-def read_values(crf: Crf, finder: TagFinder, batch: pa.RecordBatch) -> Values:
+def read_values(crf: Crf, spellings: Spellings, batch: pa.RecordBatch) -> Values:
     """The values in a batch of `PRODUCT_SCHEMA`."""
     sequences = Sequences.of(batch, crf.names)
     found = crf.find(sequences, _LEAST)
-    starts, ends = sequences.starts[found.first], sequences.ends[found.end - 1]
-    texts = sequences.texts.cut(found.sequences.astype(np.int64), starts, ends)
-    tags, alike, meanings = _meanings(finder, found.facets, texts)
+    meanings = spellings.meanings(sequences, found)
     rows = sequences.rows[found.sequences]
-    of_facets = rows.astype(np.int64) * crf.facets + found.facets
-    said = of_facets * (int(meanings.max(initial=0)) + 1) + meanings
-    order = np.lexsort((-found.posterior, said))
-    first = np.flatnonzero(np.diff(said[order], prepend=-1))
-    counts = np.diff(np.append(first, len(order)))
-    best = order[first]  # the likeliest span of each value
-    by_facet = np.lexsort((-found.posterior[best], of_facets[best]))
-    best, counts = best[by_facet], counts[by_facet]
-    posterior = found.posterior[best]
-    ranks, rivals = _compare(rows[best], found.facets[best], posterior)
+    best, counts, ranks, rivals = _values_of(
+        rows, found.facets, meanings["says"].copy(), found.posterior
+    )
+    first, end = found.first[best], found.end[best]
     return Values(
-        rows[best], found.facets[best], tags[best], alike[best], posterior, counts.astype(np.int32),
-        (found.end - found.first)[best], sequences.fields[found.sequences[best]], starts[best],
-        ends[best], np.array(texts.take(pa.array(best)).to_pylist(), object), ranks, rivals,
-        sequences.field_names, finder.facets,
+        rows[best], found.facets[best], meanings["tag"][best], meanings["alike"][best],
+        found.posterior[best], counts, end - first, sequences.fields[found.sequences[best]],
+        sequences.starts[first], sequences.ends[end - 1], ranks, rivals, sequences.field_names,
+        spellings.facets,
     )  # fmt: skip
 
 
-def _meanings(
-    finder: TagFinder, facets: npt.NDArray[np.int32], texts: pa.StringArray
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """The tag of each span, one nearly named so, and a number that spans of one facet share where
-    they say the same."""
-    encoded = texts.dictionary_encode()
-    spelled = encoded.dictionary.to_pylist()
-    pairs = facets.astype(np.int64) * max(len(spelled), 1) + np.asarray(encoded.indices, np.int64)
-    unique, places = np.unique(pairs, return_inverse=True)
-    written = [finder.form(text) for text in spelled]
-    of_pairs = np.stack(np.divmod(unique, max(len(spelled), 1)), axis=1)
-    found = finder.find(of_pairs.tolist(), spelled, written)
-    tags, alike = np.array(found, np.int32).reshape(-1, 2).T
-    numbers: dict[str, int] = {}
-    forms = [numbers.setdefault(form, len(numbers)) for form in written]
-    free = np.array(forms, np.int64)[encoded.indices] + len(finder.facets)
-    return tags[places], alike[places], np.where(tags[places] >= 0, tags[places], free)
+def texts_of_values(values: Values, batch: pa.RecordBatch) -> list[str]:
+    """The words of values, as they stand in the batch that they were read from."""
+    texts, rows, fields, names, _ = texts_of(batch)
+    places = rows.astype(np.int64) * len(names) + fields  # ascending
+    numbers = np.searchsorted(places, values.rows.astype(np.int64) * len(names) + values.fields)
+    words: list[str] = texts.cut(numbers, values.starts, values.ends).to_pylist()
+    return words
 
 
-def _compare(
-    rows: npt.NDArray[np.int32], facets: npt.NDArray[np.int32], posterior: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Rank and best rival of each value, which are ordered by row, facet and posterior."""
+@kernel
+def _values_of(rows, facets, says, posterior):  # type: ignore[no-untyped-def]
+    """Of spans by row: the likeliest span of each value, by row, facet and falling posterior; how
+    many spans say it; its rank within row and facet; the posterior of the likeliest other one."""
     size = len(rows)
-    new = np.ones(size, np.bool_)
-    new[1:] = (np.diff(rows) != 0) | (np.diff(facets) != 0)
-    first = np.flatnonzero(new)
-    group = np.cumsum(new) - 1
-    ranks = (np.arange(size) - first[group]).astype(np.int32) if size else np.zeros(0, np.int32)
-    has_second = np.append(~new[1:], False) if size else np.zeros(0, np.bool_)
-    second = np.where(has_second, np.append(posterior[1:], 0.0), 0.0) if size else posterior
-    best = posterior[first[group]] if size else posterior
-    return ranks, np.where(ranks == 0, second, best)
+    best, counts = np.empty(size, np.int64), np.zeros(size, np.int32)
+    ranks, rivals = np.zeros(size, np.int32), np.zeros(size, np.float64)
+    used, i = 0, 0
+    while i < size:
+        first, row = used, rows[i]
+        while i < size and rows[i] == row:
+            value = first
+            while value < used and not (
+                facets[best[value]] == facets[i] and says[best[value]] == says[i]
+            ):
+                value += 1
+            if value == used:
+                used += 1
+                best[value] = i
+            elif posterior[i] > posterior[best[value]]:
+                best[value] = i
+            counts[value] += 1
+            i += 1
+        for value in range(first + 1, used):
+            span, count = best[value], counts[value]
+            place = value
+            while place > first and (
+                facets[best[place - 1]] > facets[span]
+                or (
+                    facets[best[place - 1]] == facets[span]
+                    and posterior[best[place - 1]] < posterior[span]
+                )
+            ):
+                best[place], counts[place] = best[place - 1], counts[place - 1]
+                place -= 1
+            best[place], counts[place] = span, count
+        for value in range(first, used):
+            if value > first and facets[best[value]] == facets[best[value - 1]]:
+                ranks[value] = ranks[value - 1] + 1
+                likeliest = value - ranks[value]
+                rivals[value] = posterior[best[likeliest]]
+                if ranks[value] == 1:
+                    rivals[likeliest] = posterior[best[value]]
+    return best[:used].copy(), counts[:used].copy(), ranks[:used].copy(), rivals[:used].copy()
+
+
+@kernel
+def _fill_columns(  # type: ignore[no-untyped-def]
+    columns, value_rows, value_tags, value_facets, odds, rivals, rows, tags, tag_facets
+):
+    """Fill in `SPAN_FEATURES` of pairs; values are ordered by row, facet and falling posterior."""
+    for i in range(len(rows)):
+        tag, facet, best = tags[i], tag_facets[tags[i]], True
+        for value in range(np.searchsorted(value_rows, rows[i]), len(value_rows)):
+            if value_rows[value] != rows[i]:
+                break
+            if value_facets[value] == facet and best:
+                columns[i, 1], best = odds[value], False
+            if value_tags[value] == tag:
+                columns[i, 0], columns[i, 1] = odds[value], rivals[value]
+                break

@@ -28,6 +28,7 @@ _LEVEL_ZERO = 128
 _HIGHEST_LEVEL = 127
 _DENSE_SHARE = 3
 _TAGS_AT_ONCE = 32
+_LINE = 16  # postings of a line of the cache
 DENSE_TAGS = 8_192  # with more tags than this no array over all of them is gone through
 
 
@@ -149,22 +150,41 @@ def sums_of(tags):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def find_postings(row, row_indptr, row_indices, indptr, postings, dense):  # type: ignore[no-untyped-def]
+    """Where the postings of one row's features begin and end, (features,) each.
+
+    The index is larger than a cache near to the core. So all places are looked up before any is
+    read, and a word of every line of postings is touched: the misses then overlap.
+    """
+    first = row_indptr[row]
+    size = row_indptr[row + 1] - first
+    starts, ends = np.empty(size + 1, np.int64), np.empty(size, np.int64)
+    for i in range(size):
+        feature = np.uint64(row_indices[first + i])
+        starts[i], ends[i] = indptr[feature], indptr[feature + np.uint64(1)]
+    touched = np.uint32(0)
+    for i in range(size):
+        if ends[i] - starts[i] != dense:
+            for j in range(starts[i], ends[i], _LINE):
+                touched += postings[np.uint64(j)]
+    starts[size] = touched  # or it would not be read
+    return starts[:size], ends
+
+
+@kernel
 def add_postings(  # type: ignore[no-untyped-def]
     row, row_indptr, row_indices, row_values, indptr, postings, sums
 ):
     """Add to `sums` (`sums_of(tags)`,) the levels of one row's features, weighted by its values."""
     dense, tags = dense_words(len(sums)), len(sums)
     levels = postings.view(np.int8)
-    begin = row_indptr[row]
-    size = row_indptr[row + 1] - begin
-    places = np.empty(size, np.int64)  # of the features with levels of all tags
-    values = np.empty(size, np.float32)
-    found = 0
-    for i in range(begin, begin + size):
-        feature, value = np.uint64(row_indices[i]), row_values[i]
-        start, end = indptr[feature], indptr[feature + np.uint64(1)]
+    starts, ends = find_postings(row, row_indptr, row_indices, indptr, postings, dense)
+    values = row_values[row_indptr[row] : row_indptr[row + 1]].copy()
+    found = 0  # features with levels of all tags: their places and values come first
+    for i in range(len(starts)):
+        start, end, value = starts[i], ends[i], values[i]
         if dense and end - start == dense:
-            places[found], values[found] = 4 * np.int64(start), value
+            starts[found], values[found] = 4 * start, value
             found += 1
             continue
         for j in range(start, end):
@@ -175,7 +195,7 @@ def add_postings(  # type: ignore[no-untyped-def]
     i = 0
     while i + 3 < found:  # four at once: the sums are read and written less
         v, w, x, y = values[i], values[i + 1], values[i + 2], values[i + 3]
-        a, b, c, d = places[i], places[i + 1], places[i + 2], places[i + 3]
+        a, b, c, d = starts[i], starts[i + 1], starts[i + 2], starts[i + 3]
         first, second = levels[a : a + tags], levels[b : b + tags]
         third, fourth = levels[c : c + tags], levels[d : d + tags]
         for tag in range(tags):
@@ -185,7 +205,7 @@ def add_postings(  # type: ignore[no-untyped-def]
             )  # fmt: skip
         i += 4
     while i < found:
-        last_value, place = values[i], places[i]
+        last_value, place = values[i], starts[i]
         own = levels[place : place + tags]
         for tag in range(tags):
             sums[tag] += last_value * np.float32(own[tag])
@@ -308,17 +328,15 @@ def _add_highest(  # type: ignore[no-untyped-def]
     sums[:] = 0
     add_postings(row, row_indptr, row_indices, row_values, indptr, postings, sums)
     found = 0
-    for i in range(size):
-        sums[i] = sums[i] * scale[i] + bias[i]
     start = np.uint64(0)
-    if limit == 0:
-        return 0
     while start < np.uint64(size):
         end = min(start + np.uint64(_TAGS_AT_ONCE), np.uint64(size))
         above = found < limit
-        lowest = highest[limit - 1]
+        lowest = highest[limit - 1] if limit else np.float32(np.inf)
         for tag in range(start, end):  # a loop that vector instructions do
-            above |= sums[tag] > lowest
+            margin = sums[tag] * scale[tag] + bias[tag]
+            sums[tag] = margin
+            above |= margin > lowest
         if above:
             for tag in range(start, end):
                 margin = sums[tag]
@@ -338,9 +356,10 @@ def _add_highest_touched(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Out of the tags that have a posting: the cost does not grow with the number of tags."""
     count = 0
-    for i in range(row_indptr[row], row_indptr[row + 1]):
-        feature, value = np.uint64(row_indices[i]), row_values[i]
-        for j in range(indptr[feature], indptr[feature + np.uint64(1)]):
+    starts, ends = find_postings(row, row_indptr, row_indices, indptr, postings, 0)
+    for i in range(len(starts)):
+        value = row_values[row_indptr[row] + i]
+        for j in range(starts[i], ends[i]):
             posting = postings[np.uint64(j)]
             tag = posting >> _LEVEL_BITS
             if seen[tag] != row:

@@ -30,7 +30,7 @@ from tagmill.tagging.candidates import (
     entries_at,
 )
 from tagmill.tagging.diversity import Diversity
-from tagmill.tagging.extraction import TagFinder, Values, read_values
+from tagmill.tagging.extraction import Values, read_values
 from tagmill.tagging.features import Idf, Rows, extract, fit_idf
 from tagmill.tagging.fusion import Fusion
 from tagmill.tagging.hits import Hits
@@ -39,6 +39,7 @@ from tagmill.tagging.linear import LinearModel, best_margins
 from tagmill.tagging.new_names import Extraction
 from tagmill.tagging.output import ScoredPairs, Selection, TagNames, tagged_batch
 from tagmill.tagging.similarity import features_of_texts, index_of_texts, similar_pairs
+from tagmill.tagging.spellings import Spellings
 from tagmill.tagging.structure import Structure
 
 if TYPE_CHECKING:
@@ -232,11 +233,11 @@ class Model:
 
     def read_values(self, batch: pa.RecordBatch) -> Values:
         """The values in the texts of a batch, of the library or not. Raises NotTrained."""
-        return read_values(self.extraction.crf, self._finder, batch)
+        return read_values(self.extraction.crf, self._spellings, batch)
 
     @cached_property
-    def _finder(self) -> TagFinder:
-        return TagFinder(self.library, self.tag_ids, self.extraction.facets)
+    def _spellings(self) -> Spellings:
+        return Spellings(self.library, self.tag_ids, self.extraction.facets)
 
     @cached_property
     def _texts(self) -> LinearModel | None:

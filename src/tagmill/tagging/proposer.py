@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tagmill.records import Candidate, Span
 from tagmill.tagging.cascade import ask_about
+from tagmill.tagging.extraction import texts_of_values
 from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
 from tagmill.tagging.new_names import best_known
@@ -34,16 +35,17 @@ class SpanProposer:
         known = best_known(values, scored.rows, scored.tags, scored.score)
         probability = self._extraction.new.probability(values, known)
         likely = (values.tags < 0) & (probability >= self._extraction.new.start[0])
-        proposed = [i for i in np.flatnonzero(likely).tolist() if _LETTER.search(values.texts[i])]
+        texts = texts_of_values(values, batch)
+        proposed = [i for i in np.flatnonzero(likely).tolist() if _LETTER.search(texts[i])]
         return [
             Candidate(
                 row=int(values.rows[i]),
                 facet=str(self._extraction.facets[values.facets[i]]),
-                name=values.texts[i],
+                name=texts[i],
                 score=float(probability[i]),
                 evidence=Span(
                     values.field_names[values.fields[i]], int(values.starts[i]),
-                    int(values.ends[i]), values.texts[i],
+                    int(values.ends[i]), texts[i],
                 ),
             )
             for i in proposed

@@ -19,7 +19,7 @@ from tagmill.tagging.features import _character_tables, _hash_whole, _mix
 from tagmill.tagging.strings import Texts, attribute_fields
 from tagmill.tagging.tokens import LETTERS, UNSPACED, tokenize
 
-__all__ = ["NAME", "NO_NAMES", "Names", "OwnNames", "Sequences", "names_table"]
+__all__ = ["NAME", "NO_NAMES", "Names", "OwnNames", "Sequences", "names_table", "texts_of"]
 
 _TOKENS_A_TEXT = 256  # of a longer text only so many tokens are read
 _FIELDS = ("title", "description")
@@ -83,7 +83,7 @@ class Sequences:
     @staticmethod
     def of(batch: pa.RecordBatch, names: Names, own: OwnNames | None = None) -> Sequences:
         """The sequences of a batch of `PRODUCT_SCHEMA`, ordered by product."""
-        texts, rows, fields, field_names, seeds = _texts_of(batch)
+        texts, rows, fields, field_names, seeds = texts_of(batch)
         own = own or OwnNames.none(batch.num_rows)
         folded, kinds = _character_tables()
         data, starts, ends = string_buffers(batch.column("category"))
@@ -116,7 +116,7 @@ def names_table(
     return table
 
 
-def _texts_of(
+def texts_of(
     batch: pa.RecordBatch,
 ) -> tuple[Texts, npt.NDArray[np.int32], npt.NDArray[np.int32], list[str], npt.NDArray[np.uint64]]:
     """Texts ordered by product, their products and fields, field names, a hash of each field."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.kernels import kernel, string_buffers
+from tagmill.tagging.features import _OFFSET, _PRIME, _mix
 
 __all__ = ["AttributeFields", "Texts", "attribute_fields"]
 
@@ -64,6 +65,13 @@ class Texts:
         offsets, data = _cut(self.data, self.starts, self.ends, texts, starts, ends)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
         return pa.StringArray.from_buffers(len(texts), buffers[1], buffers[2])
+
+    def hashes(self, texts: Ints, starts: Ints, ends: Ints) -> npt.NDArray[np.uint64]:
+        """A hash of what `cut` gives, never 0."""
+        hashes: npt.NDArray[np.uint64] = _hash_cut(
+            self.data, self.starts, self.ends, texts, starts, ends
+        )
+        return hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,20 @@ def _cut(data, text_starts, text_ends, texts, starts, ends):  # type: ignore[no-
         for j in range(offsets[i], offsets[i + 1]):
             out[j] = data[places[i] + j - offsets[i]]
     return offsets, out
+
+
+@kernel
+def _hash_cut(data, text_starts, text_ends, texts, starts, ends):  # type: ignore[no-untyped-def]
+    hashes = np.empty(len(texts), np.uint64)
+    for i in range(len(texts)):
+        end = text_ends[texts[i]]
+        place = _advance(data, text_starts[texts[i]], end, np.int64(starts[i]))
+        last = _advance(data, place, end, np.int64(ends[i]) - starts[i])
+        value = _OFFSET + np.uint64(last - place)
+        for j in range(place, last):
+            value = (value ^ np.uint64(data[j])) * _PRIME
+        hashes[i] = _mix(value) | np.uint64(1)
+    return hashes
 
 
 @numba.njit(nogil=True)
