@@ -12,6 +12,7 @@ from tagmill.learning.span_fit import cross_fit_spans
 from tagmill.learning.span_labels import label_spans
 from tagmill.records import PRODUCT_SCHEMA, Candidate, Proposer
 from tagmill.tagging import PROPOSERS, make_proposer, spellings
+from tagmill.tagging.candidates import MISSING
 from tagmill.tagging.extraction import Values, _values_of, read_values, texts_of_values
 from tagmill.tagging.folder import load_model, save_model
 from tagmill.tagging.model import Model
@@ -170,6 +171,14 @@ def test_spans_that_say_the_same_are_one_value() -> None:
             assert rivals[place] == max(others, default=0)
             place += 1
     assert place == len(best)
+
+
+def test_where_no_value_is_found_columns_are_missing(branded: Model) -> None:
+    nothing = branded.read_values(branded_batch(2)).take(np.zeros(0, np.int64))
+    assert not len(nothing.rows)
+    asked = np.zeros(3, np.int32), np.arange(3, dtype=np.int32)
+    assert (nothing.columns(*asked) == MISSING).all()
+    assert not len(nothing.keys())
 
 
 def test_empty_very_long_and_strange_texts(branded: Model) -> None:

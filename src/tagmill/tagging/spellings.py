@@ -74,25 +74,24 @@ class Spellings:
         with self._lock:
             meanings, new = _look_up(self._known, hashes, found.facets)
         if len(new):
-            first, again = np.unique(meanings["key"][new], return_index=True, return_inverse=True)[
-                1:
-            ]
-            once = new[first]
             texts = sequences.texts.cut(
-                found.sequences[once].astype(np.int64), starts[once], ends[once]
-            )
-            learned = meanings[once]
-            for entry, facet, text in zip(
-                learned, found.facets[once].tolist(), texts.to_pylist(), strict=True
-            ):
-                form = self.form(text)
-                entry["tag"] = tag = self._tags.get((facet, form), -1)
-                alike = -1 if tag >= 0 else self._alike.get((facet, _normal_form(text)), -1)
-                entry["alike"] = alike
-                entry["says"] = tag if tag >= 0 else -1 - abs(hash(form))
-            meanings[new] = learned[again]
-            self._remember(learned)
+                found.sequences[new].astype(np.int64), starts[new], ends[new]
+            ).to_pylist()
+            keys, facets = meanings["key"][new].tolist(), found.facets[new].tolist()
+            learned: dict[int, tuple[int, int, int]] = {}
+            for key, facet, text in zip(keys, facets, texts, strict=True):
+                if key not in learned:
+                    learned[key] = self._meaning(facet, text)
+            meanings[new] = np.array([(key, *learned[key]) for key in keys], MEANING)
+            self._remember(np.array([(key, *said) for key, said in learned.items()], MEANING))
         return meanings
+
+    def _meaning(self, facet: int, text: str) -> tuple[int, int, int]:
+        """`tag`, `alike` and `says` of MEANING."""
+        form = self.form(text)
+        tag = self._tags.get((facet, form), -1)
+        alike = -1 if tag >= 0 else self._alike.get((facet, _normal_form(text)), -1)
+        return tag, alike, tag if tag >= 0 else -1 - abs(hash(form))
 
     def _remember(self, learned: npt.NDArray[np.void]) -> None:
         learned = learned[:_REMEMBERED]
