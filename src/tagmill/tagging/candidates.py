@@ -107,7 +107,7 @@ def build_candidates(
     values: Values | None = None,
 ) -> Candidates:
     """The `limit` highest margins of each of n products, and every pair that a hit or another
-    source (n, m) names or that is `asked` for (row · m + tag, any number), with their features.
+    source (n, m) names or that is `asked` for (row · m + tag, by row), with their features.
 
     Each of `others` adds two features behind `FEATURES`: its score (MISSING where it says
     nothing) and the score's rank in the product; `values` add `SPAN_FEATURES` behind these.
@@ -116,7 +116,8 @@ def build_candidates(
     other_keys = [_pair_keys(other) for other in others]
     wanted = [*other_keys, _NO_KEYS if asked is None else asked]
     wanted += [] if values is None else [values.keys()]
-    forced = np.unique(np.concatenate(wanted)) if any(map(len, wanted)) else _NO_KEYS
+    wanted = [keys for keys in wanted if len(keys)]
+    forced = wanted[0] if len(wanted) == 1 else np.unique(np.concatenate([_NO_KEYS, *wanted]))
     title = hits.field_names.index("title") if "title" in hits.field_names else -1
     numbers, tags, features = _find_candidates(
         rows.indptr, rows.indices, rows.values,
@@ -127,9 +128,9 @@ def build_candidates(
     )  # fmt: skip
     if not others and values is None:
         return Candidates(numbers, tags, features)
-    keys = numbers.astype(np.int64) * m + tags
     columns = [features]
     for other, found in zip(others, other_keys, strict=True):
+        keys = numbers.astype(np.int64) * m + tags
         order = np.argsort(keys)
         scores = np.full(len(keys), MISSING, np.float32)
         scores[order[np.searchsorted(keys, found, sorter=order)]] = other.data
@@ -177,7 +178,7 @@ def _find_candidates(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Product, tag and features (c, len(FEATURES)) of each candidate, by product.
 
-    `title` is the number of that field, `forced` are ascending row · m + tag.
+    `title` is the number of that field, `forced` are row · m + tag, by row.
     """
     size, m = len(row_indptr) - 1, len(bias)
     capacity = size * min(limit, m) + len(hit_tags) + len(forced)

@@ -77,10 +77,10 @@ class Values:
         return replace(self, **{name: getattr(self, name)[chosen] for name in _BY_VALUE})
 
     def keys(self) -> npt.NDArray[np.int64]:
-        """row · m + tag of the values that a tag is named like or nearly, ascending."""
+        """row · m + tag of the values that a tag is named like or nearly, by row."""
         tags = np.maximum(self.tags, self.alike)
         known = tags >= 0
-        return np.unique(self.rows[known].astype(np.int64) * len(self.tag_facets) + tags[known])
+        return self.rows[known].astype(np.int64) * len(self.tag_facets) + tags[known]
 
     def columns(
         self, rows: npt.NDArray[np.int32], tags: npt.NDArray[np.int32]

@@ -9,6 +9,7 @@ What is left and not improbable is looked at a second time, beside the product's
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,9 @@ _CONTEXT, _RIVAL = len(CONTEXT), CONTEXT.index("facet_rival")
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))
 
 
+NODE = np.dtype([("threshold", np.float32), ("feature", np.int32)])
+
+
 @dataclass(frozen=True)
 class Trees:
     """Boosted binary trees of one depth d as arrays; node i has the children 2i + 1 and 2i + 2.
@@ -50,10 +54,17 @@ class Trees:
     baseline: npt.NDArray[np.float64]  # (1,)
     hopeless: npt.NDArray[np.float64]  # (2,) margin below which a pair is, log-odds it gets then
 
+    @cached_property
+    def nodes(self) -> npt.NDArray[np.void]:
+        """What a walk reads, of NODE (trees, 2 ** d): node i has the children 2i and 2i + 1."""
+        nodes = np.zeros((len(self.feature), self.feature.shape[1] + 1), NODE)
+        nodes["feature"][:, 1:], nodes["threshold"][:, 1:] = self.feature, self.threshold
+        return nodes
+
     def log_odds(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Log-odds (c,) of feature rows (c, features)."""
         total: npt.NDArray[np.float64] = _walk(
-            features, self.feature, self.threshold, self.leaf, self.baseline[0], self.hopeless
+            features, self.nodes, self.leaf, self.baseline[0], self.hopeless
         )
         return total
 
@@ -79,8 +90,8 @@ class Fusion:
         first, second, together = self.first, self.second, self.together
         log_odds: npt.NDArray[np.float64] = _judge(
             candidates.rows, candidates.tags, candidates.features, facets,
-            first.feature, first.threshold, first.leaf, first.baseline[0], first.hopeless,
-            second.feature, second.threshold, second.leaf, second.baseline[0],
+            first.nodes, first.leaf, first.baseline[0], first.hopeless,
+            second.nodes, second.leaf, second.baseline[0],
             together.indptr, together.tags, together.share, together.lift, together.missing,
         )  # fmt: skip
         return log_odds
@@ -256,44 +267,44 @@ def _unfold(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _walk(features, feature, threshold, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
+def _walk(features, nodes, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
     """Sum of the leaves each row falls into, or the constant of a hopeless one."""
     out = np.empty(len(features), np.float64)
     for row in range(len(features)):
-        out[row] = _look(features[row], feature, threshold, leaf, baseline, hopeless)
+        out[row] = _look(features[row], nodes, leaf, baseline, hopeless)
     return out
 
 
 @kernel
-def _look(x, feature, threshold, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
+def _look(x, nodes, leaf, baseline, hopeless):  # type: ignore[no-untyped-def]
     if x[_LINEAR] < hopeless[0] and x[_RANK] >= _ALWAYS and x[_HITS] == 0:
         named = False
         for other in range(len(FEATURES), len(x), 2):
             named |= x[other] > MISSING
         if not named:
             return hopeless[1]
-    return baseline + _sum_leaves(x, feature, threshold, leaf)
+    return baseline + _sum_leaves(x, nodes, leaf)
 
 
 @kernel
-def _sum_leaves(x, feature, threshold, leaf):  # type: ignore[no-untyped-def]
-    trees, inner = feature.shape
-    one, two = np.uint64(1), np.uint64(2)  # unsigned: no check for indices from the end
+def _sum_leaves(x, nodes, leaf):  # type: ignore[no-untyped-def]
+    trees, size = nodes.shape
+    one, first_leaf = np.uint64(1), np.uint64(size)  # unsigned: no check for indices from the end
     total = np.float32(0)
     for tree in range(trees):
-        features_of, thresholds, leaves = feature[tree], threshold[tree], leaf[tree]
-        node = np.uint64(0)
+        own, leaves = nodes[tree], leaf[tree]
+        node = one
         for _ in range(_DEPTH):
-            right = x[np.uint64(features_of[node])] > thresholds[node]
-            node = two * node + one + np.uint64(right)
-        total += leaves[node - np.uint64(inner)]
+            inner = own[node]
+            node += node + np.uint64(x[np.uint64(inner.feature)] > inner.threshold)
+        total += leaves[node - first_leaf]
     return total
 
 
 @kernel
 def _judge(  # type: ignore[no-untyped-def]
-    rows, tags, features, facets, feature, threshold, leaf, baseline, hopeless,
-    second_feature, second_threshold, second_leaf, second_baseline,
+    rows, tags, features, facets, nodes, leaf, baseline, hopeless,
+    second_nodes, second_leaf, second_baseline,
     indptr, partners, share, lift, missing,
 ):  # fmt: skip
     """Both looks, product by product; what `with_context` and `look_around` do in training."""
@@ -306,7 +317,7 @@ def _judge(  # type: ignore[no-untyped-def]
     while first < size:
         last = first
         while last < size and rows[last] == rows[first]:
-            out[last] = _look(features[last], feature, threshold, leaf, baseline, hopeless)
+            out[last] = _look(features[last], nodes, leaf, baseline, hopeless)
             first_odds[last] = out[last]
             probability[last] = 1 / (1 + np.exp(-first_odds[last]))
             last += 1
@@ -322,6 +333,6 @@ def _judge(  # type: ignore[no-untyped-def]
                 x[k] = features[i, k]
             x[width] = first_odds[i]
             x[width + 1] = first_odds[i] - own[_RIVAL]
-            out[i] = second_baseline + _sum_leaves(x, second_feature, second_threshold, second_leaf)
+            out[i] = second_baseline + _sum_leaves(x, second_nodes, second_leaf)
         first = last
     return out
