@@ -26,7 +26,7 @@ from tagmill.tagging.output import Selection
 if TYPE_CHECKING:
     from tagmill.tagging.model import Model
 
-ROWS, ROWS_PER_TAG = 5_000, 0.1  # while the tags grow; 100,000 tags need more rows to occur at all
+ROWS, ROWS_PER_TAG = 5_000, 0.5  # while the tags grow; 100,000 tags need more rows to occur at all
 BY_TAGS = (100, 1_000, 10_000, 100_000)
 BY_ROWS = (1_250, 20_000)  # beside the 5,000 above
 QUICK_BY_TAGS, QUICK_BY_ROWS, QUICK_ROWS = (100, 1_000), (1_000,), 2_000
