@@ -370,8 +370,8 @@ def _growth() -> list[str]:
     return [
         "## Growth",
         "",
-        "Synthetic catalogues; products/s of one thread in memory after warming up. Bytes touched are "
-        "the postings of the linear index a product's features reach; the "
+        "Synthetic catalogues; products/s of one thread in memory after warming up. Bytes touched "
+        "are the postings of the linear index a product's features reach; the "
         f"share is of {bandwidth / 1e9:.1f} GB/s, a copy in one thread.",
         "",
         *table(
