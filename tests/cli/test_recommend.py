@@ -42,6 +42,23 @@ def test_products_beside_a_product(visited: Path) -> None:
     assert "one of" in refusal("recommend", "--user", "a", "--product", "b", "-w", visited)
 
 
+def test_one_event_counts_in_the_next_recommendation(visited: Path) -> None:
+    stranger = tagmill("recommend", "--user", "new", "-w", visited, "--json").json()
+    assert not any(one["why"]["because"] for one in stranger)
+    done = tagmill("events", "add", "new", "el-0028", "add to cart", "-w", visited, "--json").json()
+    assert (done["kind"], done["new"]) == ("cart", True)
+    found = tagmill("recommend", "--user", "new", "-w", visited, "--json").json()
+    assert found[0]["why"]["because"] == "el-0028"
+    at = ("--at", "2026-11-30T12:00:00+08:00")
+    done = tagmill("events", "add", "new", "el-0030", *at, "-w", visited, "--json").json()
+    assert (done["kind"], done["at"]) == ("view", "2026-11-30T04:00:00Z")
+    again = tagmill("events", "add", "new", "el-0030", *at, "-w", visited)
+    assert "1 event read, 0 new" in again.out
+    assert "'sniff' is not one of" in refusal("events", "add", "new", "a", "sniff", "-w", visited)
+    assert "no user" in refusal("events", "add", " ", "a", "-w", visited)
+    assert "'soon' is no time" in refusal("events", "add", "a", "b", "--at", "soon", "-w", visited)
+
+
 def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> None:
     first = tagmill("events", "import", EVENTS, "-w", own_shop, "--json").json()
     assert first["new"] == first["read"] == 117

@@ -13,7 +13,7 @@ from tagmill.catalog.values import text_of
 from tagmill.errors import CatalogError
 from tagmill.store.events import KINDS, Event, Kind
 
-__all__ = ["ReadEvents", "read_events"]
+__all__ = ["ReadEvents", "event_of", "read_events"]
 
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "user": ("user", "user_id", "userid", "customer", "customer_id", "visitor", "用户"),
@@ -102,17 +102,29 @@ def _take(read: ReadEvents, chunk: Chunk, chosen: Mapping[str, str], row: int) -
     cells = {ours: _cell(chunk, theirs, row) for ours, theirs in chosen.items()}
     written = cells.get("kind") or (_SEARCH[0] if _is_search_log(chosen) else "view")
     is_search = written.lower() in _SEARCH
-    for needed in ("query", "at") if is_search else ("user", "product", "at"):
-        if not cells.get(needed):
-            raise ValueError(f"no {needed}")
     if is_search:
+        for needed in ("query", "at"):
+            if not cells.get(needed):
+                raise ValueError(f"no {needed}")
         read.searches.append((cells["query"], _time(cells["at"])))
         return
-    kind = _KINDS.get(written.lower().replace(" ", "_"))
-    if kind is None:
-        raise ValueError(f"kind '{written}' is not one of {', '.join(KINDS)}, search")
-    query = cells.get("query") or None
-    read.events.append(Event(cells["user"], cells["product"], kind, _time(cells["at"]), query))
+    read.events.append(
+        event_of(cells["user"], cells["product"], written, cells["at"], cells.get("query", ""))
+    )
+
+
+def event_of(user: str, product: str, kind: str, at: str, query: str = "") -> Event:
+    """An event as people write it: its kind by any usual name, its time as `read_events` says.
+
+    Raises ValueError with what is wrong.
+    """
+    for name, value in (("user", user), ("product", product), ("at", at)):
+        if not value.strip():
+            raise ValueError(f"no {name}")
+    known = _KINDS.get(kind.lower().replace(" ", "_"))
+    if known is None:
+        raise ValueError(f"kind '{kind}' is not one of {', '.join(KINDS)}, search")
+    return Event(user, product, known, _time(at), query or None)
 
 
 def _cell(chunk: Chunk, column: str, row: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from tagmill.cli.terminal import (
     print_table,
     write_beside,
 )
-from tagmill.errors import SearchError
+from tagmill.errors import CatalogError, SearchError
 
 if TYPE_CHECKING:
     from tagmill.discover.recommend import Recommendation
@@ -118,6 +119,32 @@ def import_events(
         typer.echo(say("events_read", read=read, new=new, searches=searches, rejected=rejected))
     base = settings.root / Path(source if "://" not in source else "events").name
     write_beside(base, "rejects", reasons, "rejects")
+
+
+@events.command()
+def add(
+    user_id: Annotated[str, typer.Argument(metavar="USER")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="Its id.")],
+    kind: Annotated[str, typer.Argument(help="view, cart, purchase, like or dislike.")] = "view",
+    at: Annotated[str | None, typer.Option(help="When, ISO 8601 or seconds; else now.")] = None,
+    query: Annotated[str, typer.Option(help="The search that it came from.")] = "",
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Add one event, as a shop's page would post it: it counts in the next recommendation."""
+    from tagmill.catalog.events import event_of
+
+    when = at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        event = event_of(user_id, product, kind, when, query)
+    except ValueError as error:
+        raise CatalogError(f"The event is not stored: {error}") from None
+    with open_workspace(workspace) as (_, store):
+        new = store.events.add([event])
+    if as_json:
+        print_json({**asdict(event), "new": bool(new)})
+    else:
+        typer.echo(say("events_read", read=1, new=new, searches=0, rejected=0))
 
 
 @user.command()
