@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ class Database:
         self.name = _without_secrets(self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._engine()
+        self._compiled: dict[sa.Select[Any], sa.Compiled] = {}
 
     @property
     def file(self) -> Path | None:
@@ -66,6 +67,26 @@ class Database:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def value(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """The first value that a statement kept by its caller selects; None where there is no row.
+
+        It is asked of the driver: what SQLAlchemy adds takes five times as long as SQLite itself.
+        """
+        asked = self._compiled.get(statement)
+        if asked is None:
+            asked = self._compiled[statement] = statement.compile(dialect=self.engine.dialect)
+        order = getattr(asked, "positiontup", None)
+        with self._translated():
+            connection = self.engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(str(asked), [values[key] for key in order] if order else values)
+                row = cursor.fetchone()
+                cursor.close()
+            finally:
+                connection.close()
+        return None if row is None else row[0]
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

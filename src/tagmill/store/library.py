@@ -252,9 +252,7 @@ class LibraryStore:
 
     def find(self, facet: str, name: str) -> str | None:
         """The id of the living tag of a facet (its key) that has a name, in any spelling of it."""
-        with self._database.read() as connection:
-            values = {"facet": facet, "form": normal_form(name)}
-            found = connection.execute(_TAG_OF_NAME, values).scalar()
+        found = self._database.value(_TAG_OF_NAME, {"facet": facet, "form": normal_form(name)})
         return None if found is None else str(found)
 
     def _entries(
