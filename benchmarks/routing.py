@@ -11,9 +11,9 @@ model errs more where the engine errs too; this one does not. Two such teachers:
 
 Who is asked about gets the teacher's tags in place of the engine's. A call is a product, or a
 *cell*, the candidates of a product in one facet. Against share of calls: micro-F1 of our routing
-(`choose_products` by `expected_gains`, its random hundredth included), of the same by expected
-errors, of random routing (mean of RANDOM_SEEDS) and of an oracle that knows gold and the teacher's
-slips: with F1 = 2 · right / (published + gold) it asks where 2 · Δright − F1 · Δpublished is most.
+(`choose_cells` by `expected_gains`, its random hundredth included), of the same by expected errors,
+of random routing (mean of RANDOM_SEEDS) and of an oracle that knows gold and the teacher's slips:
+with F1 = 2 · right / (published + gold) it asks where 2 · Δright − F1 · Δpublished is most.
 
 What limits any routing by probability: *exact* is our share of the oracle's gain if gold itself is
 drawn from the engine's probabilities, so that these are perfectly calibrated and all there is to
@@ -34,8 +34,8 @@ from data import Product, load_set
 
 import tagmill
 from tagmill.catalog import as_batches
-from tagmill.tagging.cascade import choose_products, expected_gains
 from tagmill.tagging.output import ScoredPairs
+from tagmill.tagging.routing import Cells, Prices, choose_cells, expected_gains
 
 if TYPE_CHECKING:
     from tagmill.tagging.model import Model
@@ -113,7 +113,11 @@ class Units:
 
     def chosen(self, worth: Floats, share: float) -> Bools:
         """Those most promising, and the random hundredth."""
-        return choose_products(worth, np.ones(len(worth)), share=share)
+        rows = np.flatnonzero(worth > 0)
+        none = np.zeros(len(worth), np.int64)
+        cells = Cells(rows, none[rows], worth[rows], none[rows], none, 1)
+        chosen: Bools = choose_cells(cells, Prices(1.0, 0.0), share=share).toarray()[:, 0]
+        return chosen
 
     def random(self, share: float, seed: int) -> Bools:
         return self.best(np.random.default_rng(1000 + seed).random(len(self.product)), share)

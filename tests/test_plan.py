@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from tagmill.plan import count_tokens
+from tagmill.language.client import guess_tokens
+from tagmill.plan import Sample
 from tests.cli.command import refusal, tagmill
 from tests.cli.samples import CATALOGUE
 
@@ -55,6 +58,48 @@ def test_no_products_cost_nothing(shop: Path) -> None:
 
 
 def test_tokens_are_guessed_by_script() -> None:
-    assert count_tokens("高清液晶电视") == 4
-    assert count_tokens("a red cotton dress for summer") == 7
-    assert count_tokens("") == 0
+    assert guess_tokens("高清液晶电视") == 4
+    assert guess_tokens("a red cotton dress for summer") == 7
+    assert guess_tokens("") == 0
+
+
+def test_cascade_asks_what_the_budget_pays_for(shop: Path) -> None:
+    """As forecast, to the end of the catalogue; and with more of a budget about more."""
+    asked = []
+    for budget in (0.02, 0.1):
+        options = ("--llm", "cascade", "--llm-share", "1", "--budget", budget, "--json")
+        forecast = tagmill("plan", CATALOGUE, *options, cwd=shop).json()
+        assert 0.6 * budget < forecast["cost"] < budget
+        (shop / "llm.db").unlink(missing_ok=True)
+        done = tagmill(
+            "tag", CATALOGUE, "-o", "out.jsonl", "--llm-cache", "llm.db", *options, cwd=shop
+        ).json()
+        assert done["products"] == 496
+        assert done["asked"] == forecast["asked"]
+        assert done["llm"]["cost"] == pytest.approx(forecast["cost"], rel=0.1)
+        asked.append(done["asked"])
+    assert 0 < 3 * asked[0] < asked[1]
+    again = tagmill(
+        "tag", CATALOGUE, "-o", "out.jsonl", "--llm-cache", "llm.db", *options, cwd=shop
+    ).json()
+    assert (again["asked"], again["llm"]["calls"]) == (asked[1], 0)
+
+
+def test_a_weighted_sample() -> None:
+    """Rows come as often as their weights say, and keep their places."""
+    seen = np.zeros(300)
+    for seed in range(200):
+        sample = Sample(30, seed)
+        for first in range(0, 300, 100):
+            batch = pa.RecordBatch.from_pydict({"n": np.arange(first, first + 100)})
+            sample.add(batch, np.repeat([0.0, 1.0, 3.0, 0.0], 25), first)
+        assert sample.rows is not None
+        assert sample.rows.column("n").to_pylist() == sample.places.tolist()
+        assert (sample.total, len(sample.places)) == (150, 30)
+        seen[sample.places] += 1
+    by_weight = seen.reshape(3, 4, 25).sum(axis=(0, 2))
+    assert by_weight[0] == by_weight[3] == 0
+    assert 2 < by_weight[2] / by_weight[1] < 3
+    few = Sample(30)
+    few.add(pa.RecordBatch.from_pydict({"n": [1, 2]}), np.array([0.0, 0.0]))
+    assert few.rows is None

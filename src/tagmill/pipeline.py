@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -23,17 +23,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import sparse
 
 from tagmill.catalog import Catalog
 from tagmill.catalog.writers import TagWriter
 from tagmill.naming import NameKeeper, NewNames, named_by
+from tagmill.plan import Sample, request_prices
 from tagmill.records import LANES, Candidate, Proposer
 from tagmill.store import Run, Store
 from tagmill.tag_runs import OPEN, outdated_products, run_signature, start_if_needed
-from tagmill.tagging.cascade import choose_products, consult_batch, expected_gains
+from tagmill.tagging.cascade import consult_batch, doubtful_cells
 from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
+from tagmill.tagging.routing import Cells, Prices, choose_cells
 
 __all__ = [
     "ConsultReport",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 _CONSULTED_AT_ONCE = 1024  # products in both rounds of questions
+_OF_BUDGET = 0.95  # is given out by the forecast; the rest is for what that is wrong by
 Result = TypeVar("Result")
 Progress = Callable[[int], None]  # how many more products are done
 
@@ -172,15 +176,15 @@ def consult_file(
     """`tag_file` with a large language model asked about every product, or about a `share`.
 
     With a share the catalogue is gone through twice: the engine judges all products first, and
-    those where asking should gain most are asked about.
+    what should gain most is asked, as far as the settings' budget goes.
     """
     summary, report = TagSummary(), ConsultReport()
-    chosen = None if share is None else choose_to_ask(model, catalog, share)
+    chosen = None if share is None else choose_to_ask(model, consultant, catalog, share)
     done = 0
     for whole in catalog:
         for start in range(0, whole.num_rows, _CONSULTED_AT_ONCE):
             batch = whole.slice(start, _CONSULTED_AT_ONCE)
-            wanted = None if chosen is None else chosen[done : done + batch.num_rows]
+            wanted = None if chosen is None else chosen[done : done + batch.num_rows].toarray()
             consulted = consult_batch(model, consultant, batch, selection, wanted)
             report.count(batch, consulted.opinions)
             writer.write(consulted.products, consulted.tagged)
@@ -191,18 +195,62 @@ def consult_file(
 
 
 def choose_to_ask(
-    model: Model, batches: Iterable[pa.RecordBatch], share: float
-) -> npt.NDArray[np.bool_]:
-    """Which products (n,) of a catalogue are asked about."""
-    gains, costs = [], []
+    model: Model, consultant: Consultant, batches: Iterable[pa.RecordBatch], share: float
+) -> sparse.csr_array:
+    """Which cells (n, facets) of a catalogue are asked about: of at most a `share` of the products,
+    and no more than the settings' budget should pay for."""
+    budget = consultant.propose.settings.budget
+    parts: list[Cells] = []
+    sample = Sample()
     for batch in batches:
-        scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
-        gain = expected_gains(model, scored)
-        gains.append(np.bincount(scored.rows, gain, minlength=batch.num_rows))
-        costs.append(np.ones(batch.num_rows))
-    if not gains:
-        return np.zeros(0, np.bool_)
-    return choose_products(np.concatenate(gains), np.concatenate(costs), share=share)
+        cells = doubtful_cells(model, batch)
+        parts.append(cells)
+        # Those that will cost something: where asking should gain most.
+        gains = np.bincount(cells.rows, cells.gains, batch.num_rows).astype(np.float64)
+        sample.add(batch, gains)
+    if not parts:
+        return sparse.csr_array((0, 1), dtype=np.bool_)
+    prices = Prices()
+    if budget is not None and sample.rows is not None:
+        prices, budget = request_prices(model, consultant, sample.rows), _OF_BUDGET * budget
+    return choose_cells(Cells.concatenate(parts), prices, share=share, budget=budget)
+
+
+@dataclass(frozen=True)
+class _AskedById:
+    """Which cells of stored products are asked about, whatever order these come in."""
+
+    cells: sparse.csr_array  # (n, facets)
+    place: Mapping[str, int]  # of each product id
+    whole: Set[str]  # products asked about in all facets
+
+    @staticmethod
+    def choose(
+        model: Model,
+        consultant: Consultant,
+        batches: Iterable[pa.RecordBatch],
+        share: float,
+        failed: Set[str],
+    ) -> _AskedById:
+        """`choose_to_ask`, and those that `failed`: they were chosen before."""
+        place: dict[str, int] = {}
+
+        def noted() -> Iterator[pa.RecordBatch]:
+            size = 0
+            for batch in batches:
+                for number, product_id in enumerate(batch.column("id").to_pylist()):
+                    place[product_id] = size + number
+                size += batch.num_rows
+                yield batch
+
+        return _AskedById(choose_to_ask(model, consultant, noted(), share), place, failed)
+
+    def cells_of(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Those of a batch's products, (n, facets)."""
+        ids = batch.column("id").to_pylist()
+        chosen: npt.NDArray[np.bool_] = self.cells[[self.place[i] for i in ids]].toarray()
+        chosen[[i in self.whole for i in ids]] = True
+        return chosen
 
 
 def tag_workspace(
@@ -272,12 +320,15 @@ def consult_workspace(
     """`tag_workspace` with a large language model asked about every product, or about a `share`.
 
     Products that failed stay without tags of this run, and the next one asks about them again.
-    Where the budget ends, or nobody can be asked, the run stays open: the same call goes on.
+    With a share no more is asked than the budget should pay for. Where it ends all the same, or
+    nobody can be asked, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
     asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
     if share is not None:
         asked_with["share"] = f"{share:g}"
+        if (budget := consultant.propose.settings.budget) is not None:
+            asked_with["budget"] = f"{budget:g}"
     summary, report = TagSummary(), ConsultReport()
     signature = run_signature(model, selection, asked_with)
     outdated = outdated_products(store, model, {signature})
@@ -291,23 +342,12 @@ def consult_workspace(
         yield from store.products.pending(signature, size, labelled=which)
         yield from store.products.of_ids(outdated, size)
 
-    wanted: set[str] | None = None
+    asked = None
     if share is not None:
-        ids: list[str] = []
-
-        def noted() -> Iterator[pa.RecordBatch]:
-            for batch in wanting(2048):
-                ids.extend(batch.column("id").to_pylist())
-                yield batch
-
-        mask = choose_to_ask(model, noted(), share)
-        wanted = {product_id for product_id, asked in zip(ids, mask, strict=True) if asked}
-        wanted |= store.replies.failed()  # they were chosen before
+        asked = _AskedById.choose(model, consultant, wanting(2048), share, store.replies.failed())
     keeper = NameKeeper(store, model.library)
     for batch in wanting(_CONSULTED_AT_ONCE):
-        chosen = None
-        if wanted is not None:
-            chosen = np.array([i in wanted for i in batch.column("id").to_pylist()], np.bool_)
+        chosen = None if asked is None else asked.cells_of(batch)
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")
         report.count(batch, consulted.opinions)

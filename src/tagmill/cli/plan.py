@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tagmill.cli.llm import LLM_CACHE, LlmCache, LlmModel, LlmOptions, LlmUrl, ProfileOption
+from tagmill.cli.llm import LLM_CACHE, Budget, LlmCache, LlmModel, LlmOptions, LlmUrl, ProfileOption
 from tagmill.cli.messages import say
 from tagmill.cli.tag import model_of
 from tagmill.cli.terminal import (
@@ -33,6 +33,7 @@ def plan(
     ] = 0.1,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
+    budget: Budget = None,
     llm_cache: LlmCache = LLM_CACHE,
     profile: ProfileOption = None,
     mapping: Map = None,
@@ -52,10 +53,12 @@ def plan(
     used = model_of(model, workspace, profile)
     catalog = catalog_of(source, mapping, rejects=Path(f"{Path(source).name}.rejects.jsonl"))
     options = LlmOptions(
-        llm_url, llm_model, None, False, llm_cache, workspace=workspace, profile=profile
+        llm_url, llm_model, budget, False, llm_cache, workspace=workspace, profile=profile
     )
     with options.consultant(used.library) as consultant:
-        chosen = choose_to_ask(used, catalog, llm_share) if llm == "cascade" else None
+        chosen = None
+        if llm == "cascade":
+            chosen = choose_to_ask(used, consultant, catalog, llm_share)
         found = forecast(used, consultant, catalog, chosen)
         budget = consultant.propose.settings.budget
     note_catalog(catalog)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from tagmill.errors import BadReply, LanguageModelError, NeedsKey
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
+from tagmill.text import is_unspaced
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,6 +31,7 @@ __all__ = [
     "Request",
     "ServerModel",
     "Waiting",
+    "guess_tokens",
     "read_body",
     "tokens_of",
 ]
@@ -233,6 +235,12 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
         *tokens_of(body.get("usage")),
         complete=choice.get("finish_reason") != "length",
     )
+
+
+def guess_tokens(text: str) -> int:
+    """About how many tokens a text has: 0.7 for a Chinese character, one for four others."""
+    chinese = sum(map(is_unspaced, text))
+    return round(0.7 * chinese + (len(text) - chinese) / 4)
 
 
 def tokens_of(usage: Any) -> tuple[int, int, int]:  # noqa: ANN401

@@ -11,7 +11,7 @@ import math
 import re
 from functools import cache
 
-from tagmill.language.client import Request
+from tagmill.language.client import Request, guess_tokens
 from tagmill.language.profiles import open_profile, shipped_profiles
 from tagmill.records import Reply
 from tagmill.text import fold
@@ -34,7 +34,7 @@ class ScriptedModel:
     where = ""
 
     async def ask(self, request: Request) -> Reply:
-        """The answer, at once; tokens are counted as characters."""
+        """The answer, at once, and about how many tokens it has."""
         asked = request.messages[-1]["content"]
         found = _PRODUCT.search(asked)
         product = _labels().sub("", found.group(1)) if found else ""
@@ -48,8 +48,8 @@ class ScriptedModel:
             text, logprobs = _judge(product, tag.group(1), request.top_logprobs > 0)
         else:
             text = _describe(product)
-        size = sum(len(message["content"]) for message in request.messages)
-        return Reply(text, logprobs, input_tokens=size, output_tokens=len(text))
+        size = sum(guess_tokens(message["content"]) for message in request.messages)
+        return Reply(text, logprobs, input_tokens=size, output_tokens=guess_tokens(text))
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from tagmill.errors import LanguageModelError, NotTrained
 from tagmill.learning.training import train
-from tagmill.tagging.cascade import ask_about, expected_gains
+from tagmill.tagging.cascade import ask_about
 from tagmill.tagging.llm import Consultant
 from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
+from tagmill.tagging.routing import expected_gains
 
 __all__ = ["Distilled", "choose_to_label", "distil"]
 

@@ -1,12 +1,8 @@
-"""Which products a large language model is asked about, and the tags that come of its answers.
+"""The tags of a batch when a large language model is asked about some or all of its cells.
 
-The engine judges every product. What an answer is worth is what it should add to micro-F1, which
-is 2 · right / (published + gold): a right tag more is worth 2 − F1, a wrong one less F1. The engine
-publishes from the probability t that is best for F1, and there F1 is 2t (publishing a pair pays
-from 2p > F1 on). So a pair at probability p that is published is worth t · (1 − p), one that is not
-(1 − t) · p: `expected_gains`. The products with the most of it a unit of cost are asked about
-first, and only in facets that are in doubt. One in a hundred of the asked is any other product, at
-random: what the engine is wrongly sure of shows only there.
+The engine judges every product; the model judges the candidates of the cells (a product and a facet
+each) that `routing` chose; what both said becomes a probability and a lane. A hundredth of the
+products are asked about whatever the engine thinks.
 """
 
 from __future__ import annotations
@@ -23,18 +19,15 @@ from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import ScoredPairs, Selection
+from tagmill.tagging.routing import Cells
 
 __all__ = [
-    "EXPLORED",
     "Consulted",
     "ask_about",
-    "choose_products",
     "consult_batch",
-    "expected_gains",
+    "doubtful_cells",
 ]
 
-EXPLORED = 0.01  # share of the asked products that are picked whatever the engine thinks
-_IN_DOUBT = 0.01  # expected gain from which a facet of a product is asked about
 _SURE_NO = 0.01
 # Tags whose text a product is like are offered beside the candidates; what is assumed of them.
 _RETRIEVED = 8
@@ -50,46 +43,10 @@ class Consulted:
     opinions: Opinions
 
 
-def expected_gains(model: Model, scored: ScoredPairs) -> npt.NDArray[np.float64]:
-    """What the truth about each pair (p,) should add to micro-F1, in units all pairs share.
-
-    A wrong tag taken away is worth `review_start`, a right one found 1 − `review_start`.
-    """
-    start, probability = model.review_start, scored.probability
-    published = probability >= start
-    return np.where(published, start * (1 - probability), (1 - start) * probability)
-
-
-def choose_products(
-    gains: npt.NDArray[np.floating],
-    costs: npt.NDArray[np.floating],
-    *,
-    share: float | None = None,
-    budget: float | None = None,
-    seed: int = 0,
-) -> npt.NDArray[np.bool_]:
-    """Which of n products to ask about: `gains` (n,) expected, `costs` (n,) of asking.
-
-    At most `share` of the products and `budget` of the costs, the most gain a cost first; a
-    hundredth of what can be asked about is picked at random among the rest.
-    """
-    size = len(gains)
-    chosen = np.zeros(size, np.bool_)
-    most = size if share is None else int(np.ceil(share * size))
-    asked = float(most)
-    if budget is not None and costs.sum() > 0:
-        asked = min(asked, budget / float(costs.mean()))
-    chance = np.random.default_rng(seed)
-    explored = int(EXPLORED * asked + chance.random())  # so that few products also explore a little
-    order = np.argsort(-gains / np.maximum(costs, 1e-12), kind="stable")
-    order = order[gains[order] > 0]
-    best = order[: most - min(explored, most)]
-    rest = np.setdiff1d(np.arange(size), best)
-    wanted = np.concatenate([chance.permutation(rest)[:explored], best])
-    if budget is not None:
-        wanted = wanted[np.cumsum(costs[wanted]) <= budget]
-    chosen[wanted] = True
-    return chosen
+def doubtful_cells(model: Model, batch: pa.RecordBatch) -> Cells:
+    """The cells of a batch in which asking should gain something."""
+    scored = _with_retrieved(model, batch, model.score_pairs(batch, model.lexicon.find(batch), 0))
+    return Cells.of(model, scored, batch.num_rows)
 
 
 def consult_batch(
@@ -99,10 +56,7 @@ def consult_batch(
     selection: Selection,
     chosen: npt.NDArray[np.bool_] | None = None,
 ) -> Consulted:
-    """The tags of a batch, the model asked about the `chosen` rows (n,), or about all.
-
-    Of chosen rows only facets in doubt are asked about, of one where none is, all of them.
-    """
+    """The tags of a batch, the model asked about the `chosen` cells (n, facets), or about all."""
     hits = model.lexicon.find(batch)
     scored, opinions = ask_about(
         model, consultant, batch, hits, selection.top_k, chosen, near_duplicates=True
@@ -167,26 +121,13 @@ def _candidates(
     """By row the candidates to ask about, (tag id, probability), the most probable first."""
     wanted = np.ones(len(scored.rows), np.bool_)
     if chosen is not None:
-        doubt = _in_doubt(model, scored)
-        sure = np.bincount(scored.rows, doubt, minlength=len(chosen)) == 0  # explored, all of it
-        wanted = chosen[scored.rows] & (doubt | sure[scored.rows])
+        wanted = chosen[scored.rows, model.facets[scored.tags]]
     order = np.lexsort((-scored.score, -scored.probability, scored.rows))
     found: dict[int, list[tuple[str, float]]] = {}
     for i in order[wanted[order]].tolist():
         pair = str(model.tag_ids[scored.tags[i]]), float(scored.probability[i])
         found.setdefault(int(scored.rows[i]), []).append(pair)
     return found
-
-
-def _in_doubt(model: Model, scored: ScoredPairs) -> npt.NDArray[np.bool_]:
-    """Whether each pair (p,) belongs to a facet of its product where asking should pay."""
-    facets = model.facets[scored.tags]
-    cells = scored.rows.astype(np.int64) * (int(model.facets.max(initial=0)) + 1) + facets
-    _, cell = np.unique(cells, return_inverse=True)
-    doubt: npt.NDArray[np.bool_] = (
-        np.bincount(cell, expected_gains(model, scored))[cell] >= _IN_DOUBT
-    )
-    return doubt
 
 
 def _with_opinions(

@@ -48,11 +48,11 @@ from tagmill.settings import PrivacySettings
 from tagmill.tagging.families import Agreement, FamilyAnswers, is_explored
 from tagmill.tagging.llm_fusion import FEATURES, LlmFusion, log_odds
 
-__all__ = ["AnswerStore", "Consultant", "Opinions"]
+__all__ = ["VERIFIED_FROM", "AnswerStore", "Consultant", "Opinions"]
 
 _OFFERED = 24  # candidates of a product in one prompt, whatever the size of the library
 _PROPOSE_TOKENS, _VERIFY_TOKENS = 800, 1
-_DOUBTFUL = 0.05  # pairs at least so probable are verified also where they were not picked
+VERIFIED_FROM = 0.05  # pairs at least so probable are verified also where they were not picked
 
 _SUREST = 6.0  # log-odds of a yes, at the most
 
@@ -178,7 +178,7 @@ class Consultant:
             for row, found in candidates.items()
             if row not in opinions.failed and row not in opinions.waiting
             for tag_id, probability in found[:_OFFERED]
-            if opinions.pairs[row, tag_id].chosen or probability >= _DOUBTFUL
+            if opinions.pairs[row, tag_id].chosen or probability >= VERIFIED_FROM
             if (row, tag_id) not in shared.taken
         }
         self._verify(wanted, opinions)
