@@ -15,6 +15,9 @@ Who is asked about gets the teacher's tags in place of the engine's. A call is a
 of random routing (mean of RANDOM_SEEDS) and of an oracle that knows gold and the teacher's slips:
 with F1 = 2 · right / (published + gold) it asks where 2 · Δright − F1 · Δpublished is most.
 
+*By cost* compares choosing cells, as `tag --llm cascade` does within a budget, with choosing whole
+products by their gain a cost, at JUDGED of the cost of asking about everything.
+
 What limits any routing by probability: *exact* is our share of the oracle's gain if gold itself is
 drawn from the engine's probabilities, so that these are perfectly calibrated and all there is to
 know. The engine is trained on train; nothing here was tuned on test.
@@ -34,6 +37,7 @@ from data import Product, load_set
 
 import tagmill
 from tagmill.catalog import as_batches
+from tagmill.tagging.llm import VERIFIED_FROM
 from tagmill.tagging.output import ScoredPairs
 from tagmill.tagging.routing import Cells, Prices, choose_cells, expected_gains
 
@@ -72,6 +76,8 @@ def run(sets: list[str], *, is_quick: bool) -> None:
             entry["cases"][case] = found
             brief = {k: v for k, v in found.items() if k != "curves"}
             print(f"  {name}, {case}: {brief}", flush=True)
+        entry["cost"] = by_cost(pairs, answers)
+        print(f"  {name}, by cost: {entry['cost']}", flush=True)
         results.keep("routing", name, entry, is_quick=is_quick)
 
 
@@ -80,6 +86,7 @@ class Units:
     """What can be asked about, one call each; arrays (n,)."""
 
     product: Ints
+    facet: Ints  # of a cell; 0 of a product
     engine: tuple[Floats, Floats]  # right, published
     teacher: tuple[Floats, Floats]
     gold: Floats
@@ -241,6 +248,7 @@ class Pairs:
         wrong = np.where(self.published, 1 - self.probability, self.probability)
         return Units(
             keys // width if cells else keys,
+            keys % width if cells else 0 * keys,
             (total(self.published & gold), total(self.published)),
             (said_right, said),
             wanted,
@@ -316,6 +324,49 @@ def exact(pairs: Pairs, *, cells: bool, draws: int) -> float:
         units = pairs.units(chance.random(len(pairs.tags)), cells=cells, right=right)
         found.append(gain_share(units, units.routed(JUDGED))[0])
     return float(np.mean(found))
+
+
+def by_cost(pairs: Pairs, answers: Floats) -> dict[str, float]:
+    """Micro-F1 where JUDGED of what asking about every cell costs may be spent, by `Prices`: a
+    product's first cell pays for a request, each likely candidate for another. The *shown* teacher.
+    """
+    units, prices = pairs.units(answers, cells=True), Prices()
+    width, size = int(units.facet.max(initial=0)) + 1, pairs.size
+    likely = np.bincount(
+        np.unique(pairs.rows * width + pairs.facets, return_inverse=True)[1],
+        pairs.probability >= VERIFIED_FROM,
+    ).astype(np.int64)
+    whole = np.bincount(units.product, likely, size).astype(np.int64)
+    costs = prices.product + prices.candidate * whole
+    budget = JUDGED * float(costs.sum())
+
+    def cells(gains: Floats) -> Bools:
+        some = gains > 0
+        found = Cells(
+            units.product[some], units.facet[some], gains[some], likely[some], whole, width
+        )
+        chosen = choose_cells(found, prices, budget=budget)
+        return np.asarray(chosen[units.product, units.facet]).ravel().astype(np.bool_)
+
+    def products(worth: Floats) -> Bools:
+        order = np.argsort(-worth, kind="stable")
+        asked = np.zeros(size, np.bool_)
+        asked[order[np.cumsum(costs[order]) <= budget]] = True
+        return asked[units.product]
+
+    right, published = (said - own for said, own in zip(units.teacher, units.engine, strict=True))
+    best = np.zeros(len(right), np.bool_)
+    for _ in range(10):
+        best = cells(2 * right - units.f1(best) * published)
+    by_product = np.bincount(units.product, units.gains, size) / costs
+    chance = [np.random.default_rng(seed).random(size) for seed in range(RANDOM_SEEDS)]
+    return {
+        "engine": units.f1(np.zeros(len(right), np.bool_)),
+        "random": float(np.mean([units.f1(products(worth)) for worth in chance])),
+        "products": units.f1(products(by_product)),
+        "cells": units.f1(cells(units.gains)),
+        "oracle": units.f1(best),
+    }
 
 
 def _avoided(f1_at: Callable[[float], float], everywhere: float) -> float:

@@ -212,8 +212,10 @@ def _routing() -> list[str]:
     if not sets:
         return absent("Routing", "routing")
     place = SHARES.index(JUDGED)
-    gained, spared = [], []
+    gained, spared, costly = [], [], []
     for name, entry in sets.items():
+        if "cost" in entry:
+            costly.append([name, *(number(value) for value in entry["cost"].values())])
         for case, found in entry["cases"].items():
             at = {routing: curve[place] for routing, curve in found["curves"].items()}
             own, low, high = (
@@ -258,6 +260,12 @@ def _routing() -> list[str]:
         f"Calls avoided where {NEAR:.0%} of the micro-F1 with all calls is enough:",
         "",
         *table(["set", "calls", "ours", "random", "oracle"], spared),
+        "",
+        f"Micro-F1 at {JUDGED:.0%} of what asking about everything costs, where a product's first "
+        "cell pays for a request and each likely candidate a tenth of it: whole products by gain a "
+        "cost, and cells, as `tag --llm cascade` chooses them.",
+        "",
+        *table(["set", "engine", "random products", "products", "cells", "oracle's cells"], costly),
         "",
         *image("routing", "micro-F1 by share of calls"),
     ]  # fmt: skip
