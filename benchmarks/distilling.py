@@ -26,6 +26,7 @@ from tagmill.learning import evaluate
 from tagmill.learning.distil import choose_to_label, distil
 from tagmill.learning.training import train as train_on
 from tagmill.tagging.llm import Opinions, PairAnswer
+from tagmill.tagging.llm_fusion import LlmFusion
 
 if TYPE_CHECKING:
     from tagmill.tagging.llm import Consultant
@@ -46,10 +47,18 @@ class Teacher:
         self._gold = gold  # tag ids by product id
         self.asked: set[str] = set()
 
+    def fusion(self, card: Mapping[str, Any]) -> LlmFusion:
+        """The prior: nothing was fitted with it."""
+        return LlmFusion.of_card(card, self.propose.model.name, self.prompts)
+
     def consult(
-        self, batch: pa.RecordBatch, candidates: Mapping[int, Sequence[tuple[str, float]]]
+        self,
+        batch: pa.RecordBatch,
+        candidates: Mapping[int, Sequence[tuple[str, float]]],
+        families: Mapping[tuple[int, str], str],
     ) -> Opinions:
         """Answers about all candidates."""
+        assert not families
         ids = batch.column("id").to_pylist()
         opinions = Opinions()
         for row, found in candidates.items():
