@@ -14,6 +14,8 @@ import asyncio
 import json
 import multiprocessing
 import resource
+import socket
+import socketserver
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,25 +41,41 @@ _RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Lengt
 )
 
 
+class _Stub(socketserver.BaseRequestHandler):
+    """Answers each request of a connection 50 ms after it came.
+
+    A thread a connection that sleeps: a loop of timers would wake up to a millisecond late.
+    """
+
+    def setup(self) -> None:
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def handle(self) -> None:
+        read = b""
+        while True:
+            while b"\r\n\r\n" not in read:
+                if not (part := self.request.recv(65536)):
+                    return
+                read += part
+            head, _, read = read.partition(b"\r\n\r\n")
+            size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            while len(read) < size:
+                read += self.request.recv(65536)
+            read = read[size:]
+            time.sleep(WAIT)
+            self.request.sendall(_RESPONSE)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+
+
 def serve(port: Connection) -> None:
     """The stub; its port goes back through `port`."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                await reader.readexactly(size)
-                await asyncio.sleep(WAIT)
-                writer.write(_RESPONSE)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def main() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        port.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
+    with _Server(("127.0.0.1", 0), _Stub) as server:
+        port.send(server.server_address[1])
+        server.serve_forever()
 
 
 def questions(count: int) -> Iterator[Question[int, str]]:
