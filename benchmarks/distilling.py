@@ -3,7 +3,7 @@
 People have tagged a thousand products; the others are a pool. A simulated teacher labels the pairs
 that `tagmill distil` would ask about, out of gold with noise (yes to a gold tag with chance RECALL,
 to a wrong one with chance FALSE_ALARMS, decided by a hash of product and tag). The same student
-learns from people's products and from so many that `distil` chose, in two rounds, or from as many
+learns from people's products and from so many that `distil` chose, in its rounds, or from as many
 picked at random, or from the teacher's labels for the whole pool; micro-F1 is on test.
 """
 
@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import results
 from data import Product, load_set, random_rows
@@ -23,7 +22,7 @@ from routing import FALSE_ALARMS, RECALL
 import tagmill
 from tagmill.catalog import as_batches
 from tagmill.learning import evaluate
-from tagmill.learning.distil import choose_to_label, distil
+from tagmill.learning.distil import ROUNDS, distil
 from tagmill.learning.training import train as train_on
 from tagmill.tagging.llm import Opinions, PairAnswer
 from tagmill.tagging.llm_fusion import LlmFusion
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 PEOPLE, QUICK_PEOPLE = 1000, 300
 CHOSEN, QUICK_CHOSEN = 5000, 300
-ROUNDS = 2
 
 
 class Teacher:
@@ -104,11 +102,9 @@ def measure(
     ):  # fmt: skip
         if size > len(pool):
             continue
-        student = (
-            in_rounds(start, tagged, unlabelled, gold, size)
-            if how == "chosen"
-            else taught(start, tagged, random_rows(unlabelled, size), gold, size)
-        )
+        some = unlabelled if how == "chosen" else random_rows(unlabelled, size)
+        rounds = ROUNDS if how == "chosen" else 1
+        student = taught(start, tagged, some, gold, size, rounds)
         entry["arms"].append({"how": how, "labels": size, "micro_f1": f1(student, test)})
         print(f"  {entry['arms'][-1]}", flush=True)
     return entry
@@ -125,31 +121,13 @@ def taught(
     pool: Sequence[Product],
     gold: Mapping[str, set[str]],
     count: int,
+    rounds: int = 1,
 ) -> Model:
-    """The student of people's products and `count` of the pool."""
+    """The student of people's products and `count` of the pool, chosen in so many rounds."""
     teacher: Any = Teacher(gold)
     consultant: Consultant = teacher
     found = distil(
-        model, consultant, lambda: as_batches(pool), lambda: as_batches(tagged), count=count
-    )
+        model, consultant, lambda: as_batches(pool), lambda: as_batches(tagged), count=count,
+        rounds=rounds,
+    )  # fmt: skip
     return found.model
-
-
-def in_rounds(
-    model: Model,
-    tagged: Sequence[Product],
-    pool: Sequence[Product],
-    gold: Mapping[str, set[str]],
-    count: int,
-) -> Model:
-    """The same, each round's student choosing for the next; earlier answers are kept."""
-    chosen: set[str] = set()
-    student = model
-    for number in range(1, ROUNDS + 1):
-        rest = [product for product in pool if product["id"] not in chosen]
-        size = count * number // ROUNDS - len(chosen)
-        masks = choose_to_label(student, as_batches(rest), size)
-        chosen |= {p["id"] for p, m in zip(rest, np.concatenate(masks), strict=True) if m}
-        picked = [product for product in pool if product["id"] in chosen]
-        student = taught(student, tagged, picked, gold, len(picked))
-    return student

@@ -58,8 +58,9 @@ def test_the_student_knows_what_the_teacher_told(model: Model) -> None:
     consultant = Consultant(asker, asker, model.library)
     people = [row for row in products(1000, 1480, tagged=True) if int(str(row["id"])) % 2 == 0]
     found = distil(
-        model, consultant, lambda: batches(2000, 3000), lambda: list(as_batches(people)), count=300
-    )
+        model, consultant, lambda: batches(2000, 3000), lambda: list(as_batches(people)), count=300,
+        rounds=2,
+    )  # fmt: skip
     assert found.asked == 300
     assert found.failed == []
     test = batches(5000, 5400, tagged=True)
@@ -68,17 +69,41 @@ def test_the_student_knows_what_the_teacher_told(model: Model) -> None:
     assert after > before + 0.1
 
 
-def test_doubtful_products_of_every_kind_are_chosen(model: Model) -> None:
+def test_doubtful_products_are_chosen(model: Model) -> None:
     pool = batches(2000, 3000)
     (chosen,) = choose_to_label(model, pool, 200)
     assert chosen.sum() == 200
-    numbers = np.array([int(i) for i in pool[0].column("id").to_pylist()])
+    ids = pool[0].column("id").to_pylist()
+    numbers = np.array([int(i) for i in ids])
     unknown = (numbers % 2 == 1) | (numbers % 7 == 0)
     assert chosen[unknown].mean() > 2 * chosen[~unknown].mean()
     again = choose_to_label(model, pool, 200)
     assert (again[0] == chosen).all()
+    assert (choose_to_label(model, pool, 200, seed=1)[0] != chosen).any()
     assert choose_to_label(model, pool, 5000)[0].all()
     assert choose_to_label(model, [], 5) == []
+    without = set(ids[:990])
+    assert (
+        choose_to_label(model, pool, 200, without=without)[0].tolist()
+        == [False] * 990 + [True] * 10
+    )
+
+
+def test_each_round_asks_about_others(model: Model) -> None:
+    """Nobody is asked about twice, nor what people have tagged; the pool may be small."""
+    asker = Asker(Wise(), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    people = list(as_batches(products(2000, 2020, tagged=True)))
+    done: list[int] = []
+    found = distil(
+        model, consultant, lambda: batches(2000, 2100), lambda: people, count=60, rounds=3,
+        progress=done.append,
+    )  # fmt: skip
+    assert (found.asked, sum(done)) == (60, 60)
+    every = distil(
+        model, consultant, lambda: batches(2000, 2100), lambda: people, count=500, rounds=2
+    )
+    assert every.asked == 80
 
 
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:

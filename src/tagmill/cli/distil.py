@@ -42,6 +42,12 @@ def distil(
     test: Annotated[
         str | None, typer.Option(help="Tagged products to measure both models on.")
     ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Each round's student chooses for the next; default 6, in batch files 1."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same data and seed, same model.")] = 0,
     llm_url: LlmUrl = None,
     llm_model: LlmModel = None,
@@ -59,6 +65,7 @@ def distil(
     new model: answers that are paid for are not asked for again.
     """
     from tagmill.learning import evaluate
+    from tagmill.learning.distil import ROUNDS
     from tagmill.learning.distil import distil as teach
     from tagmill.tagging.folder import check_goal, load_model, save_model
 
@@ -72,7 +79,7 @@ def distil(
     with options.consultant(used.library) as consultant, counting("asking", labels) as progress:
         found = teach(
             used, consultant, lambda: products, lambda: tagged or [], count=labels, seed=seed,
-            progress=progress,
+            rounds=rounds or (1 if batch_in or batch_out else ROUNDS), progress=progress,
         )  # fmt: skip
     options.note_spending()
     options.note_batch(found.waiting)

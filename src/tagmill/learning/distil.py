@@ -1,13 +1,14 @@
 """Small models taught by a large one: which products to ask it about, and training on its answers.
 
-Labels cost money, so they go where they teach most: products whose tags are in doubt or missing, of
-every kind, rare tags before frequent ones. The answers become soft labels, a probability each; what
-people said weighs more, and of the pairs nobody asked about nothing is known.
+Labels cost money, so they go where they teach most: products whose tags are in doubt or missing,
+rare tags before frequent ones, drawn and in rounds, so that all kinds are among them and each round
+asks what the last one left open. The answers become soft labels, a probability each; what people
+said weighs more, and of the pairs nobody asked about nothing is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,12 +23,15 @@ from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.routing import expected_gains
 
-__all__ = ["Distilled", "choose_to_label", "distil"]
+__all__ = ["ROUNDS", "Distilled", "choose_to_label", "distil"]
 
 _AT_ONCE = 64  # products in one round of questions: what an unfinished one was told is lost
 # What a teacher's certainty counts beside a person's: 2p − 1 shrinks by it.
 _TEACHER = 0.8
 _RARE = 0.5  # a tag with c examples counts 1 + (1 + c)^-_RARE
+_POWER = 3  # of a product's worth, to which it is chosen in proportion
+_LEAST = 1e-3  # the worth of a product the engine is sure of
+ROUNDS = 6
 
 
 @dataclass
@@ -43,50 +47,45 @@ class Distilled:
 
 
 def choose_to_label(
-    model: Model, products: Iterable[pa.RecordBatch], count: int, *, seed: int = 0
+    model: Model,
+    products: Iterable[pa.RecordBatch],
+    count: int,
+    *,
+    seed: int = 0,
+    without: Set[str] = frozenset(),
 ) -> list[npt.NDArray[np.bool_]]:
-    """Of each batch, which products (n,) to ask about: `count` in all, or all there are.
+    """Of each batch, which products (n,) to ask about: `count` in all, or all there are but those
+    `without`, by id.
 
-    A product's worth is the gain expected of knowing it, those on rare tags counting
-    more, and of tags that it lacks beside what products have on average. It falls with the root of
-    how many worthier ones have the same most probable tag: so no kind crowds out another.
+    A product's worth is the gain expected of knowing it, those on rare tags counting more, and of
+    tags that it lacks beside what products have on average. They are drawn, each as likely as its
+    worth to the power of `_POWER`: the worthiest ones alone are all of a kind, and a student of
+    these does not know what usual products are like.
     """
-    worths, kinds, sizes = [], [], []
+    keys: list[npt.NDArray[np.float64]] = []
     counts = np.zeros(len(model.tag_ids))
     if model.trained is not None:
         counts = model.trained.statistics.counts.astype(float)
     usual = counts.sum() / max(int(model.card.get("products", 0)), 1)
     rare = 1 + (1 + counts) ** -_RARE
+    chance = np.random.default_rng(seed)
     for batch in products:
         scored = model.score_pairs(batch, model.lexicon.find(batch), top_k=0)
         doubt = expected_gains(model, scored) * rare[scored.tags]
         expected = np.bincount(scored.rows, scored.probability, minlength=batch.num_rows)
         doubts = np.bincount(scored.rows, doubt, minlength=batch.num_rows)
-        worths.append(doubts + np.maximum(usual - expected, 0))
-        kind = np.full(batch.num_rows, -1)
-        order = np.argsort(scored.probability, kind="stable")
-        kind[scored.rows[order]] = scored.tags[order]  # the last, most probable, stays
-        kinds.append(kind)
-        sizes.append(batch.num_rows)
-    if not sizes:
+        worth = doubts + np.maximum(usual - expected, 0)
+        # The lowest of exponential times of these rates are a weighted sample.
+        key = chance.exponential(size=batch.num_rows) / np.maximum(worth, _LEAST) ** _POWER
+        key[[i in without for i in batch.column("id").to_pylist()]] = np.inf
+        keys.append(key)
+    if not keys:
         return []
-    worth, kind = np.concatenate(worths), np.concatenate(kinds)
-    # Products of equal worth, such as those nothing is known of, come in any order.
-    shuffled = np.random.default_rng(seed).permutation(len(worth))
-    order = shuffled[np.argsort(-worth[shuffled], kind="stable")]
-    worth_then = worth[order] / np.sqrt(1 + _turns(kind[order]))
-    chosen = np.zeros(len(worth), np.bool_)
-    chosen[order[np.argsort(-worth_then, kind="stable")[:count]]] = True
-    return np.split(chosen, np.cumsum(sizes)[:-1])
-
-
-def _turns(kinds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """How many of its kind stand before each entry."""
-    order = np.argsort(kinds, kind="stable")
-    first = np.searchsorted(kinds[order], kinds[order])
-    turn = np.empty(len(kinds), np.int64)
-    turn[order] = np.arange(len(kinds)) - first
-    return turn
+    key = np.concatenate(keys)
+    chosen = np.zeros(len(key), np.bool_)
+    chosen[np.argsort(key, kind="stable")[:count]] = True
+    chosen &= np.isfinite(key)
+    return np.split(chosen, np.cumsum([len(part) for part in keys])[:-1])
 
 
 def distil(
@@ -96,38 +95,47 @@ def distil(
     labelled: Callable[[], Iterable[pa.RecordBatch]],
     *,
     count: int,
+    rounds: int = ROUNDS,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Distilled:
     """A student of the same library, from `count` products of the pool and the labelled ones.
 
-    Both are gone through more than once. Where the budget ends early, or the model cannot be asked
-    further, the student learns from what was answered. Raises NotTrained where nothing was.
+    The student of each round chooses what the next asks about. Pool and labelled products are gone
+    through more than once. Where the budget ends early, or the model cannot be asked further, the
+    student learns from what was answered. Raises NotTrained where nothing was.
     """
-    chosen = choose_to_label(model, pool(), count, seed=seed)
     fusion = consultant.fusion(model.card)
+    people = [batch for batch in labelled() if batch.num_rows]
+    known = {i for batch in people for i in batch.column("id").to_pylist()}  # their word stands
     taught: list[pa.RecordBatch] = []
     said: dict[str, dict[str, float]] = {}
     result = Distilled(model, 0, 0)
-    try:
-        for batch in _picked(pool(), chosen):
-            verdicts = _ask(model, consultant, fusion, batch, result)
-            said |= verdicts
-            taught.append(batch)
-            progress(batch.num_rows)
-    except LanguageModelError as error:
-        result.stopped = str(error)
-    if result.waiting:
-        return result
-    people = [batch for batch in labelled() if batch.num_rows]
-    if not said and not people:
-        why = f": {result.stopped}" if result.stopped else ""
-        raise NotTrained(f"The model answered nothing, and no product has tags to learn from{why}")
-    known = {i for batch in people for i in batch.column("id").to_pylist()}
-    result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
-    said = {i: tags for i, tags in said.items() if i not in known}  # people's word stands
-    new = [_without(batch, known) for batch in taught]
-    result.model = train([*people, *new], model.library, verdicts=said, seed=seed)
+    for number in range(rounds):
+        size = count * (number + 1) // rounds - count * number // rounds
+        chosen = choose_to_label(
+            result.model, pool(), size, seed=seed + number, without=known | said.keys()
+        )
+        try:
+            for batch in _picked(pool(), chosen):
+                said |= _ask(result.model, consultant, fusion, batch, result)
+                taught.append(batch)
+                progress(batch.num_rows)
+        except LanguageModelError as error:
+            result.stopped = str(error)
+        if result.waiting:
+            return result
+        if not said and not people:
+            why = f": {result.stopped}" if result.stopped else ""
+            raise NotTrained(
+                f"The model answered nothing, and no product has tags to learn from{why}"
+            )
+        result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
+        result.model = train(
+            [*people, *map(_without_tags, taught)], model.library, verdicts=said, seed=seed
+        )
+        if result.stopped or not any(mask.any() for mask in chosen):
+            break
     return result
 
 
@@ -161,9 +169,8 @@ def _ask(
     return said
 
 
-def _without(batch: pa.RecordBatch, known: set[str]) -> pa.RecordBatch:
-    """The products that people did not label, without tags."""
-    mask = [product_id not in known for product_id in batch.column("id").to_pylist()]
-    rest = batch.filter(pa.array(mask, pa.bool_()))
-    empty = pa.nulls(rest.num_rows, batch.schema.field("tags").type)
-    return rest.set_column(batch.schema.get_field_index("tags"), batch.schema.field("tags"), empty)
+def _without_tags(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch in which nothing was said of tags."""
+    place = batch.schema.get_field_index("tags")
+    empty = pa.nulls(batch.num_rows, batch.schema.field(place).type)
+    return batch.set_column(place, batch.schema.field(place), empty)
