@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tagmill.catalog.tidiness import MARKED, UNEVEN, UNTRIMMED, flaws_of
+from tagmill.catalog.tidiness import MARKED, UNEVEN, UNTRIMMED, flaws_of, on_one_line
 
 _SPACES = [
     *map(chr, [*range(0x20), 0x7F, *range(0x80, 0xA1), 0x1680, *range(0x2000, 0x200B)]),
@@ -57,3 +61,15 @@ def test_slices_of_an_array_are_judged_by_themselves() -> None:
     texts = pa.array([" a", "b", "c "])
     assert flaws_of(texts.slice(1, 1)) == 0
     assert flaws_of(texts.slice(1, 2)) == UNTRIMMED
+
+
+@given(
+    st.lists(st.none() | st.text(st.sampled_from([*_SPACES, *"aé红👟<"]), max_size=12), max_size=6)
+)
+def test_texts_on_one_line(texts: list[str | None]) -> None:
+    column = pa.array(["before ", *texts], pa.string()).slice(1)
+    found = on_one_line(column)
+    found.validate(full=True)
+    spaces = f"[{re.escape(''.join(_SPACES))}]+"
+    assert found.to_pylist() == [re.sub(spaces, " ", text or "").strip(" ") for text in texts]
+    assert flaws_of(found.filter(pc.not_equal(found, ""))) & (UNEVEN | UNTRIMMED) == 0

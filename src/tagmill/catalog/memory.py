@@ -114,12 +114,9 @@ def _chunk_of_rows(rows: list[object], first: int) -> Chunk:
                 f"Product {number} is {shown(row)}, not a dict. Give {_TAKEN}", row=number
             )
     dicts = [row for row in rows if isinstance(row, Mapping)]
+    names = set().union(*dicts)
     return Chunk(
-        {
-            name: [row.get(name) for row in dicts]
-            for name in FIELDS
-            if any(name in row for row in dicts)
-        },
+        {name: [row.get(name) for row in dicts] for name in FIELDS if name in names},
         range(first, first + len(rows)),
         dicts.__getitem__,
     )

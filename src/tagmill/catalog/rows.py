@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from tagmill.catalog.columns import Columns
 from tagmill.catalog.languages import detect_languages
 from tagmill.catalog.seen import SeenIds
-from tagmill.catalog.tidiness import MARKED, UNEVEN, UNTRIMMED, flaws_of
+from tagmill.catalog.tidiness import EMPTY, MARKED, UNEVEN, flaws_of, on_one_line
 from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.text import plain_text
@@ -31,7 +32,6 @@ Values: TypeAlias = Sequence[object] | pa.Array
 
 _ATTRIBUTES = PRODUCT_SCHEMA.field("attributes").type
 _TAGS = PRODUCT_SCHEMA.field("tags").type
-_SPACE = r"[\s\p{Z}\p{Cc}]+"
 _MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
 _UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
 _LANGUAGE_CHARACTERS = 1000  # of a description; more do not change the verdict
@@ -115,10 +115,11 @@ class ProductChecker:
         if flaws_of(ids):
             ids = _identified(ids)
             problems.add_where(pc.equal(ids, ""), "no id")
-        if flaws := flaws_of(title):
-            title = _on_one_line(title, flaws)
-            textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
-            problems.add_where(textless, "no title and no description")
+        if flaws_of(title):
+            title = on_one_line(title)
+            if flaws_of(title) & EMPTY:
+                textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
+                problems.add_where(textless, "no title and no description")
         language = _trimmed(values.texts("language"))
         arrays = [
             ids,
@@ -152,6 +153,12 @@ class ProductChecker:
             problems.add(row, f"id '{ids[row]}' was there before: the first row counts")
 
 
+@lru_cache(maxsize=16)
+def _nothing(size: int, kind: pa.DataType) -> pa.Array:
+    """A column that a source does not have; the same for each of its chunks."""
+    return pa.nulls(size, kind)
+
+
 class _Problems(dict[int, str]):
     """The first thing that is wrong with each bad row of a chunk."""
 
@@ -177,7 +184,7 @@ class _FieldValues:
         """A field of text."""
         values = self._of(field)
         if values is None:
-            return pa.nulls(len(self._chunk), pa.string())
+            return _nothing(len(self._chunk), pa.string())
         if isinstance(values, pa.Array):
             if _is_text(values.type) or pa.types.is_integer(values.type):
                 return self._cast(values, field)
@@ -191,7 +198,7 @@ class _FieldValues:
         """The tags; those of Arrow lists of tidy text pass through."""
         values = self._of("tags")
         if values is None:
-            return pa.nulls(len(self._chunk), _TAGS)
+            return _nothing(len(self._chunk), _TAGS)
         if isinstance(values, pa.Array):
             kind = values.type
             listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
@@ -207,7 +214,7 @@ class _FieldValues:
         values = self._of("attributes")
         if not self._columns.attributes:
             if values is None:
-                return pa.nulls(len(self._chunk), _ATTRIBUTES)
+                return _nothing(len(self._chunk), _ATTRIBUTES)
             if isinstance(values, pa.Array) and (attributes := _as_attributes(values)) is not None:
                 return attributes
         if values is None:
@@ -329,20 +336,11 @@ def _identified(texts: pa.StringArray) -> pa.StringArray:
     return pc.utf8_trim_whitespace(texts)
 
 
-def _on_one_line(texts: pa.StringArray, flaws: int) -> pa.StringArray:
-    """Texts with each run of white space as one blank; empty where there is none."""
-    if flaws & UNEVEN:
-        texts = pc.replace_substring_regex(texts, _SPACE, " ")
-    if flaws & (UNEVEN | UNTRIMMED):
-        texts = pc.utf8_trim_whitespace(texts)
-    return pc.fill_null(texts, "")
-
-
 def _trimmed(texts: pa.StringArray) -> pa.StringArray:
     """Texts on one line; null where nothing is left."""
-    if texts.null_count == len(texts) or not (flaws := flaws_of(texts)):
+    if texts.null_count == len(texts) or not flaws_of(texts):
         return texts
-    texts = _on_one_line(texts, flaws)
+    texts = on_one_line(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 

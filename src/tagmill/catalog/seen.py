@@ -25,6 +25,9 @@ class SeenIds:
     def add(self, ids: Sequence[str]) -> npt.NDArray[np.bool_]:
         """Remember ids; True for each that was there before, in this call or an earlier one."""
         hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+        if len(hashes) == 1 and not self._runs:  # a product asked about alone
+            self._runs.append(hashes)
+            return np.zeros(1, bool)
         ordered = np.sort(hashes)
         if not (ordered[1:] == ordered[:-1]).any() and not self._holds(ordered).any():
             self._insert(ordered)

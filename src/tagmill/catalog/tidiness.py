@@ -1,14 +1,15 @@
-"""What is untidy in a column of texts: one pass over its bytes spares tidy ones every repair."""
+"""What is untidy in a column of texts, and its repair, each in one pass over its bytes."""
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from tagmill.kernels import kernel, string_buffers
 
-__all__ = ["MARKED", "UNEVEN", "UNTRIMMED", "flaws_of"]
+__all__ = ["EMPTY", "MARKED", "UNEVEN", "UNTRIMMED", "flaws_of", "on_one_line"]
 
-_EMPTY = 1  # a text without a character, or null
+EMPTY = 1  # a text without a character, or null
 UNTRIMMED = 2  # white space or a control character at an end of a text
 UNEVEN = 4  # any but single blanks anywhere
 MARKED = 8  # `<`, `&` or a null character
@@ -24,13 +25,50 @@ def flaws_of(texts: pa.StringArray) -> int:
     return int(_flaws(*string_buffers(texts)))
 
 
+def on_one_line(texts: pa.StringArray) -> pa.StringArray:
+    """Texts with each run of white space and control characters as one blank, none at the ends;
+    empty where there is none."""
+    data, offsets = _squeezed(*string_buffers(texts))
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(offsets), pa.py_buffer(data))
+
+
+@kernel
+def _squeezed(data, starts, ends):  # type: ignore[no-untyped-def]
+    """Bytes and offsets (n + 1,) of the texts; they only become shorter."""
+    offsets = np.zeros(len(starts) + 1, np.int32)
+    squeezed = np.empty((ends - starts).sum(), np.uint8)
+    used = 0
+    for text in range(len(starts)):
+        i, end = starts[text], ends[text]
+        begin, after_blank = used, False
+        while i < end:
+            byte = data[i]
+            size, blank = 1, False
+            if byte < 0x80:
+                blank = byte <= _BLANK or byte == 0x7F
+            elif byte >= 0xC0:
+                size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                blank = _is_wide_space(data, i, end)
+            if not blank:
+                if after_blank and used > begin:
+                    squeezed[used] = _BLANK
+                    used += 1
+                for k in range(i, min(i + size, end)):
+                    squeezed[used] = data[k]
+                    used += 1
+            after_blank = blank
+            i += size
+        offsets[text + 1] = used
+    return squeezed[:used], offsets
+
+
 @kernel
 def _flaws(data, starts, ends):  # type: ignore[no-untyped-def]
     flaws = 0
     for text in range(len(starts)):
         first, end = starts[text], ends[text]
         if first == end:
-            flaws |= _EMPTY
+            flaws |= EMPTY
         after_blank = False
         i = first
         while i < end:
