@@ -14,6 +14,8 @@ from measures import COMPARED, HELD, PROMISE
 from pages import DOCS, PAGE, absent, image, number, table, when
 from routing import FALSE_ALARMS, JUDGED, NEAR, OFFERED, RECALL, SHARES
 
+from tagmill.learning.distil import ROUNDS
+
 NAMES = {
     "p_at_1": "P@1", "p_at_5": "P@5", "r_at_5": "R@5", "ndcg_at_5": "nDCG@5", "psp_at_5": "PSP@5",
     "micro_f1": "micro-F1", "macro_f1": "macro-F1", "coverage": "coverage", "achieved": "achieved",
@@ -286,8 +288,8 @@ def _distil() -> list[str]:
         "## Distil",
         "",
         "micro-F1 on test of a student of a thousand products tagged by people and of a simulated "
-        "teacher's labels (gold with noise, see Routing) for products that `distil` chose in two "
-        "rounds, random ones, or all others.",
+        "teacher's labels (gold with noise, see Routing) for products that `distil` chose in "
+        f"{ROUNDS} rounds, random ones, or all others. Nobody is asked about twice.",
         "",
         *table(["set", "products to label", "labelled", "micro-F1", "when"], rows),
     ]
