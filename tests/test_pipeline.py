@@ -13,12 +13,16 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from tagmill.language import Asker, Request
+from tagmill.language.scripted import ScriptedModel
 from tagmill.library.stored import load_library
-from tagmill.pipeline import TagSummary, tag_batches, tag_workspace
-from tagmill.records import PRODUCT_SCHEMA
+from tagmill.pipeline import TagSummary, consult_workspace, tag_batches, tag_workspace
+from tagmill.records import PRODUCT_SCHEMA, Reply
+from tagmill.settings import LanguageModelSettings
 from tagmill.store import Run, Store, open_store
 from tagmill.store.tables import assignments, changes, products
 from tagmill.tag_runs import run_signature
+from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
 from tagmill.workspace import current_model, train_workspace
@@ -299,6 +303,30 @@ def test_a_bad_batch_is_not_swallowed(store: Store, tmp_path: Path) -> None:
     )
     with pytest.raises(KeyError):
         list(tag_batches(_model(store, tmp_path), [batch], Selection()))
+
+
+class Meanwhile(ScriptedModel):
+    """Somebody stores another product when the model is first asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store: Store | None = store
+
+    async def ask(self, request: Request) -> Reply:
+        if self._store is not None:
+            self._store.products.upsert(product_batch(product("z")))
+            self._store = None
+        return await super().ask(request)
+
+
+def test_a_product_stored_while_others_are_asked_about(store: Store, tmp_path: Path) -> None:
+    """It was not chosen, and is tagged all the same."""
+    fill(store, "a", "b", "c")
+    model = _model(store, tmp_path)
+    asker = Asker(Meanwhile(store), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    _, summary, report = consult_workspace(store, model, consultant, Selection(), share=1.0)
+    assert (summary.products, report.asked) == (4, 3)
+    assert len(store.assignments.current(["z"])["tags"][0]) > 0
 
 
 def test_the_signature_is_what_tags_depend_on(store: Store, tmp_path: Path) -> None:

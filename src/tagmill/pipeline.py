@@ -246,10 +246,12 @@ class _AskedById:
         return _AskedById(choose_to_ask(model, consultant, noted(), share), place, failed)
 
     def cells_of(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Those of a batch's products, (n, facets)."""
+        """Those of a batch's products, (n, facets); none of one that was stored meanwhile."""
         ids = batch.column("id").to_pylist()
-        chosen: npt.NDArray[np.bool_] = self.cells[[self.place[i] for i in ids]].toarray()
-        chosen[[i in self.whole for i in ids]] = True
+        chosen = np.zeros((len(ids), self.cells.shape[1]), np.bool_)
+        known = [row for row, product_id in enumerate(ids) if product_id in self.place]
+        chosen[known] = self.cells[[self.place[ids[row]] for row in known]].toarray()
+        chosen[[product_id in self.whole for product_id in ids]] = True
         return chosen
 
 
