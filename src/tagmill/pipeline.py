@@ -205,9 +205,9 @@ def choose_to_ask(
     for batch in batches:
         cells = doubtful_cells(model, batch)
         parts.append(cells)
-        # Those that will cost something: where asking should gain most.
-        gains = np.bincount(cells.rows, cells.gains, batch.num_rows).astype(np.float64)
-        sample.add(batch, gains)
+        if budget is not None:  # priced by those that will cost something
+            gains = np.bincount(cells.rows, cells.gains, batch.num_rows).astype(np.float64)
+            sample.add(batch, gains)
     if not parts:
         return sparse.csr_array((0, 1), dtype=np.bool_)
     prices = Prices()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 
 import tagmill
 from tagmill.catalog import as_batches
-from tagmill.language import Asker
+from tagmill.errors import NotTrained
+from tagmill.language import Asker, Request
 from tagmill.learning import evaluate
 from tagmill.learning.distil import choose_to_label, distil
+from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
 from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
@@ -104,6 +107,35 @@ def test_each_round_asks_about_others(model: Model) -> None:
         model, consultant, lambda: batches(2000, 2100), lambda: people, count=500, rounds=2
     )
     assert every.asked == 80
+
+
+class Speechless(Wise):
+    """Has no usable answer about every third product, whenever it is asked."""
+
+    async def ask(self, request: Request) -> Reply:
+        number = re.search(r"item (\d+)", request.messages[-1]["content"])
+        assert number is not None
+        return Reply("…") if int(number.group(1)) % 3 == 0 else await super().ask(request)
+
+
+def test_who_failed_is_named_once(model: Model) -> None:
+    asker = Asker(Speechless(), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    found = distil(
+        model,
+        consultant,
+        lambda: batches(2000, 2060),
+        lambda: batches(1000, 1100, tagged=True),
+        count=60,
+        rounds=3,
+    )
+    failed = [int(one["id"]) for one in found.failed]
+    assert sorted(failed) == list(range(2001, 2060, 3))
+    assert found.asked == 40
+    calls = consultant.propose.spending.calls
+    with pytest.raises(NotTrained, match="--from"):
+        distil(model, consultant, lambda: batches(2000, 2060), lambda: [], count=60)
+    assert consultant.propose.spending.calls == calls  # nothing was paid for it
 
 
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:

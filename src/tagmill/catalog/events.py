@@ -123,7 +123,8 @@ def event_of(user: str, product: str, kind: str, at: str, query: str = "") -> Ev
             raise ValueError(f"no {name}")
     known = _KINDS.get(kind.lower().replace(" ", "_"))
     if known is None:
-        raise ValueError(f"kind '{kind}' is not one of {', '.join(KINDS)}, search")
+        known_kinds = ", ".join(KINDS)
+        raise ValueError(f"kind '{kind}' is not one of {known_kinds} (in a file also search)")
     return Event(user, product, known, _time(at), query or None)
 
 

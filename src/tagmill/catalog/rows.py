@@ -115,7 +115,7 @@ class ProductChecker:
         if flaws_of(ids):
             ids = _identified(ids)
             problems.add_where(pc.equal(ids, ""), "no id")
-        if flaws_of(title):
+        if flaws_of(title) & ~MARKED:
             title = on_one_line(title)
             if flaws_of(title) & EMPTY:
                 textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
@@ -338,7 +338,7 @@ def _identified(texts: pa.StringArray) -> pa.StringArray:
 
 def _trimmed(texts: pa.StringArray) -> pa.StringArray:
     """Texts on one line; null where nothing is left."""
-    if texts.null_count == len(texts) or not flaws_of(texts):
+    if texts.null_count == len(texts) or not flaws_of(texts) & ~MARKED:
         return texts
     texts = on_one_line(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)

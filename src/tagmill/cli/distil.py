@@ -37,7 +37,8 @@ def distil(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     labels: Annotated[int, typer.Option(min=1, help="Products to ask about.")] = 1000,
     source: Annotated[
-        str | None, typer.Option("--from", help="Products that people have tagged, to learn too.")
+        str | None,
+        typer.Option("--from", help="Products that people have tagged, at least two: learnt too."),
     ] = None,
     test: Annotated[
         str | None, typer.Option(help="Tagged products to measure both models on.")

@@ -103,33 +103,36 @@ def distil(
 
     The student of each round chooses what the next asks about. Pool and labelled products are gone
     through more than once. Where the budget ends early, or the model cannot be asked further, the
-    student learns from what was answered. Raises NotTrained where nothing was.
+    student learns from what was answered. Raises NotTrained, before anything is asked, where people
+    have tagged fewer than two products.
     """
     fusion = consultant.fusion(model.card)
     people = [batch for batch in labelled() if batch.num_rows]
     known = {i for batch in people for i in batch.column("id").to_pylist()}  # their word stands
+    if sum(len(b) - b.column("tags").null_count for b in people) < 2:  # before anything is paid
+        raise NotTrained(
+            "A student needs at least two products that people have tagged, to tell what products "
+            "do not have. Give them with --from"
+        )
     taught: list[pa.RecordBatch] = []
     said: dict[str, dict[str, float]] = {}
+    asked: set[str] = set()  # also those that failed: the next command asks about them again
     result = Distilled(model, 0, 0)
     for number in range(rounds):
         size = count * (number + 1) // rounds - count * number // rounds
         chosen = choose_to_label(
-            result.model, pool(), size, seed=seed + number, without=known | said.keys()
+            result.model, pool(), size, seed=seed + number, without=known | asked
         )
         try:
             for batch in _picked(pool(), chosen):
                 said |= _ask(result.model, consultant, fusion, batch, result)
                 taught.append(batch)
+                asked.update(batch.column("id").to_pylist())
                 progress(batch.num_rows)
         except LanguageModelError as error:
             result.stopped = str(error)
         if result.waiting:
             return result
-        if not said and not people:
-            why = f": {result.stopped}" if result.stopped else ""
-            raise NotTrained(
-                f"The model answered nothing, and no product has tags to learn from{why}"
-            )
         result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
         result.model = train(
             [*people, *map(_without_tags, taught)], model.library, verdicts=said, seed=seed
