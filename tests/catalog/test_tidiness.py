@@ -8,7 +8,7 @@ import unicodedata
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagmill.catalog.tidiness import MARKED, UNEVEN, UNTRIMMED, flaws_of, on_one_line
