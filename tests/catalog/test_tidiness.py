@@ -63,6 +63,7 @@ def test_slices_of_an_array_are_judged_by_themselves() -> None:
     assert flaws_of(texts.slice(1, 2)) == UNTRIMMED
 
 
+@settings(deadline=None)  # kernels are compiled first
 @given(
     st.lists(st.none() | st.text(st.sampled_from([*_SPACES, *"aé红👟<"]), max_size=12), max_size=6)
 )
