@@ -167,7 +167,7 @@ class LibraryStore:
         """Digest → tag id of the rows of files that would change nothing."""
         wanted = sa.select(imported_rows.c.digest, imported_rows.c.tag_id)
         with self._database.read() as connection:
-            return {digest: tag_id for digest, tag_id in _streamed(connection, wanted)}
+            return dict(iter(_streamed(connection, wanted)))
 
     def note_imported(self, rows: Mapping[str, int], version: int) -> None:
         """Keep the digests of rows, by tag id, that made the library this version; nothing where
@@ -554,15 +554,16 @@ def _names_of(
     wanted = sa.select(tag_names.c.normal_form, tag_names.c.tag_id)
     rows = iter(_streamed(connection, wanted))
     while page := list(islice(rows, _AT_ONCE)):
-        new = {form: own[tag_id] for form, tag_id in page}
-        if len(new) == len(page) and names.keys().isdisjoint(new):
-            names.update(new)
+        forms, tag_ids = zip(*page, strict=True)
+        owners = list(map(own.__getitem__, tag_ids))
+        first = list(map(names.setdefault, forms, owners))  # three million of a million tags
+        if first == owners:
             continue
-        for form, tag_id in page:
-            first = names.setdefault(form, own[tag_id])
-            if first is not own[tag_id]:
-                others = {first[0]: first[1]} if isinstance(first, tuple) else first
-                names[form] = {**others, own[tag_id][0]: own[tag_id][1]}
+        for form, owner, known in zip(forms, owners, first, strict=True):
+            if known is not owner:
+                known = names[form]  # by now perhaps of more facets
+                others = {known[0]: known[1]} if isinstance(known, tuple) else known
+                names[form] = {**others, owner[0]: owner[1]}
     return names
 
 

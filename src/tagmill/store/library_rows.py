@@ -74,7 +74,7 @@ def read_tags(rows: Iterable[Any]) -> list[Tag]:
             *page, strict=True
         )
         texts = [_listed(column) for column in (aliases, *lists)]
-        mappings = json.loads(f"[{','.join(names)}]", object_pairs_hook=_interned)
+        mappings = json.loads(f"[{','.join(names)}]")  # a page's mappings share their keys
         found += map(
             Tag, ids, map(intern, in_facets), own, mappings, texts[0], descriptions,
             cast("Iterable[TagStatus]", map(intern, statuses)), merged, *texts[1:],
@@ -90,10 +90,6 @@ def _listed(column: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if column.count("[]") == len(column):  # as of most tags
         return repeat((), len(column))
     return map(tuple, json.loads(f"[{','.join(column)}]"))
-
-
-def _interned(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    return {intern(key): value for key, value in pairs}
 
 
 def plain_tag(tag: Tag, position: int) -> Plain:
