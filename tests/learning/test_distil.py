@@ -72,6 +72,32 @@ def test_the_student_knows_what_the_teacher_told(model: Model) -> None:
     assert after > before + 0.1
 
 
+def test_a_label_is_what_the_teacher_says_alone(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine believes already would teach a student nothing."""
+    told: list[dict[str, dict[str, float]]] = []
+
+    def train(*_: object, verdicts: dict[str, dict[str, float]], **__: object) -> Model:
+        told.append(verdicts)
+        return model
+
+    monkeypatch.setattr("tagmill.learning.distil.train", train)
+    asker = Asker(Wise(), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    people = list(as_batches(products(1000, 1100, tagged=True)))
+    distil(model, consultant, lambda: batches(2000, 2200), lambda: people, count=100, rounds=1)
+    by_name = {tag.id: tag.name for tag in model.library.active()}
+    right = [p for i, said in told[0].items() for tag, p in said.items()
+             if by_name[tag] == colour_of(int(i))]  # fmt: skip
+    wrong = [p for i, said in told[0].items() for tag, p in said.items()
+             if by_name[tag] != colour_of(int(i))]  # fmt: skip
+    assert len(told[0]) == 100
+    assert min(right) > 0.9
+    assert max(wrong) < 0.1
+    assert len({round(p, 6) for p in (*right, *wrong)}) <= 4  # whatever the engine thinks
+
+
 def test_doubtful_products_are_chosen(model: Model) -> None:
     pool = batches(2000, 3000)
     (chosen,) = choose_to_label(model, pool, 200)

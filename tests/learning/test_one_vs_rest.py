@@ -78,6 +78,15 @@ def test_a_soft_label_is_between_right_and_wrong() -> None:
     assert wrong < low
 
 
+def test_where_they_disagree_a_person_weighs_more_than_a_teacher() -> None:
+    ones = np.ones(200, np.float32)
+    rows = Rows(np.arange(201), np.ones(200, np.int32), ones)
+    said = np.repeat([1, -0.999], 100).astype(np.float32)[:, None]
+    for person, expected in ((1, True), (-1, False)):
+        labels = LabelMatrix(sparse.csr_array(person * said), np.zeros(200, bool))
+        assert (train_linear(rows, labels).margins(rows)[0, 0] > 0) == expected
+
+
 def test_a_teacher_is_believed_as_far_as_it_says() -> None:
     products = make_products(400)
     rows = products.to_pylist()

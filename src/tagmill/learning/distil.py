@@ -19,15 +19,13 @@ from tagmill.errors import LanguageModelError, NotTrained
 from tagmill.learning.training import train
 from tagmill.tagging.cascade import ask_about
 from tagmill.tagging.llm import Consultant
-from tagmill.tagging.llm_fusion import LlmFusion
+from tagmill.tagging.llm_fusion import FEATURES, LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.routing import expected_gains
 
 __all__ = ["ROUNDS", "Distilled", "choose_to_label", "distil"]
 
 _AT_ONCE = 64  # products in one round of questions: what an unfinished one was told is lost
-# What a teacher's certainty counts beside a person's: 2p − 1 shrinks by it.
-_TEACHER = 0.8
 _RARE = 0.5  # a tag with c examples counts 1 + (1 + c)^-_RARE
 _POWER = 3  # of a product's worth, to which it is chosen in proportion
 _LEAST = 1e-3  # the worth of a product the engine is sure of
@@ -165,7 +163,11 @@ def _ask(
     result.waiting += len(opinions.waiting)
     tags = model.tag_ids[scored.tags].tolist()
     features, asked = opinions.features(scored.rows, tags, scored.probability)
-    probability = 0.5 + _TEACHER * (fusion(features) - 0.5)
+    if not fusion.model:
+        # Nothing says how far to trust the engine beside the teacher, and a student that is told
+        # what it believes already learns nothing: the label is the teacher's word alone.
+        features[:, FEATURES.index("engine")] = 0
+    probability = fusion(features)
     said: dict[str, dict[str, float]] = {}
     for i in np.flatnonzero(asked).tolist():
         said.setdefault(ids[scored.rows[i]], {})[tags[i]] = float(probability[i])

@@ -23,6 +23,7 @@ from scipy import sparse
 from tagmill.kernels import kernel
 from tagmill.learning.dataset import LabelMatrix
 from tagmill.tagging.features import FEATURE_BITS, Rows
+from tagmill.tagging.fusion import TEACHER
 from tagmill.tagging.linear import LinearModel, best_margins
 
 __all__ = ["OneVsRest", "in_blocks", "on_all_cores", "train_linear"]
@@ -351,7 +352,8 @@ def _gather_block(  # type: ignore[no-untyped-def]
 ):
     """Rows, signs and costs of the entries of each tag of a block, and how many each has.
 
-    A soft label v in (-1, 1) is both: right with the weight (1 + v) / 2, wrong with the rest.
+    A soft label v in (-1, 1), a teacher's, is both: right with (1 + v) / 2 of its weight, wrong
+    with the rest.
     """
     judged, most = 0, 0
     for tag in block:
@@ -373,13 +375,14 @@ def _gather_block(  # type: ignore[no-untyped-def]
             is_taken[row] = True
             inside += complete[row]
             positives += value > 0
+            weight = regularisation if abs(value) == 1 else np.float32(TEACHER) * regularisation
             if value > -1:
                 rows[used], signs[used] = row, 1
-                costs[used] = regularisation * (1 + value) / 2
+                costs[used] = weight * (1 + value) / 2
                 used += 1
             if value < 1:
                 rows[used], signs[used] = row, -1
-                costs[used] = regularisation * (1 - value) / 2
+                costs[used] = weight * (1 - value) / 2
                 used += 1
         others = len(pool) - inside
         wanted = _SAMPLED + _SAMPLED_PER_POSITIVE * positives

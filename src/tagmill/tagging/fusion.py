@@ -19,7 +19,16 @@ from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
 from tagmill.tagging.context import CONTEXT, Together, context_of, look_around
 from tagmill.tagging.options import TrainingOptions
 
-__all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees", "with_context"]
+__all__ = [
+    "NO_TREES",
+    "TEACHER",
+    "Fusion",
+    "Trees",
+    "fit_first",
+    "fit_second",
+    "fit_trees",
+    "with_context",
+]
 
 _THREADED_PAIRS = 100_000
 _DEPTH = 4
@@ -37,6 +46,8 @@ _FEWER, _FASTER = 2, 1.5
 _CONTEXT, _RIVAL = len(CONTEXT), CONTEXT.index("facet_rival")
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))
 
+
+TEACHER = 0.8  # what a pair that a teacher judged weighs beside one that a person did
 
 NODE = np.dtype([("threshold", np.float32), ("feature", np.int32)])
 
@@ -213,10 +224,10 @@ def fit_trees(
 def _as_outcomes(
     features: npt.NDArray[np.float32], right: npt.NDArray[np.floating]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Features, outcome and weight of each pair; one between right and wrong stands twice."""
+    """Features, outcome and weight of each pair; a teacher's, between right and wrong, is both."""
     soft = np.flatnonzero((right > 0) & (right < 1))
     weights = np.ones(len(right) + len(soft))
-    weights[soft], weights[len(right) :] = right[soft], 1 - right[soft]
+    weights[soft], weights[len(right) :] = TEACHER * right[soft], TEACHER * (1 - right[soft])
     outcomes = np.concatenate([right > 0, np.zeros(len(soft), np.bool_)])
     return np.concatenate([features, features[soft]]), outcomes, weights
 
