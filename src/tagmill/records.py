@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse  # a fifth of a second, which no command needs that scores nothing
 
 __all__ = [
     "EVIDENCE_TYPE",

@@ -23,7 +23,6 @@ from tagmill.cli.terminal import (
     print_table,
 )
 from tagmill.errors import LibraryError
-from tagmill.records import ValueKind
 
 if TYPE_CHECKING:
     from tagmill.library import Library
@@ -228,6 +227,8 @@ def facet(
     en: English = None,
 ) -> list[Tag]:
     """Say how a facet is used: one value or many, for which products, words or quantities."""
+    from tagmill.records import ValueKind
+
     kind = next((one for one in get_args(ValueKind) if one == values), None)
     if values is not None and kind is None:
         raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,7 +28,9 @@ from tagmill.cli.terminal import (
     product_or_text,
 )
 from tagmill.errors import SettingsError
-from tagmill.records import ModelCall
+
+if TYPE_CHECKING:
+    from tagmill.records import ModelCall
 
 __all__ = ["app"]
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from tagmill.catalog.writers import tag_lines
 from tagmill.cli.messages import say
 from tagmill.cli.tag import evidence_text, lane_text, print_tagged
 from tagmill.cli.terminal import AsJson, Workspace, open_workspace, print_json, print_table
@@ -26,6 +25,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Products with their current tags: probability, lane and evidence."""
+    from tagmill.catalog.writers import tag_lines
+
     with open_workspace(workspace) as (settings, store):
         ids = products or store.assignments.tagged_ids(limit)
         titles = {i: (store.products.get(i) or {}).get("title") for i in ids}
@@ -44,6 +45,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """A product as it is stored, with its current tags."""
+    from tagmill.catalog.writers import tag_lines
+
     with open_workspace(workspace) as (settings, store):
         found = store.products.get(product)
         if found is None:
