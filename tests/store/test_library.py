@@ -76,6 +76,24 @@ def test_names_are_swapped_in_one_save_and_freed_by_retiring(store: Store) -> No
         store.library.save([RED])
 
 
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_a_name_of_several_facets_is_loaded_for_each(
+    store: Store, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    facets = ["颜色", "系列", "品牌"]
+    tags = [make_tag(facet, f"{facet}红", "Red", aliases=(facet,)) for facet in facets]
+    store.library.save([*tags, make_tag("颜色", "Blue")])
+    monkeypatch.setattr("tagmill.store.library._AT_ONCE", page)
+    names = store.library.load().names
+    assert names is not None
+    assert names["red"] == {tag.facet: tag.id for tag in tags}
+    assert {form: owner for form, owner in names.items() if form != "red"} == {
+        **{tag.facet: (tag.facet, tag.id) for tag in tags},
+        **{f"{tag.facet}红": (tag.facet, tag.id) for tag in tags},
+        "blue": ("颜色", make_tag("颜色", "Blue").id),
+    }
+
+
 def test_a_merged_tag_keeps_its_id_and_where_it_went(store: Store) -> None:
     store.library.save(TAGS, FACETS)
     merged = replace(BLUE, status="retired", merged_into=RED.id)

@@ -23,8 +23,8 @@ from scipy import sparse
 from tagmill.kernels import kernel
 from tagmill.learning.dataset import LabelMatrix
 from tagmill.tagging.features import FEATURE_BITS, Rows
-from tagmill.tagging.fusion import TEACHER
 from tagmill.tagging.linear import LinearModel, best_margins
+from tagmill.tagging.options import TEACHER_WEIGHT
 
 __all__ = ["OneVsRest", "in_blocks", "on_all_cores", "train_linear"]
 
@@ -375,7 +375,9 @@ def _gather_block(  # type: ignore[no-untyped-def]
             is_taken[row] = True
             inside += complete[row]
             positives += value > 0
-            weight = regularisation if abs(value) == 1 else np.float32(TEACHER) * regularisation
+            weight = regularisation
+            if abs(value) < 1:
+                weight *= np.float32(TEACHER_WEIGHT)
             if value > -1:
                 rows[used], signs[used] = row, 1
                 costs[used] = weight * (1 + value) / 2

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
-from scipy import sparse
 
 from tagmill.errors import StoreError, UnknownTag
 from tagmill.records import LANES, Scores
@@ -160,6 +159,8 @@ class Assignments:
         Of products with at least one tag or verdict, by the tags that count, with people's
         verdicts laid over.
         """
+        from scipy import sparse
+
         given = (
             sa.select(products.c.id, assignments.c.tag_id)
             .join(assignments, assignments.c.seq == products.c.snapshot)

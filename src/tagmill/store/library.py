@@ -556,12 +556,13 @@ def _names_of(
     while page := list(islice(rows, _AT_ONCE)):
         forms, tag_ids = zip(*page, strict=True)
         owners = list(map(own.__getitem__, tag_ids))
-        first = list(map(names.setdefault, forms, owners))  # three million of a million tags
+        # One step a form, out of Python's sight: a million tags have three million.
+        first = list(map(names.setdefault, forms, owners))
         if first == owners:
             continue
-        for form, owner, known in zip(forms, owners, first, strict=True):
-            if known is not owner:
-                known = names[form]  # by now perhaps of more facets
+        for form, owner, met in zip(forms, owners, first, strict=True):
+            if met is not owner:  # a form of another facet too
+                known = names[form]
                 others = {known[0]: known[1]} if isinstance(known, tuple) else known
                 names[form] = {**others, owner[0]: owner[1]}
     return names

@@ -17,18 +17,9 @@ import numpy.typing as npt
 from tagmill.kernels import kernel
 from tagmill.tagging.candidates import FEATURES, MISSING, Candidates
 from tagmill.tagging.context import CONTEXT, Together, context_of, look_around
-from tagmill.tagging.options import TrainingOptions
+from tagmill.tagging.options import TEACHER_WEIGHT, TrainingOptions
 
-__all__ = [
-    "NO_TREES",
-    "TEACHER",
-    "Fusion",
-    "Trees",
-    "fit_first",
-    "fit_second",
-    "fit_trees",
-    "with_context",
-]
+__all__ = ["NO_TREES", "Fusion", "Trees", "fit_first", "fit_second", "fit_trees", "with_context"]
 
 _THREADED_PAIRS = 100_000
 _DEPTH = 4
@@ -46,8 +37,6 @@ _FEWER, _FASTER = 2, 1.5
 _CONTEXT, _RIVAL = len(CONTEXT), CONTEXT.index("facet_rival")
 _LINEAR, _RANK, _HITS = (FEATURES.index(name) for name in ("linear", "linear_rank", "hits"))
 
-
-TEACHER = 0.8  # what a pair that a teacher judged weighs beside one that a person did
 
 NODE = np.dtype([("threshold", np.float32), ("feature", np.int32)])
 
@@ -227,7 +216,9 @@ def _as_outcomes(
     """Features, outcome and weight of each pair; a teacher's, between right and wrong, is both."""
     soft = np.flatnonzero((right > 0) & (right < 1))
     weights = np.ones(len(right) + len(soft))
-    weights[soft], weights[len(right) :] = TEACHER * right[soft], TEACHER * (1 - right[soft])
+    weights[soft], weights[len(right) :] = right[soft], 1 - right[soft]
+    weights[soft] *= TEACHER_WEIGHT
+    weights[len(right) :] *= TEACHER_WEIGHT
     outcomes = np.concatenate([right > 0, np.zeros(len(soft), np.bool_)])
     return np.concatenate([features, features[soft]]), outcomes, weights
 

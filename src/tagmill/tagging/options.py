@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["TrainingOptions"]
+__all__ = ["TEACHER_WEIGHT", "TrainingOptions"]
+
+# What a pair that a teacher judged weighs in linear models and trees beside one that a person did.
+TEACHER_WEIGHT = 0.8
 
 
 @dataclass(frozen=True)
