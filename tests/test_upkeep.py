@@ -183,3 +183,18 @@ def test_a_facet_of_one_value_never_has_two(store: Store, models: Path) -> None:
     assert names(store, "red") == ["红色"]
     store.verdicts.add("red", BLUE.id, True, "lin")
     assert names(store, "red") == ["蓝色"]  # the latest counts
+
+
+def test_a_forecast_counts_the_tags_that_people_gave(store: Store, models: Path) -> None:
+    given = {"given": ["颜色:红色"], "both": ["颜色:红色", "颜色:蓝色"], "other": ["材质:真丝"]}
+    store.products.upsert(product_batch(*(product(i, "衬衫", tags=t) for i, t in given.items())))
+    library = load_library(store)
+    changed = merge(library, library.resolve("颜色:红色"), library.resolve("颜色:蓝色"))
+    seen = forecast(store, models, library, Selection())
+    # The product tagged red gains blue and loses red, as does the given one; one had both.
+    assert (seen.products, seen.changed, seen.gained, seen.lost) == (4, 3, 2, 3)
+    assert {one["id"] for one in seen.examples} == {"red", "given", "both"}
+    _govern(store, models, library, changed)
+    assert [names(store, i) for i in ("red", "given", "both", "other")] == [
+        ["蓝色"], ["蓝色"], ["蓝色"], ["真丝"],
+    ]  # fmt: skip

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from tagmill.learning.dataset import label_matrix
 from tagmill.library import Library
 from tagmill.library.duplicates import find_duplicates
 from tagmill.library.stored import load_library
@@ -97,24 +96,16 @@ def library_health(store: Store, least: int = 1) -> Health:
 def tags_of_products(
     store: Store, library: Library
 ) -> tuple[npt.NDArray[np.object_], sparse.csr_array]:
-    """The active tags (m,) and which products have them, csr (n, m) of 1: what people gave where
-    they gave any, else what was stored."""
+    """The active tags (m,) and which products have them, csr (n, m) of 1."""
     ids = np.array([tag.id for tag in library.active()], object)
     stored = store.assignments.matrix()
     place = {tag_id: i for i, tag_id in enumerate(ids)}
-    labelled: set[str] = set()
-    given = []
-    for batch in store.products.batches(labelled=True):
-        given.append(label_matrix([batch], library, ids)[0])
-        labelled.update(batch.column("id").to_pylist())
-    rows = np.flatnonzero([i not in labelled for i in stored.product_ids])
-    entries = sparse.coo_array(stored.values[rows])
+    entries = sparse.coo_array(stored.values)
     columns = np.array([place.get(tag_id, -1) for tag_id in stored.tag_ids], np.int64)[entries.col]
     kept = columns >= 0
-    found = sparse.csr_array(
-        (entries.data[kept], (entries.row[kept], columns[kept])), shape=(len(rows), len(ids))
-    )
-    return ids, sparse.csr_array(sparse.vstack([found, *given]))
+    shape = len(stored.product_ids), len(ids)
+    pairs = entries.data[kept], (entries.row[kept], columns[kept])
+    return ids, sparse.csr_array(pairs, shape=shape)
 
 
 def _by_facet(

@@ -18,7 +18,7 @@ from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.pipeline import Progress, TagSummary, tag_batches, tag_into
 from tagmill.records import Tag
-from tagmill.store import Run, Store, UndoReport
+from tagmill.store import PERSON, Run, Store, UndoReport
 from tagmill.tag_runs import outdated_products, run_signature, start_run
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
@@ -83,10 +83,12 @@ def forecast(
     """What the library as changed in memory would do to the stored tags; nothing is stored."""
     model = current_model(store, models, library)
     selection = replace(selection, lane="review")
-    touched = Touched(load_library(store), model)
+    before = load_library(store)
+    touched = Touched(before, model)
     report = Forecast()
     if not touched:
         return report
+    given = _forecast_given(store, before, library, touched, report)
     for page in store.searches.pages():
         named = touched.in_queries([one.query for one in page])
         asked = zip(page, named.tolist(), strict=True)
@@ -99,7 +101,7 @@ def forecast(
         chosen = [hit or i in having for i, hit in zip(ids, named, strict=True)]
         kept = batch.filter(pa.array(chosen, pa.bool_()))
         if kept.num_rows:
-            _compare(store, model, kept, selection, report)
+            _compare(store, model, kept, selection, report, given)
         progress(batch.num_rows)
     return report
 
@@ -187,10 +189,55 @@ def take_back(
     return TakenBack(governed.version, undone, governed)
 
 
+def _forecast_given(
+    store: Store, before: Library, after: Library, touched: Touched, report: Forecast
+) -> dict[str, bool]:
+    """Count what becomes of the tags that people gave; of touched products whether they change."""
+    meaning = {
+        text: (_living(before, text), _living(after, text)) for text in store.assignments.written()
+    }
+    moved = [t for t, pair in meaning.items() if not touched.tag_ids.isdisjoint(filter(None, pair))]
+    found: dict[str, bool] = {}
+    for batch in store.products.of_ids(store.assignments.products_of(moved), _PAGE):
+        columns = (batch.column(name).to_pylist() for name in ("id", "title", "tags"))
+        for product_id, title, texts in zip(*columns, strict=True):
+            old, new = ({meaning[text][side] for text in texts} - {None} for side in (0, 1))
+            gained = [after.tags[i].text for i in new - old if i]
+            lost = [before.tags[i].text for i in old - new if i]
+            found[product_id] = bool(gained or lost)
+            _add(report, product_id, title, {"gained": gained, "lost": lost, "moved": []})
+    report.products, report.changed = len(found), sum(found.values())
+    return found
+
+
+def _living(library: Library, text: str) -> str | None:
+    """The id of the tag that counts where a person wrote this one."""
+    tag = library.find(text)
+    return tag.id if tag is not None and tag.status != "retired" else None
+
+
+def _add(report: Forecast, product_id: str, title: str, tags: dict[str, list[str]]) -> None:
+    """Count the tags of one product, and show them where it is one of the first."""
+    report.gained += len(tags["gained"])
+    report.lost += len(tags["lost"])
+    report.moved += len(tags["moved"])
+    if any(tags.values()) and len(report.examples) < _EXAMPLES:
+        shown = {key: sorted(names) for key, names in tags.items()}
+        report.examples.append({"id": product_id, "title": title, **shown})
+
+
 def _compare(
-    store: Store, model: Model, batch: pa.RecordBatch, selection: Selection, report: Forecast
+    store: Store,
+    model: Model,
+    batch: pa.RecordBatch,
+    selection: Selection,
+    report: Forecast,
+    given: dict[str, bool],
 ) -> None:
-    """Count how the tags of touched products would change; a person's verdicts do not."""
+    """Count how the tags of touched products would change; what people said does not.
+
+    `given` are the products that are counted already, and whether as changed.
+    """
     ids = batch.column("id").to_pylist()
     verdicts = store.verdicts.labels(ids)
     current = store.assignments.current(ids)
@@ -200,24 +247,18 @@ def _compare(
         current.to_pylist(), tagged.to_pylist(), batch.column("title").to_pylist(), strict=True
     ):
         judged = set(verdicts.get(before["id"], ()))
+        judged |= {tag["id"] for tag in before["tags"] if tag["origin"] == PERSON}
         judged |= {target.id for i in judged if (target := library.by_id(i)) is not None}
         old = {t["id"]: t for t in before["tags"] if t["id"] not in judged}
         new = {t["id"]: t for t in after["tags"] if t["id"] not in judged}
         gained = [new[i] for i in new.keys() - old.keys()]
         lost = [old[i] for i in old.keys() - new.keys()]
         moved = [new[i] for i in new.keys() & old.keys() if new[i]["lane"] != old[i]["lane"]]
-        report.products += 1
-        report.gained += len(gained)
-        report.lost += len(lost)
-        report.moved += len(moved)
-        if not (gained or lost or moved):
-            continue
-        report.changed += 1
-        if len(report.examples) < _EXAMPLES:
-            example: dict[str, Any] = {"id": before["id"], "title": title}
-            for key, tags in (("gained", gained), ("lost", lost), ("moved", moved)):
-                example[key] = sorted(_written(library, tag) for tag in tags)
-            report.examples.append(example)
+        report.products += before["id"] not in given
+        report.changed += bool(gained or lost or moved) and not given.get(before["id"], False)
+        pairs = (("gained", gained), ("lost", lost), ("moved", moved))
+        written = {key: [_written(library, tag) for tag in tags] for key, tags in pairs}
+        _add(report, before["id"], title, written)
 
 
 def _written(library: Library, tag: dict[str, Any]) -> str:

@@ -27,7 +27,8 @@ def test_show_gives_all_fields(shop: Path) -> None:
     assert product["title"] == row["title"]
     assert product["attributes"] == [[key, str(v)] for key, v in row["attributes"].items()]
     assert product["given_tags"] == row["tags"]
-    assert product["tags"] == []
+    assert {f"{tag['facet']}:{tag['name']}" for tag in product["tags"]} == set(row["tags"])
+    assert {(tag["origin"], tag["probability"]) for tag in product["tags"]} == {("person", 1)}
     assert product["language"]
     shown = tagmill("products", "show", "el-0166", "-w", shop).out
     assert "高清液晶电视，4K分辨率，HDR功能" in shown

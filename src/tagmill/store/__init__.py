@@ -7,11 +7,12 @@ from tagmill.store.library import LibraryChange, LibraryEntry
 from tagmill.store.products import UpsertCounts
 from tagmill.store.proposals import NewName, Proposal
 from tagmill.store.runs import Run, UndoReport
-from tagmill.store.verdicts import Verdict
+from tagmill.store.verdicts import PERSON, Verdict
 
 __all__ = [
     "CURRENT_SCHEMA",
     "EXPORT_SCHEMA",
+    "PERSON",
     "Export",
     "LibraryChange",
     "LibraryEntry",

@@ -1,4 +1,4 @@
-"""Assignments: stored chunk by chunk, read back with people's verdicts laid over them."""
+"""Assignments: stored chunk by chunk, read back with what people said laid over them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from tagmill.errors import StoreError, UnknownTag
 from tagmill.records import LANES, Scores
 from tagmill.store.changes import Change, record_changes
-from tagmill.store.connection import Database
+from tagmill.store.connection import Database, Found
 from tagmill.store.content import content_hashes, list_slices
 from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA, CurrentTags
+from tagmill.store.given import GivenTags
 from tagmill.store.names import TagNames
 from tagmill.store.runs import Run, add_counts
 from tagmill.store.tables import assignments, counters, products, runs, tags, verdicts
@@ -83,12 +84,13 @@ class Assignments:
         """The tags of these products now, in their order; none for an unknown product.
 
         A batch of `TAGGED_SCHEMA` whose tags have an `origin` too: what a person rejected is
-        out, what one accepted is in the lane auto, with origin `person` and probability 1.
+        out; what one accepted, or gave in the catalogue, is in the lane auto, with origin `person`
+        and probability 1.
         Names are canonical, or in a `language` (`product`: the product's own).
         """
-        wanted = sa.select(products.c.id, products.c.language, products.c.snapshot).where(
-            self._database.among(products.c.id, product_ids)
-        )
+        wanted = sa.select(
+            products.c.id, products.c.language, products.c.snapshot, products.c.tags
+        ).where(self._database.among(products.c.id, product_ids))
         with self._database.read() as connection:
             found = {row.id: row for row in connection.execute(wanted)}
             reader = CurrentTags(self._database, connection, TagNames(self._database), language)
@@ -124,10 +126,11 @@ class Assignments:
         return Export(cursor, int(total), self._exported(conditions, batch_size, language))
 
     def tagged_ids(self, limit: int) -> list[str]:
-        """Ids of products that have tags of a run, by id."""
+        """Ids of products that have tags of a run or a person, by id."""
+        has_tags = sa.or_(products.c.snapshot.is_not(None), products.c.tags.is_not(sa.null()))
         wanted = (
             sa.select(products.c.id)
-            .where(sa.not_(products.c.gone), products.c.snapshot.is_not(None))
+            .where(sa.not_(products.c.gone), has_tags)
             .order_by(products.c.id)
             .limit(limit)
         )
@@ -136,7 +139,7 @@ class Assignments:
 
     def products_with(self, tag_ids: Iterable[str]) -> set[str]:
         """The ids of the catalogue's products that have one of these tags, or a verdict on it."""
-        wanted = list(tag_ids)
+        wanted = set(tag_ids)
         given = (
             sa.select(products.c.id)
             .join(assignments, assignments.c.seq == products.c.snapshot)
@@ -151,13 +154,24 @@ class Assignments:
             return {
                 *connection.execute(given).scalars(),
                 *connection.execute(judged).scalars(),
+                *GivenTags(self._database, connection).products_with(wanted),
             }
+
+    def written(self) -> list[str]:
+        """The tags that people gave products of the catalogue, as they are written there."""
+        with self._database.read() as connection:
+            return GivenTags(self._database, connection).written()
+
+    def products_of(self, texts: Iterable[str]) -> list[str]:
+        """The ids of the catalogue's products on which one of these `written` tags stands."""
+        with self._database.read() as connection:
+            return GivenTags(self._database, connection).products_of(texts)
 
     def matrix(self) -> Scores:
         """Which products of the catalogue have which tags now, as 1.
 
-        Of products with at least one tag or verdict, by the tags that count, with people's
-        verdicts laid over.
+        Of products with at least one tag or verdict, by the tags that count, with what people
+        said laid over.
         """
         from scipy import sparse
 
@@ -170,14 +184,16 @@ class Assignments:
         with self._database.read() as connection:
             found = connection.execute(given).all()
             judged = connection.execute(latest_verdicts().order_by(verdicts.c.id)).all()
-            names.load(connection, {*(t for _, t in found), *(v.tag_id for v in judged)})
+            people = list(self._given(connection))
+            said = {*(v.tag_id for v in judged), *(t for _, t in people)}
+            names.load(connection, {*(t for _, t in found), *said})
             gone = set(
                 connection.execute(sa.select(products.c.id).where(products.c.gone)).scalars()
             )
         rows: dict[str, int] = {}
         columns: dict[str, int] = {}
         pairs: dict[tuple[int, int], bool] = {}
-        says = [(p, t, True) for p, t in found]
+        says = [(p, t, True) for p, t in [*found, *people]]
         says += [(v.product_id, v.tag_id, v.accepted) for v in judged if v.product_id not in gone]
         for product_id, tag_id, has in says:
             target = names.target(tag_id)
@@ -195,17 +211,18 @@ class Assignments:
         judged = sa.exists().where(
             verdicts.c.product_id == products.c.id, verdicts.c.tag_id == assignments.c.tag_id
         )
+        unlabelled = sa.not_(products.c.gone), products.c.tags.is_(sa.null())
         given = (
             sa.select(assignments.c.tag_id, sa.func.count())
             .join(products, products.c.snapshot == assignments.c.seq)
-            .where(sa.not_(products.c.gone), ~judged)
+            .where(*unlabelled, ~judged)
             .group_by(assignments.c.tag_id)
         )
         latest = latest_verdicts().subquery()
         accepted = (
             sa.select(latest.c.tag_id, sa.func.count())
             .join(products, products.c.id == latest.c.product_id)
-            .where(sa.not_(products.c.gone), latest.c.accepted)
+            .where(*unlabelled, latest.c.accepted)
             .group_by(latest.c.tag_id)
         )
         counts: Counter[str] = Counter()
@@ -213,11 +230,34 @@ class Assignments:
         with self._database.read() as connection:
             pairs = [*connection.execute(given), *connection.execute(accepted)]
             names.load(connection, {tag_id for tag_id, _ in pairs})
+            for rows in self._pages_of_labelled(connection):
+                reader = CurrentTags(self._database, connection, names, "")
+                for tag_ids in reader.ids(rows):
+                    counts.update(tag_ids)
         for tag_id, count in pairs:
             target = names.target(tag_id)
             if target is not None:
                 counts[target] += count
         return dict(counts)
+
+    def _given(self, connection: sa.Connection) -> Iterator[tuple[str, str]]:
+        """(product, tag) of what the catalogue's products came with."""
+        meanings = GivenTags(self._database, connection)
+        for rows in self._pages_of_labelled(connection):
+            meaning = meanings.mean({text for row in rows for text in row.tags})
+            for row in rows:
+                found = {meaning[text] for text in row.tags}
+                yield from ((row.id, tag_id) for tag_id in found if tag_id is not None)
+
+    def _pages_of_labelled(self, connection: sa.Connection) -> Iterator[Sequence[Found]]:
+        """Rows of the catalogue's products that came with tags."""
+        wanted = sa.select(products.c.id, products.c.snapshot, products.c.tags)
+        labelled = wanted.where(sa.not_(products.c.gone), products.c.tags.is_not(sa.null()))
+        labelled = labelled.order_by(products.c.id).limit(_PAGE)
+        after = ""
+        while rows := connection.execute(labelled.where(products.c.id > after)).all():
+            yield rows
+            after = rows[-1].id
 
     def _exported(
         self, conditions: list[sa.ColumnElement[bool]], batch_size: int, language: str
@@ -225,8 +265,8 @@ class Assignments:
         names = TagNames(self._database)
         wanted = (
             sa.select(
-                products.c.id, products.c.language, products.c.snapshot, products.c.gone,
-                products.c.last_change,
+                products.c.id, products.c.language, products.c.snapshot, products.c.tags,
+                products.c.gone, products.c.last_change,
             )
             .where(*conditions)
             .order_by(products.c.last_change)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tagmill.store.connection import Database, now
-from tagmill.store.tables import changes
+from tagmill.store.tables import changes, products
 
-__all__ = ["Change", "record_changes"]
+__all__ = ["Change", "log_changes", "record_changes"]
 
 _COLUMNS = ("seq", "product_id", "kind", "run_id", "content_hash", "snapshot", "previous", "at")
 
@@ -44,3 +44,13 @@ def record_changes(
     ]  # fmt: skip
     database.insert(connection, changes, _COLUMNS, rows)
     return first
+
+
+def log_changes(
+    database: Database, connection: sa.Connection, kind: str, entries: list[Change]
+) -> None:
+    """Log changes of products that stay as they are, so that their output comes again."""
+    if entries:
+        first = record_changes(database, connection, kind, entries)
+        updates = [(seq, entry.product_id) for seq, entry in enumerate(entries, first)]
+        database.update(connection, products, ("last_change",), updates)

@@ -1,8 +1,8 @@
-"""A product's tags as they stand: its snapshot, with verdicts laid over it."""
+"""A product's tags as they stand: its snapshot, with what people said laid over it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tagmill.records import TAGGED_SCHEMA
 from tagmill.store.connection import Database, Found
+from tagmill.store.given import GivenTags
 from tagmill.store.names import TagNames
 from tagmill.store.tables import assignments, verdicts
 from tagmill.store.verdicts import PERSON, UNDECIDED
@@ -60,13 +61,9 @@ class CurrentTags:
         self._language = language
 
     def read(self, rows: Sequence[Found | None]) -> pa.ListArray:
-        """The tags of product rows (`id`, `language`, `snapshot`), none for None; (n,) lists."""
-        found = [row for row in rows if row is not None]
-        stored = self._stored([row.snapshot for row in found if row.snapshot is not None])
-        judged = self._judged([row.id for row in found])
-        used = {entry.tag_id for entries in stored.values() for entry in entries}
-        used.update(tag_id for pairs in judged.values() for tag_id in pairs)
-        self._names.load(self._connection, used)
+        """The tags of product rows (`id`, `language`, `snapshot`, `tags`), none for None; (n,)
+        lists."""
+        stored, judged = self._load([row for row in rows if row is not None])
         offsets, tags = [0], list[_Tag]()
         for row in rows:
             if row is not None:
@@ -83,6 +80,27 @@ class CurrentTags:
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), entries)
         return lists.cast(CURRENT_SCHEMA.field("tags").type)
 
+    def ids(self, rows: Sequence[Found]) -> Iterator[set[str]]:
+        """The ids of the tags of product rows (`id`, `snapshot`, `tags`), also of those that
+        `read` leaves out for the sake of others: second values and implied ones."""
+        stored, judged = self._load(rows)
+        for row in rows:
+            has = dict.fromkeys((entry.tag_id for entry in stored.get(row.snapshot, ())), True)
+            says = {**has, **judged.get(row.id, {})}
+            targets = {self._names.target(tag_id): said for tag_id, said in says.items()}
+            yield {tag_id for tag_id, said in targets.items() if said and tag_id is not None}
+
+    def _load(
+        self, rows: Sequence[Found]
+    ) -> tuple[dict[int, list[Found]], dict[str, dict[str, bool]]]:
+        """What is stored by snapshot, and what people said by product; their tags' names."""
+        stored = self._stored([row.snapshot for row in rows if row.snapshot is not None])
+        judged = self._said(rows)
+        used = {entry.tag_id for entries in stored.values() for entry in entries}
+        used.update(tag_id for pairs in judged.values() for tag_id in pairs)
+        self._names.load(self._connection, used)
+        return stored, judged
+
     def _stored(self, snapshots: list[int]) -> dict[int, list[Found]]:
         wanted = (
             sa.select(assignments)
@@ -93,6 +111,18 @@ class CurrentTags:
         for row in self._connection.execute(wanted):
             stored.setdefault(row.seq, []).append(row)
         return stored
+
+    def _said(self, rows: Sequence[Found]) -> dict[str, dict[str, bool]]:
+        """What people said, by product and tag: verdicts, over what the catalogue came with."""
+        judged = self._judged([row.id for row in rows])
+        texts = {text for row in rows for text in row.tags or ()}
+        meaning = GivenTags(self._database, self._connection).mean(texts) if texts else {}
+        for row in rows:
+            given = {i: True for text in row.tags or () if (i := meaning[text]) is not None}
+            if given:
+                own = judged.get(row.id, {})
+                judged[row.id] = {i: True for i in given if i not in own} | own
+        return judged
 
     def _judged(self, product_ids: list[str]) -> dict[str, dict[str, bool]]:
         wanted = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
@@ -12,7 +13,9 @@ import sqlalchemy as sa
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.records import Facet, Tag, tag_text
+from tagmill.store.changes import Change, log_changes
 from tagmill.store.connection import Database, Found, now, to_json
+from tagmill.store.given import GivenTags
 from tagmill.store.library_rows import (
     FACET_FIELDS,
     TAG_FIELDS,
@@ -32,6 +35,7 @@ from tagmill.store.tables import (
     imported_rows,
     library_changes,
     library_entries,
+    products,
     tag_names,
     tags,
 )
@@ -139,7 +143,7 @@ class LibraryStore:
         living tags of a facet would share a name, and names both; or where somebody changed one
         of the tags after the version `seen`.
         """
-        with self._database.write() as connection:
+        with self._database.write() as connection, self._noting_given(connection) as touched:
             version = _version(connection)
             records = self._facet_records(connection, changed_facets)
             self._put_facets(connection, records)
@@ -159,6 +163,7 @@ class LibraryStore:
             if not entries:
                 return version
             self._take_names(connection, named, names)
+            touched.update(tag.id for tag in named)
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
@@ -191,6 +196,15 @@ class LibraryStore:
         self, connection: sa.Connection, version: int, *, who: str = "", why: str = ""
     ) -> int:
         """`undo` as a part of the writer's transaction."""
+        with self._noting_given(connection) as touched:
+            newest, tag_ids = self._taken_back(connection, version, who, why)
+            touched.update(tag_ids)
+        return newest
+
+    def _taken_back(
+        self, connection: sa.Connection, version: int, who: str, why: str
+    ) -> tuple[int, builtins.list[str]]:
+        """The library's version after an undo, and the tags of the change."""
         newest = _version(connection)
         change = self._change(connection, version)
         tag_ids = [entry.tag_id for entry in change.entries if entry.tag_id]
@@ -216,7 +230,7 @@ class LibraryStore:
         self._take_names(connection, [tag_of(record[2]) for record in of_tags if record[2]])
         row = (newest + 1, "undo", version, who, why, now())
         self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
-        return newest + 1
+        return newest + 1, tag_ids
 
     def history(
         self, tag_id: str | None = None, *, after: int = 0, first: int | None = None
@@ -254,6 +268,24 @@ class LibraryStore:
         """The id of the living tag of a facet (its key) that has a name, in any spelling of it."""
         found = self._database.value(_TAG_OF_NAME, {"facet": facet, "form": normal_form(name)})
         return None if found is None else str(found)
+
+    @contextmanager
+    def _noting_given(self, connection: sa.Connection) -> Iterator[set[str]]:
+        """Log the products whose given tags what is done within changes; it says which tags."""
+        touched: set[str] = set()
+        given = GivenTags(self._database, connection)
+        before = dict(given.mean(given.written()))
+        yield touched
+        if not before:
+            return
+        given = GivenTags(self._database, connection)
+        after = given.mean(before)
+        texts = [t for t in before if before[t] != after[t] or after[t] in touched]
+        ids = given.products_of(texts)
+        wanted = sa.select(products.c.id, products.c.snapshot)
+        found = connection.execute(wanted.where(self._database.among(products.c.id, ids)))
+        entries = [Change(row.id, row.snapshot, row.snapshot) for row in found]
+        log_changes(self._database, connection, "library", entries)
 
     def _entries(
         self,

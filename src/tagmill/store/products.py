@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from tagmill.store.changes import Change, record_changes
+from tagmill.errors import CatalogError
+from tagmill.store.changes import Change, log_changes, record_changes
 from tagmill.store.connection import Database, Found, now
 from tagmill.store.content import PRODUCT_COLUMNS, ProductRow, product_batch, product_rows
 from tagmill.store.tables import changes, products, runs
@@ -59,10 +60,11 @@ class Products:
         unchanged = len(known) - len(back) - len(changed)
         return UpsertCounts(len(new), len(changed), unchanged, len(back))
 
-    def mark_gone(self, seen: Iterable[str]) -> int:
+    def mark_gone(self, seen: Iterable[str], *, at_most: int | None = None) -> int:
         """Mark every product gone whose id is not among `seen`; how many were not before.
 
-        A gone product keeps its history and verdicts, and is no longer tagged or exported.
+        A gone product keeps its history and verdicts, and is no longer tagged or exported. Raises
+        CatalogError, and marks none, where it would be more than `at_most`.
         """
         with self._database.write() as connection:
             temporary = _create_seen(connection)
@@ -82,6 +84,12 @@ class Products:
                 columns = ("gone", "last_change", "text_change")
                 self._database.update(connection, products, columns, updates)
                 total, after = total + len(rows), rows[-1].id
+            if at_most is not None and total > at_most:
+                raise CatalogError(
+                    f"The source lacks {total:,} products of the workspace, more than half: is it "
+                    "complete? What it has is stored, and nothing was taken out. If it is: "
+                    "tagmill catalog sync … --many-gone"
+                )
             connection.exec_driver_sql("DROP TABLE seen_products")
         return total
 
@@ -193,25 +201,22 @@ class Products:
     def _insert(self, connection: sa.Connection, rows: list[ProductRow]) -> None:
         at = now()
         seq = self._database.next_seq(connection, 1) if rows else 0
-        columns = (*ProductRow._fields, "gone", "first_seen", "updated", "text_change")
-        self._database.insert(
-            connection, products, columns, [(*row, False, at, at, seq) for row in rows]
-        )
+        labelled = [row for row in rows if row.tags is not None]  # these tags are output
+        entries = [Change(row.id, None, None, row.content_hash) for row in labelled]
+        first = record_changes(self._database, connection, "labelled", entries) if entries else 0
+        logged = {row.id: number for number, row in enumerate(labelled, first)}
+        columns = (*ProductRow._fields, "gone", "first_seen", "updated", "text_change",
+                   "last_change")  # fmt: skip
+        values = [(*row, False, at, at, seq, logged.get(row.id)) for row in rows]
+        self._database.insert(connection, products, columns, values)
 
     def _replace(
         self, connection: sa.Connection, kind: str, pairs: list[tuple[ProductRow, Found]]
     ) -> None:
-        """Overwrite known products; what changes the output, new labels do not, is logged."""
+        """Overwrite known products, and log that."""
         at = now()
-        logged = [pair for pair in pairs if kind == "back" or _differs(*pair)]
-        entries = [
-            Change(row.id, before.snapshot, before.snapshot, row.content_hash)
-            for row, before in logged
-        ]
-        if entries:
-            first = record_changes(self._database, connection, kind, entries)
-            updates = [(seq, entry.product_id) for seq, entry in enumerate(entries, first)]
-            self._database.update(connection, products, ("last_change",), updates)
+        entries = [Change(r.id, b.snapshot, b.snapshot, r.content_hash) for r, b in pairs]
+        log_changes(self._database, connection, kind, entries)
         seq = self._database.next_seq(connection, 1) if pairs else 0
         columns = (*ProductRow._fields[1:], "gone", "updated", "text_change")
         rows = [

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tagmill.store.connection import Database, Found, now
 from tagmill.store.current import CurrentTags
+from tagmill.store.given import GivenTags
 from tagmill.store.names import TagNames
 from tagmill.store.tables import (
     LONGEST_QUERY,
@@ -46,8 +47,9 @@ class SearchState:
 class StoredDocument:
     """What search reads of a product; a gone one has only its id.
 
-    `tags` are (tag id, probability) as they count now, best first; `given` what a person wrote on
-    the product, `refused` the tags a verdict rejected; `generated` the text of its descriptions.
+    `tags` are (tag id, probability) as they count now, best first; `labelled` says that a person
+    gave all it has, `refused` are the tags a verdict rejected; `generated` is the text of its
+    descriptions.
     """
 
     id: str
@@ -58,7 +60,7 @@ class StoredDocument:
     attributes: tuple[tuple[str, str], ...] = ()
     generated: str = ""
     tags: tuple[tuple[str, float], ...] = ()
-    given: tuple[str, ...] = ()
+    labelled: bool = False
     refused: frozenset[str] = frozenset()  # tag ids
     first_seen: str = ""
     language: str | None = None
@@ -144,8 +146,8 @@ class Searches:
         return [document for page in self.documents_of(ids) for document in page]
 
     def products_with(self, tag_ids: Iterable[str]) -> builtins.list[str]:
-        """Ids of the products of which a tag of these was stored or judged, living or not."""
-        tag_ids = list(tag_ids)
+        """Ids of the products that a tag of these was given, or judged of, living or not."""
+        tag_ids = set(tag_ids)
         stored = (
             sa.select(products.c.id)
             .join(assignments, assignments.c.seq == products.c.snapshot)
@@ -155,7 +157,8 @@ class Searches:
             self._database.among(verdicts.c.tag_id, tag_ids)
         )
         with self._database.read() as connection:
-            return sorted(connection.execute(sa.union(stored, judged)).scalars())
+            given = GivenTags(self._database, connection).products_with(tag_ids)
+            return sorted({*connection.execute(sa.union(stored, judged)).scalars(), *given})
 
     def log(self, found: Iterable[LoggedSearch]) -> int:
         """Keep searches; how many are new. Their ids are given here, and a time of "" is now.
@@ -223,7 +226,7 @@ class Searches:
                 tuple((name, value or "") for name, value in row.attributes or ()),
                 texts.get(row.id, ""),
                 tuple((tag["id"], tag["probability"]) for tag in tags[row.id]),
-                tuple(row.tags or ()), frozenset(refused.get(row.id, ())), row.first_seen,
+                bool(row.tags), frozenset(refused.get(row.id, ())), row.first_seen,
                 row.language,
             )
             for row in rows

@@ -1,0 +1,100 @@
+"""Tags that products came with are output like any other; on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tagmill.library import Library
+from tagmill.library.changes import merge
+from tagmill.library.stored import load_library
+from tagmill.store import PERSON, Store
+from tagmill.store.given import GivenTags
+from tests.store.samples import (
+    BLUE,
+    FACETS,
+    RED,
+    SILK,
+    entry,
+    fill,
+    make_tag,
+    names,
+    product,
+    product_batch,
+    tag_run,
+)
+
+
+def _give(store: Store, **tags: list[str] | None) -> None:
+    store.products.upsert(product_batch(*(product(i, tags=own) for i, own in tags.items())))
+
+
+def _exported(store: Store, since: int | None = None) -> dict[str, list[str]]:
+    rows = [row for batch in store.assignments.export(since) for row in batch.to_pylist()]
+    return {row["id"]: [tag["name"] for tag in row["tags"]] for row in rows}
+
+
+def test_they_are_a_persons_and_certain(store: Store) -> None:
+    fill(store)
+    _give(store, p1=["颜色:红色", "Material:silk", "形状:圆"], p2=[], p3=None)
+    (row,) = store.assignments.current(["p1"]).to_pylist()
+    found = {(t["name"], t["probability"], t["lane"], t["origin"]) for t in row["tags"]}
+    assert found == {("红色", 1.0, "auto", PERSON), ("真丝", 1.0, "auto", PERSON)}
+    assert _exported(store) == {"p1": ["红色", "真丝"], "p2": []}
+    assert store.assignments.tagged_ids(9) == ["p1", "p2"]
+
+
+def test_they_stand_over_a_run_and_under_a_verdict(store: Store) -> None:
+    fill(store, "p2")
+    _give(store, p1=["颜色:红色", "材质:真丝"])
+    tag_run(store, {"p1": [entry(RED, 0.3), entry(BLUE, 0.6)], "p2": [entry(BLUE, 0.9)]})
+    store.verdicts.add("p1", SILK.id, accepted=False)
+    assert names(store, "p1") == ["红色", "蓝色"]
+    assert store.assignments.tag_counts() == {RED.id: 1, BLUE.id: 2}
+    matrix = store.assignments.matrix()
+    sizes = np.asarray(matrix.values.sum(axis=1)).tolist()
+    assert dict(zip(matrix.product_ids.tolist(), sizes, strict=True)) == {"p1": 2, "p2": 1}
+    assert store.assignments.products_with([RED.id]) == {"p1"}
+    assert store.searches.products_with([BLUE.id]) == ["p1", "p2"]
+
+
+def test_what_changes_them_comes_with_the_next_export(store: Store) -> None:
+    fill(store, "p0")
+    _give(store, p1=["颜色:红色"], p2=["颜色:蓝色"], p3=["颜色:酒红"])
+    cursor = store.assignments.export().cursor
+    _give(store, p1=["颜色:蓝色"])
+    assert _exported(store, cursor) == {"p1": ["蓝色"]}
+    cursor = store.assignments.export().cursor
+    wine = make_tag("颜色", "酒红")
+    version = store.library.save([wine])
+    assert _exported(store, cursor) == {"p3": ["酒红"]}
+    cursor = store.assignments.export().cursor
+    library = load_library(store)
+    merged = store.library.save(merge(library, library.tags[BLUE.id], library.tags[RED.id]))
+    assert merged > version
+    assert _exported(store, cursor) == {"p1": ["红色"], "p2": ["红色"]}
+    cursor = store.assignments.export().cursor
+    store.library.undo(merged)
+    assert _exported(store, cursor) == {"p1": ["蓝色"], "p2": ["蓝色"]}
+    cursor = store.assignments.export().cursor
+    store.library.save([replace(SILK, aliases=("桑蚕丝",))])  # nobody was given it
+    assert _exported(store, cursor) == {}
+
+
+TEXTS = (
+    "颜色:红色", "Color: RED", "红色", "正红", "真丝", "颜色:真丝", "尺码:红色", "4:3屏幕",
+    "比例:4:3", ":红色", "平纹", "颜色:", "", "旧名",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_written_tag_means_what_the_library_finds(store: Store, text: str) -> None:
+    screen, twice = make_tag("", "4:3屏幕"), (make_tag("颜色", "平纹"), make_tag("材质", "平纹"))
+    store.library.save([RED, BLUE, SILK, screen, *twice], FACETS)
+    library: Library = load_library(store)
+    with store.engine.connect() as connection:
+        meaning = GivenTags(store._database, connection).mean([text])
+    found = library.find(text)
+    assert meaning == {text: found.id if found else None}
