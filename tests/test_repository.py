@@ -5,13 +5,16 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tagmill
 from tagmill import errors
+from tagmill.cli.errors import ERRORS, in_chinese
 from tagmill.cli.messages import MESSAGES
+from tagmill.errors import MissingExtra, UnknownTag
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tagmill"
@@ -127,3 +130,52 @@ def test_every_message_is_in_both_languages_with_the_same_values() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert f'version = "{tagmill.__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+# What only a program can do wrong, or who writes prompts, is said in English.
+_FOR_ENGINEERS = {"catalog/memory.py", "language/profiles.py", "language/prompts.py",
+                  "tagging/model.py", "tagging/llm_fusion.py"}  # fmt: skip
+
+
+def _raised() -> Iterator[str]:
+    """The messages of all errors that the package raises, with a sign for each value."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if str(path.relative_to(PACKAGE)) in _FOR_ENGINEERS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            if node.func.id in errors.__all__ and node.func.id != "BadReply":
+                message = _filled_in(node.args[0]) if node.args else ""
+                if any(letter not in "¤:. '" for letter in message):  # not all of it a value
+                    yield message
+
+
+def _filled_in(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_filled_in, node.values))
+    return "¤"
+
+
+def test_every_error_has_a_chinese_form() -> None:
+    messages = set(_raised()) - {"llm.gguf", "SKOS", "tagmill tune", "a PostgreSQL database",
+                                 "Reading ¤"}  # fmt: skip # what needs an extra
+    said = {message: in_chinese(message) for message in messages}
+    assert [message for message, chinese in said.items() if message == chinese] == []
+    for message, chinese in said.items():
+        assert re.search(r"[\u4e00-\u9fff]", chinese)
+        assert chinese.count("¤") <= message.count("¤")
+    missing = in_chinese(str(MissingExtra("SKOS", "rdflib", "exchange")))
+    assert missing == "SKOS 需要 rdflib。安装：pip install 'tagmill[exchange]'"
+    assert "相近的有：颜色:红色。" in in_chinese(str(UnknownTag("颜色:红", ("颜色:红色",))))
+    assert in_chinese("Nobody said this before") == "Nobody said this before"
+    assert len(messages) > 150
+
+
+def test_chinese_errors_use_all_values_once() -> None:
+    for english, chinese in ERRORS.items():
+        fields = [sorted(re.findall(r"\{(\d)\}", text)) for text in (english, chinese)]
+        assert set(fields[1]) <= set(fields[0]), english
+        assert fields[0] == [str(i) for i in range(len(fields[0]))], english

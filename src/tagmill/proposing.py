@@ -131,6 +131,8 @@ def accept(
 
     def add(library: Library, proposal: Proposal) -> Tag:
         aliases = [proposal.name] if name and name != proposal.name else []
+        if facet is None:
+            _refuse_without_facet(library, proposal)
         return library.add(
             facet if facet is not None else proposal.facet, name or proposal.name, aliases=aliases
         )
@@ -139,6 +141,17 @@ def accept(
         store, models, number, selection, add, "accepted", who=who, why=why, by_rule=by_rule,
         again=again, progress=progress,
     )  # fmt: skip
+
+
+def _refuse_without_facet(library: Library, proposal: Proposal) -> None:
+    """LibraryError for a proposal without a facet, where all tags have one."""
+    facets = [key for key in library.facets if key]
+    if not proposal.facet and facets and not any(tag.facet == "" for tag in library.active()):
+        raise LibraryError(
+            f"Proposal {proposal.id} ('{proposal.name}') says no facet. Say which: tagmill library "
+            f"accept {proposal.id} --facet FACET ({', '.join(facets)}); or make it another name of "
+            f"a tag: tagmill library merge-into {proposal.id} TAG"
+        )
 
 
 def merge_into(

@@ -89,3 +89,15 @@ def test_ids_of_any_text_are_recognised(store: Store, source: Path) -> None:
     lines = [{"id": product_id, "title": "x"} for product_id in ids]
     assert sync_products(store, shop(source, *lines)).new == 5
     assert sync_products(store, shop(source, *lines)) == SyncReport(unchanged=5)
+
+
+def test_a_source_that_lacks_most_is_asked_about(store: Store, source: Path) -> None:
+    sync_products(store, shop(source, *map(row, range(220))))
+    with pytest.raises(CatalogError, match="lacks 219 products of the workspace, more than half"):
+        sync_products(store, shop(source, row(0, "coat")))
+    assert store.products.count() == 220
+    first = store.products.get("0")
+    assert first is not None
+    assert first["title"] == "coat 0"
+    assert sync_products(store, shop(source, *map(row, range(110)))).gone == 110
+    assert sync_products(store, shop(source, row(0)), many_gone=True).gone == 109

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.cli.command import check_refusal, refusal, tagmill, tagmill_process
-from tests.cli.samples import CATALOGUE, DRESS, read_lines, write_lines
+from tests.cli.samples import CATALOGUE, DRESS, SHIRT, read_lines, write_lines
 
 READERS = (("tag",), ("train", "-o", "model", "--from"), ("evaluate",))
 
@@ -215,6 +215,26 @@ def test_where_nothing_can_be_written(shop: Path, tmp_path: Path) -> None:
     assert "below" in refusal("init", below)
     assert "unable to open" in refusal("export", "--to", f"sqlite:///{missing}", "-w", shop)
     assert not (tmp_path / "missing").exists()
+
+
+def test_what_is_read_is_not_written_over(model: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "p.jsonl", [SHIRT])
+    before = source.read_bytes()
+    for command in (("tag", source, "-o", source), ("describe", "--file", source, "-o", source)):
+        assert "is what is read, and would be replaced" in refusal(*command, "--model", model)
+    assert source.read_bytes() == before
+
+
+def test_a_language_that_no_name_is_in(shop: Path, tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "p.jsonl", [SHIRT])
+    for command in (("tag", source), ("tag", "--text", "真丝衬衫"), ("tag", "-w", shop)):
+        assert "No tag has a name in 'fr'" in refusal(*command, "--language", "fr", cwd=tmp_path)
+    tagmill("tag", source, "--language", "zh-Hant", cwd=tmp_path)
+
+
+def test_errors_in_chinese(tmp_path: Path) -> None:
+    done = tagmill("tag", "none.csv", code=1, cwd=tmp_path, language="zh")
+    assert done.err == "tagmill: 没有文件 none.csv\n"
 
 
 def test_values_out_of_range(shop: Path, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_a_source_without_products_takes_nothing_out(workspace: Path, tmp_path: 
     tagmill(*command)
     write_lines(source, [{"id": "", "title": "no id"}])
     assert tagmill(*command, "--json").json() == {**NONE, "rejected": 1}
+    assert "nothing was taken out" in tagmill(*command).err
     source.write_text("nothing here\n", encoding="utf-8")
     assert "holds no JSON object" in refusal(*command)
     for product_id in ("d1", "s1"):

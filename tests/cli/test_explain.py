@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tagmill.cli.messages import MESSAGES
+from tagmill.tagging.explain import SOURCES
 from tests.cli.command import refusal, tagmill
 from tests.cli.samples import CATALOGUE, write_lines
 from tests.cli.test_worked_example import EXPECTED, TEXT
@@ -68,6 +70,10 @@ def test_without_training_only_names_speak(tmp_path: Path) -> None:
 def test_a_model_may_be_named_in_a_workspace(shop: Path, model: Path) -> None:
     own = tagmill("explain", "el-0166", "品类:4K电视", "-w", shop).out
     assert tagmill("explain", "el-0166", "品类:4K电视", "-w", shop, "--model", model).out == own
+
+
+def test_every_source_has_a_name() -> None:
+    assert {f"source_{name}" for name in SOURCES} <= MESSAGES.keys()
 
 
 def test_what_cannot_be_explained(shop: Path, model: Path) -> None:

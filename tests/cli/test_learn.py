@@ -35,6 +35,11 @@ def test_verdicts_of_a_file(model: Path, tmp_path: Path) -> None:
 def test_a_file_and_a_model_go_together(model: Path, tmp_path: Path) -> None:
     assert "go together" in refusal("learn", "--model", model)
     assert "Cannot read verdicts" in refusal("learn", tmp_path / "none.jsonl", "--model", model)
+    products = tmp_path / "products.csv"
+    products.write_text("id,title\n1,red dress\n", encoding="utf-8")
+    wrong = refusal("learn", products, "--model", model)
+    assert "has no verdict. Line 1: it is no JSON" in wrong
+    assert "id,title" in wrong
 
 
 def test_a_workspace_learns_its_new_verdicts_once(tmp_path: Path) -> None:

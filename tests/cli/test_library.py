@@ -24,6 +24,20 @@ def test_list_and_show_count_the_products(shop: Path) -> None:
     assert "4K电视" in tagmill("library", "show", "品类:4K电视", "-w", shop).out
 
 
+def test_a_slip_makes_no_tag(workspace: Path, tmp_path: Path) -> None:
+    assert "'颜色' is named without a facet" in refusal("library", "add", "颜色", "-w", workspace)
+    said = refusal("library", "add", "Colr:Teal", "-w", workspace)
+    assert "no facet 'Colr', but 'Color'. Write Color:Teal" in said
+    tagmill("library", "add", "Colr:Teal", "--new-facet", "-w", workspace)
+    tagmill("library", "add", "Zodiac:Leo", "-w", workspace)  # like none there is
+    tagmill("init", tmp_path / "bare", "--empty")
+    tagmill("library", "add", "teal", "-w", tmp_path / "bare")
+    tagmill("library", "add", "Colour:teal", "-w", tmp_path / "bare")
+    tagmill("library", "add", "green", "-w", tmp_path / "bare")  # others have no facet either
+    mixed = tagmill("library", "merge", "Zodiac:Leo", "材质:真丝", "--dry-run", "-w", workspace)
+    assert "two facets: Zodiac:Leo, 材质:真丝" in mixed.err
+
+
 def test_list_by_facet_in_any_language(shop: Path) -> None:
     command = ("library", "list", "-w", shop, "--limit", 9999, "--json")
     chinese = tagmill(*command, "--facet", "颜色").json()
@@ -206,6 +220,12 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     assert "蜜瓜绿" in shown.out
     assert "雾霾蓝灰" in shown.out
     assert "accept N" in shown.err
+    tagmill("library", "propose", "蜜瓜绿", "--product", "1", "-w", workspace)
+    waiting = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
+    (loose,) = [one for one in waiting if one["facet"] == ""]
+    refused = refusal("library", "accept", loose["id"], "-w", workspace)
+    assert f"tagmill library accept {loose['id']} --facet FACET (颜色, " in refused
+    tagmill("library", "reject", loose["id"], "-w", workspace)
     done = tagmill("library", "accept", melon["id"], "-w", workspace, "--json").json()
     assert (done["status"], done["version"]) == ("accepted", done["change"])
     (other,) = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
@@ -217,7 +237,7 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     statuses = tagmill(
         "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
     ).json()
-    assert [one["status"] for one in statuses] == ["accepted", "rejected"]
+    assert [one["status"] for one in statuses] == ["accepted", "rejected", "rejected"]
 
 
 def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
@@ -290,6 +310,11 @@ def test_other_formats_go_out_and_come_back(workspace: Path, tmp_path: Path) -> 
     assert (seen["dry_run"], seen["products"], seen["notes"]) == (True, 0, {})
     read = tagmill("library", "import", path, *other).json()
     assert read["tags"] == seen["tags"] > 1000
+    tagmill("library", "merge", "颜色:大红色", "颜色:红色", *other)
+    merged = tmp_path / "merged.ttl"
+    tagmill("library", "export", merged, *other)
+    again = tagmill("library", "import", merged, *other).json()
+    assert (again["tags"], again["notes"]) == (0, {})
     tagmill("library", "add", "颜色:独此一名", "-w", workspace)
     lost = tagmill(
         "library", "export", tmp_path / "s.txt", "--format", "elasticsearch", "-w", workspace

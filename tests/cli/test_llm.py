@@ -251,6 +251,25 @@ def test_batch_files_give_the_same_tags_as_a_server(shop: Path) -> None:
     assert {line["id"]: line["tags"] for line in map(json.loads, lines)} == direct
 
 
+def test_results_that_are_of_no_use_are_named(shop: Path) -> None:
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    wrong = refusal(*common, "--batch-in", "products.jsonl", cwd=shop)
+    assert "No line of 'products.jsonl' is a result of a batch" in wrong
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    (first, *_) = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    failed = {"custom_id": json.loads(first)["custom_id"], "error": {"message": "expired"}}
+    strange = {"custom_id": "propose-0", "response": {"status_code": 200, "body": {}}}
+    lines = [json.dumps(one) for one in (failed, strange)]
+    (shop / "results.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    given = ("--batch-in", "results.jsonl")
+    done = tagmill(*common, *given, "--batch-out", "next.jsonl", cwd=shop)
+    assert "1 answer is an error, the first: propose-" in done.err
+    assert "1 answer belongs to no request of this run" in done.err
+    same = refusal(*common, *given, "--batch-out", "results.jsonl", cwd=shop)
+    assert "'results.jsonl' is what is read" in same
+    assert (shop / "results.jsonl").read_text(encoding="utf-8")
+
+
 def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     empty = shop / "results.jsonl"
     empty.write_text("")
@@ -333,6 +352,9 @@ def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
     assert "张伟" not in done.out
     assert "[NAME_1]" in done.out
     assert "[PHONE_1]" in done.out
+    assert "No model is set: this is what one on another machine" in done.err
+    here = tagmill("privacy", "preview", "连衣裙", "--llm-model", "scripted", cwd=shop)
+    assert "runs on this machine" in here.err
     _, _, server = run(shop, scripted)
     calls = tagmill("privacy", "audit", "--json", cwd=shop).json()
     assert len(calls) == len(server.requests)

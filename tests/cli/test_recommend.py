@@ -49,12 +49,14 @@ def test_one_event_counts_in_the_next_recommendation(visited: Path) -> None:
     assert (done["kind"], done["new"]) == ("cart", True)
     found = tagmill("recommend", "--user", "new", "-w", visited, "--json").json()
     assert found[0]["why"]["because"] == "el-0028"
-    at = ("--at", "2026-11-30T12:00:00+08:00")
+    at = ("--at", "2026-11-20T12:00:00+08:00")
     done = tagmill("events", "add", "new", "el-0030", *at, "-w", visited, "--json").json()
-    assert (done["kind"], done["at"]) == ("view", "2026-11-30T04:00:00Z")
+    assert (done["kind"], done["at"]) == ("view", "2026-11-20T04:00:00Z")
     again = tagmill("events", "add", "new", "el-0030", *at, "-w", visited)
     assert "1 event read, 0 new" in again.out
     assert "'sniff' is not one of" in refusal("events", "add", "new", "a", "sniff", "-w", visited)
+    early = tagmill("events", "add", "new", "not-yet", "-w", visited)
+    assert "no product with the id 'not-yet' yet" in early.err
     assert "no user" in refusal("events", "add", " ", "a", "-w", visited)
     assert "'soon' is no time" in refusal("events", "add", "a", "b", "--at", "soon", "-w", visited)
 
@@ -101,6 +103,7 @@ def test_a_user_is_forgotten_by_one_command(visited: Path) -> None:
     assert (visited / "recommend").is_dir()
     gone = tagmill("user", "forget", "wei", "-w", visited, "--json").json()
     assert gone == {"user": "wei", "events": 10}
+    assert "There is no event of wei" in tagmill("user", "forget", "wei", "-w", visited).out
     assert not (visited / "recommend").exists()
     after = tagmill("recommend", "--user", "wei", "-w", visited, "--json").json()
     assert before != after

@@ -7,7 +7,7 @@ import pytest
 from tagmill.discover import FacetCount, Search
 from tagmill.errors import SearchError, UnknownTag
 from tagmill.store import Store
-from tests.discover.shop import BLUE, DRESS, RED, SHOP, fill_shop, ids, shop_search
+from tests.discover.shop import BLUE, DRESS, LEATHER, RED, SHOP, fill_shop, ids, shop_search
 from tests.store.samples import product, product_batch
 
 
@@ -56,6 +56,8 @@ def test_words_that_are_no_tags_are_found(search: Search) -> None:
         ("dress without silk", ["d2", "d3"]),
         ("red -皮", ["d1", "d2"]),  # of the head word: 真皮
         ("手提包 不含 红色", ["b2"]),
+        ("连衣裙 不真丝", ["d2", "d3"]),  # 不 before the name of a tag
+        ("非红色 手提包", ["b2"]),
     ],
 )
 def test_negation(search: Search, query: str, found: list[str]) -> None:
@@ -71,6 +73,7 @@ def test_negation(search: Search, query: str, found: list[str]) -> None:
         ("水杯 300-400毫升", ["c1"]),
         ("电视 60寸以上", ["t1"]),
         ("电视 70寸以上", []),
+        ("电视 over 60 inch", ["t1"]),
     ],
 )
 def test_units(search: Search, query: str, found: list[str]) -> None:
@@ -81,6 +84,8 @@ def test_why_says_which_quantity_was_in_the_range(search: Search) -> None:
     (hit,) = search.search("500ml以下").hits
     assert hit.why.quantities == ({"asked": "500ml以下", "found": "350 ml"},)
     assert search.search("水杯").hits[0].why.quantities == ()
+    (screen,) = search.search("55寸以上").hits
+    assert screen.why.quantities == ({"asked": "55寸以上", "found": "65 寸"},)
 
 
 def test_a_word_is_found_where_a_title_is_cut_across_it(store: Store, search: Search) -> None:
@@ -103,6 +108,20 @@ def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> N
     assert result.relaxed
     assert {hit.id for hit in result.hits} == {"d1", "d2", "d3", "b1"}
     assert ids(search, "红色 水杯", match_any=True)[0] in ("c1", "c2", "b1", "d1")
+
+
+def test_what_is_improbable_in_all_is_no_part(store: Store, search: Search) -> None:
+    from tests.store.samples import entry, tag_run
+
+    tag_run(store, {"c1": [entry(DRESS, 0.01), entry(LEATHER, 0.01)]}, "second")
+    result = search.search("真皮 连衣裙")
+    assert {hit.id for hit in result.hits} == {"d1", "d2", "d3", "b1"}
+    first = search.search("真皮 连衣裙", limit=3)
+    assert first.next is not None
+    assert len(search.search("真皮 连衣裙", limit=3, after=first.next).hits) == 1
+    assert "c1" in ids(search, "真皮 连衣裙", match_any=True)
+    dress = search.complete("连衣")[0]
+    assert (dress.text, dress.products) == ("连衣裙", 3)
 
 
 def test_facets_count_what_is_found_and_what_another_choice_would_add(search: Search) -> None:
@@ -203,6 +222,7 @@ def test_did_you_mean(search: Search) -> None:
     assert search.search("lether").did_you_mean == "leather"
     assert search.search("连衣群").did_you_mean == "连衣裙"
     assert search.search("leather").did_you_mean is None
+    assert search.search("letter").did_you_mean is None  # no name is that near
 
 
 def test_completion(search: Search) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # reading a file needs no database
 
 __all__ = ["ImportReport", "SyncReport", "import_products", "sync_products"]
 
+_MANY = 100  # products that may be gone at once, however few there are
+
 
 @dataclass(frozen=True)
 class ImportReport:
@@ -42,17 +44,19 @@ def import_products(store: Store, catalog: Catalog) -> ImportReport:
     return ImportReport(**_upsert(store, catalog, None))
 
 
-def sync_products(store: Store, catalog: Catalog) -> SyncReport:
+def sync_products(store: Store, catalog: Catalog, *, many_gone: bool = False) -> SyncReport:
     """The same for a complete catalogue: products it does not have any more are marked gone.
 
     None is when the source breaks off or has no readable row, nor is a product whose row was
-    rejected but still tells its id.
+    rejected but still tells its id. Raises CatalogError where more than half of many products
+    would be gone, and marks none, unless `many_gone` says that this is meant.
     """
     # In a file: the ids of a big catalogue need not fit in memory.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as seen:
         counts = _upsert(store, catalog, seen)
         readable = catalog.counts.read > catalog.counts.rejected
-        gone = store.products.mark_gone(_ids(seen)) if readable else 0
+        at_most = None if many_gone else max(store.products.count() // 2, _MANY)
+        gone = store.products.mark_gone(_ids(seen), at_most=at_most) if readable else 0
     return SyncReport(**counts, gone=gone)
 
 

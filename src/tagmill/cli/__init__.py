@@ -24,10 +24,14 @@ def main() -> None:
     try:
         app()
     except TagmillError as error:
-        typer.echo(f"tagmill: {error}", err=True)
+        from tagmill.cli.errors import say_error
+
+        typer.echo(f"tagmill: {say_error(error)}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        typer.echo("tagmill: stopped; what was stored stays stored", err=True)
+        from tagmill.cli.messages import say
+
+        typer.echo(f"tagmill: {say('stopped')}", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has seen enough
         sys.stderr.close()

@@ -16,6 +16,7 @@ from tagmill.cli.terminal import (
     Table,
     Workspace,
     catalog_of,
+    note,
     note_catalog,
     open_workspace,
     print_json,
@@ -48,6 +49,9 @@ def sync(
     table: Table = None,
     query: Query = None,
     mapping: Map = None,
+    many_gone: Annotated[
+        bool, typer.Option("--many-gone", help="Also where more than half of the products go.")
+    ] = False,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +59,7 @@ def sync(
 
     A discontinued product keeps its history and leaves the output; it may come back.
     """
-    _read(source, table, query, mapping, workspace, as_json, sync=True)
+    _read(source, table, query, mapping, workspace, as_json, sync=True, many_gone=many_gone)
 
 
 def _read(
@@ -67,20 +71,27 @@ def _read(
     as_json: bool,
     *,
     sync: bool,
+    many_gone: bool = False,
 ) -> None:
-    from tagmill.catalog import import_products, sync_products
+    from tagmill.catalog import SyncReport, import_products, sync_products
 
     with open_workspace(workspace) as (settings, store):
         rejects = settings.root / f"{_stem(source)}.rejects.jsonl"
         catalog = catalog_of(
             source, mapping, table=table, query=query, rejects=rejects, workspace=settings.root
         )
-        report = (sync_products if sync else import_products)(store, catalog)
+        report = (
+            sync_products(store, catalog, many_gone=many_gone)
+            if sync
+            else import_products(store, catalog)
+        )
     counts = {"gone": 0, **asdict(report)}
     if as_json:
         print_json(counts)
     else:
         typer.echo(say("imported", **counts))
+        if isinstance(report, SyncReport) and catalog.counts.read == catalog.counts.rejected:
+            note(say("nothing_synced", source=catalog.name))
     note_catalog(catalog)
 
 

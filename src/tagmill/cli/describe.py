@@ -28,6 +28,7 @@ from tagmill.cli.terminal import (
     Map,
     Workspace,
     catalog_of,
+    keep_apart,
     note,
     note_catalog,
     open_workspace,
@@ -101,6 +102,7 @@ def describe(
             store = None
             used = load_model(model) if model else starter_model(profile_of(workspace, profile))
             if file is not None:
+                keep_apart(output, file)
                 rejects = Path(f"{output or Path(file).name}.rejects.jsonl")
                 catalog = catalog_of(file, mapping, rejects=rejects)
                 batches = iter(catalog)

@@ -69,7 +69,7 @@ def import_(
              "products": done.summary.products, "run": done.run and done.run.id}
         )  # fmt: skip
     else:
-        what = f"{numbers['tags']:,} × {file.name}"
+        what = say("tags_of_file", count=numbers["tags"], file=file.name)
         typer.echo(say("library_changed", version=done.version, what=what))
         say_retagged(done)
     if report.retired:

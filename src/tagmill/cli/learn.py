@@ -11,7 +11,7 @@ import typer
 
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json
-from tagmill.errors import SettingsError
+from tagmill.errors import CatalogError, SettingsError
 
 
 def learn(
@@ -45,6 +45,12 @@ def learn(
         check_goal(folder)
         before = load_model(model)
         verdicts, rejects = read_verdicts(source, before.library)
+        if rejects and not verdicts:
+            raise CatalogError(
+                f"{source} has no verdict. Line {rejects[0]['line']}: {rejects[0]['reason']}. "
+                'Write lines such as {"title": "…", "tag": "颜色:红色", "accepted": true}',
+                file=str(source),
+            )
         learned = update(before, verdicts)
         save_model(learned, folder)
         rejects_path = Path(f"{source.name}.rejects.jsonl")

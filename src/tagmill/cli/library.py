@@ -77,7 +77,9 @@ def facet_key(library: Library, text: str) -> str:
     """The key of a facet named in any language; LibraryError lists the known ones."""
     known = library.facet_named(text)
     if known is None:
-        raise LibraryError(f"Unknown facet '{text}'. Known: {', '.join(library.facets) or 'none'}")
+        raise LibraryError(
+            f"Unknown facet '{text}'. Known: {', '.join(filter(None, library.facets)) or 'none'}"
+        )
     return known.key
 
 

@@ -108,14 +108,20 @@ def add(
     alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
     description: Annotated[str, typer.Option(help="What it covers.")] = "",
     broader: Wider = None,
+    new_facet: Annotated[
+        bool, typer.Option("--new-facet", help="Of a facet that is spelled much like another.")
+    ] = False,
 ) -> list[Tag]:
     """Add a tag; it is found at once, with an honest probability, without training."""
+    from tagmill.library import changes
     from tagmill.records import parse_tag
 
     try:
         facet, name = parse_tag(tag)
     except ValueError as error:
         raise LibraryError(str(error)) from error
+    if not new_facet:
+        changes.check_facet(library, facet, name)
     wider = [library.resolve(text).id for text in broader or ()]
     new = library.add(
         facet, name, names=_named(zh, en), aliases=tuple(alias or ()), description=description
@@ -157,7 +163,10 @@ def merge(
     """Make two tags one: the source's names become aliases of the target for ever."""
     from tagmill.library import changes
 
-    return changes.merge(library, library.resolve(source), library.resolve(target))
+    gone, kept = library.resolve(source), library.resolve(target)
+    if gone.facet != kept.facet:
+        note(say("two_facets", source=gone.text, target=kept.text))
+    return changes.merge(library, gone, kept)
 
 
 @_command

@@ -17,6 +17,7 @@ from tagmill.cli.terminal import (
     Workspace,
     catalog_of,
     counting,
+    keep_apart,
     note,
     note_catalog,
     print_json,
@@ -195,6 +196,7 @@ class LlmOptions:
         if is_batch:
             if not llm.model:
                 raise SettingsError("A batch needs the model's name: --llm-model")
+            keep_apart(self.batch_out, *self.batch_in)
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
         only = None if is_batch else open_model(llm, settings.privacy)
@@ -223,8 +225,16 @@ class LlmOptions:
         if self.requests is not None:
             written = len(self.requests.written)
             note(say("llm_waiting", waiting=waiting, requests=written, path=self.batch_out))
-        if self.results is not None and self.results.broken:
+        if self.results is None:
+            return
+        if self.results.broken:
             note(say("llm_broken", count=self.results.broken))
+        if self.results.errors:
+            errors = self.results.errors
+            note(say("batch_errors", count=len(errors), example=errors[0]))
+        foreign = len(self.results) - len(self.results.used)
+        if foreign:
+            note(say("batch_foreign", count=foreign))
 
     def note_spending(self, taken_over: int = 0) -> None:
         """What was asked and spent, and what near-duplicates told each other, to stderr."""

@@ -55,8 +55,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
-        "--map attributes.{first}={first}",
-        "未读取的列：{columns}。可作为属性读取：--map attributes.{first}={first}",
+        "--map attributes.{name}={first}",
+        "未读取的列：{columns}。可作为属性读取：--map attributes.{name}={first}",
     ),
     "imported": (
         "{new:,} new, {changed:,} changed, {unchanged:,} unchanged, {returned:,} returned, "
@@ -274,6 +274,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "source_rank": ("rank among the product's tags", "在该商品标签中的名次"),
     "source_names": ("names of the tag in the text", "文中出现的标签名称"),
     "source_frequency": ("how common the tag is", "标签的常见程度"),
+    "source_spans": ("values found in the text", "文中找到的取值"),
     "source_others": ("the product's other tags", "该商品的其他标签"),
     "source_taggers": ("further taggers", "其他打标签器"),
     "baseline": ("average of the product's candidates", "该商品候选标签的平均值"),
@@ -331,6 +332,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "privacy_stays": (
         "The model that is set runs on this machine: it is sent everything, unchanged.",
         "所设模型在本机运行：发送全部内容，不作替换。",
+    ),
+    "privacy_no_model": (
+        "No model is set: this is what one on another machine, or a batch file, would be sent.",
+        "尚未设置模型：以上是发往其他机器上的模型或写入批量文件的内容。",
     ),
     "no_source": ("no words of the product", "商品资料中没有依据"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
@@ -417,6 +422,39 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "events_read": (
         "{read:event|events} read, {new:,} new; {searches:search|searches}; {rejected:,} rejected.",
         "读取 {read:,} 条行为，新增 {new:,}；{searches:,} 次搜索；拒绝 {rejected:,}。",
+    ),
+    "nothing_to_forget": (
+        "There is no event of {user}, and nothing else.",
+        "没有 {user} 的行为，也没有其他数据。",
+    ),
+    "event_product": (
+        "The workspace has no product with the id '{product}' yet: the event counts once it has.",
+        "工作区还没有编号为“{product}”的商品：有了之后这条行为才生效。",
+    ),
+    "nothing_synced": (
+        "{source} has no product that can be read: nothing was taken out.",
+        "{source} 中没有可读取的商品：没有下架任何商品。",
+    ),
+    "tags_of_file": ("{count:tag|tags} of {file}", "{file} 的 {count:,} 个标签"),
+    "batch_errors": (
+        "{count:answer is|answers are} an error, the first: {example}",
+        "{count:,} 条答复是错误，第一条：{example}",
+    ),
+    "batch_foreign": (
+        "{count:answer belongs|answers belong} to no request of this run.",
+        "{count:,} 条答复不属于本次运行的任何请求。",
+    ),
+    "two_facets": (
+        "Mind that they are of two facets: {source}, {target}.",
+        "注意：两者属于不同维度：{source}、{target}。",
+    ),
+    "stopped": (
+        "stopped; what was stored stays stored",
+        "已停止；已存储的内容保留",
+    ),
+    "empty_workspace": (
+        "The workspace has no products yet. Bring them in with: tagmill catalog import",
+        "工作区还没有商品。导入：tagmill catalog import",
     ),
     "forgotten": (
         "Deleted: {count:event|events} of {user}, and what was fitted with them.",

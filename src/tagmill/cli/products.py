@@ -9,7 +9,7 @@ import typer
 
 from tagmill.cli.messages import say
 from tagmill.cli.tag import evidence_text, lane_text, print_tagged
-from tagmill.cli.terminal import AsJson, Workspace, open_workspace, print_json, print_table
+from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
 from tagmill.errors import CatalogError
 
 app = typer.Typer(help="Look at products.", no_args_is_help=True)
@@ -24,7 +24,10 @@ def list_(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Products with their current tags: probability, lane and evidence."""
+    """Products with their current tags: probability, lane and evidence.
+
+    Without ids the first ones that have tags.
+    """
     from tagmill.catalog.writers import tag_lines
 
     with open_workspace(workspace) as (settings, store):
@@ -34,6 +37,10 @@ def list_(
         if unknown:
             raise CatalogError(f"No product has the id '{unknown[0]}'. See: tagmill products list")
         tagged = store.assignments.current(ids, language=settings.tagging.language)
+        is_empty = not ids and not store.products.count()
+    if is_empty and not as_json:
+        note(say("empty_workspace"))
+        return
     lines = [{**line, "title": titles[line["id"]]} for line in tag_lines(tagged)]
     print_json(lines) if as_json else print_tagged(lines)
 

@@ -141,6 +141,9 @@ def add(
         raise CatalogError(f"The event is not stored: {error}") from None
     with open_workspace(workspace) as (_, store):
         new = store.events.add([event])
+        known = store.products.get(product) is not None
+    if not known:
+        note(say("event_product", product=product))
     if as_json:
         print_json({**asdict(event), "new": bool(new)})
     else:
@@ -165,7 +168,8 @@ def forget(
     if as_json:
         print_json({"user": user_id, "events": gone})
     else:
-        typer.echo(say("forgotten", user=user_id, count=gone))
+        key = "forgotten" if gone else "nothing_to_forget"
+        typer.echo(say(key, user=user_id, count=gone))
 
 
 @user.command()

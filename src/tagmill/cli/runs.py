@@ -48,7 +48,9 @@ def show(run: RunId, workspace: Workspace = Path("."), as_json: AsJson = False) 
         print_json(entry)
         return
     for key, value in entry.items():
-        typer.echo(f"{key:<16} {value}")
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {one}" for name, one in value.items())
+        typer.echo(f"{key:<16} {'–' if value is None else value}")
 
 
 @app.command()

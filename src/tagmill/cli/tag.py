@@ -30,6 +30,7 @@ from tagmill.cli.terminal import (
     Workspace,
     catalog_of,
     counting,
+    keep_apart,
     note,
     note_catalog,
     print_json,
@@ -147,6 +148,7 @@ def tag(
         return
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
+    used.library.check_language(selection.language)
     if text is not None:
         lines = used.tag(
             [{"id": "text", "title": text}],
@@ -156,6 +158,7 @@ def tag(
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
+    keep_apart(output, source)
     base = output or Path(Path(str(source)).name)
     rejects = Path(f"{base}.rejects.jsonl")
     catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)

@@ -71,6 +71,8 @@ def tag_in_workspace(
     with open_workspace(workspace) as (settings, store):
         selection = options.selection(**settings.tagging.model_dump())
         model = current_model(store, settings.models_dir, load_library(store, library_version))
+        model.library.check_language(selection.language)
+        is_empty = not store.products.count()
         fixed = {} if library_version is None else {"library": str(library_version)}
         which = None if include_tagged else False
         if llm is None:
@@ -99,7 +101,7 @@ def tag_in_workspace(
         more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
         print_json({"run": run and run.id, **summary.numbers(), **more})
     elif run is None:
-        typer.echo(say("nothing_to_tag"))
+        typer.echo(say("empty_workspace" if is_empty else "nothing_to_tag"))
     else:
         typer.echo(say("tagged", **summary.numbers()))
         typer.echo(say("run_stored", run=run.id))

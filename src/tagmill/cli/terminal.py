@@ -29,6 +29,7 @@ __all__ = [
     "Workspace",
     "catalog_of",
     "counting",
+    "keep_apart",
     "note",
     "note_catalog",
     "open_workspace",
@@ -112,6 +113,17 @@ def catalog_of(
     return open_catalog(source, mapping=mapping, table=table, query=query, rejects=rejects)
 
 
+def keep_apart(output: Path | None, *sources: Path | str | None) -> None:
+    """SettingsError where an output would take the place of what is read."""
+    for source in sources:
+        if output is not None and source is not None and output.exists():
+            read = Path(source)
+            if read.exists() and read.samefile(output):
+                raise SettingsError(
+                    f"'{output}' is what is read, and would be replaced. Name another file to write"
+                )
+
+
 def note(text: str) -> None:
     """A message to stderr."""
     typer.echo(text, err=True)
@@ -122,8 +134,9 @@ def note_catalog(catalog: Catalog) -> None:
     if catalog.counts.rejected:
         note(say("rejects", count=catalog.counts.rejected, path=catalog.rejects_path))
     if catalog.unread_columns:
-        columns = ", ".join(catalog.unread_columns)
-        note(say("unread_columns", columns=columns, first=catalog.unread_columns[0]))
+        columns, first = ", ".join(catalog.unread_columns), catalog.unread_columns[0]
+        name = first.removeprefix("attributes.")
+        note(say("unread_columns", columns=columns, first=first, name=name))
 
 
 def print_json(value: object) -> None:

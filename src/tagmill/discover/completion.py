@@ -21,7 +21,8 @@ __all__ = ["Completer", "Completion", "correct"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _LONGEST = 60  # characters that are completed
 _LONGEST_WORD = 20  # that is corrected
-_ALIKE = 0.6  # of a tag's name to a word, at least (difflib's ratio)
+# Of a tag's name to a word, at least (difflib's ratio): two letters of ten, two of five signs.
+_ALIKE, _ALIKE_HAN = 0.8, 0.6
 _TRIES = 8  # beginnings of a word that are looked for, in Chinese without spaces
 
 
@@ -39,13 +40,9 @@ class Completer:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        counts: dict[str, int] = {}
-        for segment in view.segments:
-            for tag_id, count in zip(segment.tag_ids, np.diff(segment.by_tag_starts), strict=True):
-                counts[tag_id] = counts.get(tag_id, 0) + int(count)
         library = view.library
         spelled = [
-            (fold(name).text, name, tag.id, counts.get(tag.id, 0))
+            (fold(name).text, name, tag.id, view.counts.get(tag.id, 0))
             for tag in library.active()
             for name in library.names_of(tag)
         ]
@@ -139,13 +136,13 @@ def _nearest(view: View, word: str) -> str | None:
             counts += np.where(there, segment.starts[places + 1] - segment.starts[places], 0)
         if counts.any():
             return edits[int(counts.argmax())]
-    best = (_ALIKE, 0)
+    best = (_ALIKE if word.isascii() else _ALIKE_HAN, 0)
     nearest: str | None = None
     for written in view.library.nearest(word, _TRIES):
         tag = view.library.find(written)
         for name in view.library.names_of(tag) if tag else ():
             assert tag is not None
-            rank = SequenceMatcher(None, fold(name).text, word).ratio(), view.count_of(tag.id)
+            rank = SequenceMatcher(None, fold(name).text, word).ratio(), view.counts.get(tag.id, 0)
             if rank > best:
                 best, nearest = rank, name
     return nearest

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tagmill.discover.segment import (
+    LIKELY,
     Document,
     Segment,
     SegmentBuilder,
@@ -88,14 +89,16 @@ class View:
         """What the probabilities of a segment's living products sum up to for a tag, once asked."""
         return {}
 
-    def count_of(self, tag_id: str) -> int:
-        """How many products have a tag, some perhaps changed since."""
-        total = 0
-        for segment, places in zip(self.segments, self.tag_places, strict=True):
-            if tag_id in places:
-                first, end = segment.by_tag_starts[places[tag_id] : places[tag_id] + 2].tolist()
-                total += end - first
-        return total
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many products have each tag, or may, some perhaps changed since."""
+        counts: dict[str, int] = {}
+        for segment in self.segments:
+            likely = np.concatenate([[0], np.cumsum(segment.by_tag_probability >= LIKELY)])
+            sizes = np.diff(likely[segment.by_tag_starts])
+            for tag_id, size in zip(segment.tag_ids, sizes.tolist(), strict=True):
+                counts[tag_id] = counts.get(tag_id, 0) + size
+        return counts
 
     @cached_property
     def facet_of(self) -> npt.NDArray[np.int32]:
@@ -303,7 +306,7 @@ def _hints(
         part = slice(*scores.values.indptr[row : row + 2].tolist())
         pairs = zip(scores.values.indices[part], scores.values.data[part].tolist(), strict=True)
         found = [(living[tag], p) for tag, p in pairs if p >= _HINT and living[tag]]
-        hints.append([] if document.given else [(i, p) for i, p in found if i is not None])
+        hints.append([] if document.labelled else [(i, p) for i, p in found if i is not None])
     return hints
 
 
@@ -314,13 +317,8 @@ def _attributes_text(document: StoredDocument) -> str:
 def tags_of(
     document: StoredDocument, library: Library, hints: Sequence[tuple[str, float]] = ()
 ) -> Iterator[tuple[str, float]]:
-    """(tag id, probability) of a product, with what its tags imply; what a person wrote on it is
-    certain."""
+    """(tag id, probability) of a product, with what its tags imply."""
     tags = {i: p for i, p in hints if i not in document.refused} | dict(document.tags)
-    for written in document.given:
-        tag = library.find(written)
-        if tag is not None and tag.status != "retired" and tag.id not in document.refused:
-            tags[tag.id] = 1.0
     for tag_id, probability in list(tags.items()):
         tag = library.by_id(tag_id)
         for wider in library.ancestors(tag) if tag is not None else ():

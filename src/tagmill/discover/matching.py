@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from threading import local
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,21 +25,22 @@ from tagmill.discover.kernels import (
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
 from tagmill.discover.query import Concept, Query
-from tagmill.discover.segment import CERTAIN, PARTED, Segment, hash_texts
+from tagmill.discover.segment import CERTAIN, LIKELY, PARTED, Segment, hash_texts
 from tagmill.text import is_unspaced, search_words
 
-__all__ = ["Hits", "Matcher", "Part"]
+__all__ = ["Hits", "How", "Matcher", "Part"]
 
 # Of a tag's weight of evidence: ln of its probability over how common it is, and _MISSED more, as
 # a product of which nobody says it may have it all the same, one in e^3 of how common it is.
 _TAG_WEIGHT, _MISSED = 20.0, 3.0
-_HAS_TAG = np.float32(0.2)  # from which a product counts as having a tag that was asked for
-_LEAST_BITS = _HAS_TAG.view(np.int32)
+_LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
 _NAMES = 8  # of a tag that are searched as words
 _scratch = local()
 
+# All concepts; one of them (a part); or one, be it by a tag that is improbable (any).
+How = Literal["all", "part", "any"]
 Array = npt.NDArray[Any]
 Postings = tuple[Array, Array, Array]  # documents, weights, places
 
@@ -79,8 +80,8 @@ class Matcher:
             if not any(idfs)
         ]
 
-    def hits(self, number: int, *, of_all: bool) -> Hits:
-        """The living products of a segment that match all concepts, or one."""
+    def hits(self, number: int, how: How) -> Hits:
+        """The living products of a segment that match."""
         segment, dead = self._view.segments[number], self._view.dead[number]
         banned = self._banned(number)
         if self.query.is_meaningless:
@@ -106,7 +107,7 @@ class Matcher:
             factor, sums = np.float32(part.factor), (scores, matched, touched, count)
             if part.tag_id:
                 count = add_tags(
-                    documents, values.view(np.int32), _LEAST_BITS if of_all else np.int32(0),
+                    documents, values.view(np.int32), np.int32(0) if how == "any" else _LEAST_BITS,
                     factor, np.float32(idf + _MISSED), np.uint32(bit_mask), *sums,
                 )  # fmt: skip
             else:
@@ -115,7 +116,7 @@ class Matcher:
         touched = touched[:count]
         found, values = collect(
             touched, scores, matched, dead if banned is None else banned, np.uint32(required),
-            np.uint32((1 << len(self.parts)) - 1), of_all, max(len(self.parts), 1),
+            np.uint32((1 << len(self.parts)) - 1), how == "all", max(len(self.parts), 1),
         )  # fmt: skip
         release(touched, scores, matched)
         return Hits(found, values)

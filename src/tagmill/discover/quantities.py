@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tagmill.library.quantities import UNITS
 
-__all__ = ["DIMENSIONS", "Range", "find_quantities", "find_ranges", "shown_quantity"]
+__all__ = ["DIMENSIONS", "Range", "find_quantities", "find_ranges"]
 
 # What is measured in texts and asked for in queries, by the base unit of its kind.
 DIMENSIONS = ("ml", "g", "mm", "w", "mah", "byte")
@@ -18,7 +18,10 @@ _UNITS = {
 
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _FROM_HAN = r"(?<![a-zA-Z0-9.])(\d{1,9}(?:\.\d{1,6})?)"  # 容量500ml: Chinese may stand before
-_QUANTITY = re.compile(rf"{_FROM_HAN}\s*({_UNIT})(?![a-z])", re.I)
+_END = r"(?!(?<=[a-z])[a-z])"  # 5g is no part of 5gb; behind 65寸 may stand OLED
+_QUANTITY = re.compile(rf"{_FROM_HAN}\s*({_UNIT}){_END}", re.I)
+# In a text an ounce may be one of volume: a bottle of 17 oz.
+_FLUID = {unit: "fl oz" for unit in ("oz", "ounce", "ounces")}
 _BELOW = r"以下|以内|及以下|内|or less|or smaller|max"
 _ABOVE = r"以上|及以上|起|or more|or larger|min|\+"
 _BEFORE_BELOW = r"<=?|≤|不超过|小于|低于|最多|under|below|less than|up to|at most|max"
@@ -26,7 +29,7 @@ _BEFORE_ABOVE = r">=?|≥|不低于|大于|超过|高于|至少|over|above|more 
 _RANGE = re.compile(
     rf"(?:(?P<below>{_BEFORE_BELOW})|(?P<above>{_BEFORE_ABOVE}))?\s*"
     rf"(?:(?<![a-zA-Z0-9.])(?P<low>\d{{1,9}}(?:\.\d{{1,6}})?)\s*(?:{_UNIT})?\s*(?:-|–|~|～|到|至|to)\s*)?"
-    rf"(?<![a-zA-Z0-9.])(?P<number>\d{{1,9}}(?:\.\d{{1,6}})?)\s*(?P<unit>{_UNIT})(?![a-z])"
+    rf"(?<![a-zA-Z0-9.])(?P<number>\d{{1,9}}(?:\.\d{{1,6}})?)\s*(?P<unit>{_UNIT}){_END}"
     rf"\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE}))?",
     re.I,
 )
@@ -41,23 +44,22 @@ class Range:
     low: float
     high: float
     text: str  # as it was written
+    unit: str = ""  # in it
+
+    def shown(self, value: float) -> str:
+        """A value of the dimension in the unit that was asked for: 55 寸, 350 ml."""
+        unit = self.unit or self.dimension
+        return f"{value / _UNITS[unit.lower()][1]:.4g} {unit}"
 
 
 def find_quantities(text: str) -> list[tuple[str, float]]:
     """(dimension, value in its base unit) of each quantity of a text, none twice."""
     found: dict[tuple[str, float], None] = {}
     for number, unit in _QUANTITY.findall(text):
-        dimension, size = _UNITS[unit.lower()]
-        found[dimension, float(number) * size] = None
+        for meant in filter(None, (unit.lower(), _FLUID.get(unit.lower()))):
+            dimension, size = _UNITS[meant]
+            found[dimension, float(number) * size] = None
     return list(found)
-
-
-def shown_quantity(dimension: str, value: float) -> str:
-    """A value of a dimension's base unit as people write it: 350 ml, 256 GB."""
-    unit, factor = {"byte": ("GB", 1e9), "mah": ("mAh", 1.0), "w": ("W", 1.0)}.get(
-        dimension, (dimension, 1.0)
-    )
-    return f"{value / factor:.10g} {unit}"
 
 
 def find_ranges(query: str) -> tuple[list[Range], str]:
@@ -81,7 +83,13 @@ def find_ranges(query: str) -> tuple[list[Range], str]:
         else:
             return match.group()
         ranges.append(
-            Range(dimension, low * (1 - _MARGIN), high * (1 + _MARGIN), match.group().strip())
+            Range(
+                dimension,
+                low * (1 - _MARGIN),
+                high * (1 + _MARGIN),
+                match.group().strip(),
+                match["unit"],
+            )
         )
         return " "
 

@@ -32,7 +32,7 @@ _STOP_WORDS = frozenset(
 )
 _WITHOUT = re.compile(
     r"(?:(?<!\S)[-－−!！](?=[^\s\W])|(?:不要|不含|不带|不是|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
-    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+)",
+    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?<!\S)(?P<tight>[不无非])(?=[^\s\W]))",
     re.I,
 )
 _PART = re.compile(r"[^\s,，、;；。|]+")
@@ -95,7 +95,7 @@ class QueryParser:
         unwanted: list[Concept] = []
         position = 0
         for match in _WITHOUT.finditer(rest):
-            if match.start() < position:
+            if match.start() < position or (match["tight"] and not self._negates(rest, match)):
                 continue
             part = _PART.match(rest, match.end())
             if part is None:
@@ -115,6 +115,12 @@ class QueryParser:
             tuple(unwanted[:_MOST]),
             tuple(ranges[:_MOST_RANGES]),
         )
+
+    def _negates(self, text: str, match: re.Match[str]) -> bool:
+        """Whether 不, 无 or 非 stands before the name of a tag, and is no part of one: 不防水, but
+        无糖, 不锈钢."""
+        end = self._longest_name(text, match.end())
+        return end > match.end() and self._longest_name(text, match.start()) < end
 
     def _with_kinds(self, concept: Concept) -> Concept:
         """A Chinese word that names no tag stands for those it is the head of: 皮, 真皮."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ import numpy.typing as npt
 from tagmill.discover.completion import Completer, Completion, correct
 from tagmill.discover.facets import FacetCount, FacetCounter
 from tagmill.discover.index import Index, Score, View
-from tagmill.discover.matching import Hits, Matcher
-from tagmill.discover.quantities import shown_quantity
+from tagmill.discover.matching import Hits, How, Matcher
 from tagmill.discover.query import QueryParser
 from tagmill.discover.segment import FIELDS, PARTED
 from tagmill.errors import SearchError
@@ -83,18 +82,20 @@ class _Cursor:
     key: float
     id: str
     sort: str
-    of_all: bool
+    how: How
 
     def written(self) -> str:
-        text = json.dumps([self.key, self.id, self.sort, self.of_all], ensure_ascii=False)
+        text = json.dumps([self.key, self.id, self.sort, self.how], ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str, sort: str) -> _Cursor:
         try:
             padded = text + "=" * (-len(text) % 4)
-            key, product_id, sorted_by, of_all = json.loads(base64.urlsafe_b64decode(padded))
-            cursor = cls(float(key), str(product_id), str(sorted_by), bool(of_all))
+            key, product_id, sorted_by, how = json.loads(base64.urlsafe_b64decode(padded))
+            if how not in get_args(How):
+                raise ValueError(how)
+            cursor = cls(float(key), str(product_id), str(sorted_by), how)
         except (ValueError, TypeError) as error:
             raise SearchError(
                 f"'{text[:40]}' is no cursor. Give --after the `next` of the page before"
@@ -131,10 +132,10 @@ class Search:
         """The products that a query finds, best first.
 
         Any text is a query. `facets` are chosen tags by facet, in any language: products with one
-        of each facet's. Too few that match all of the query let those in that match a part;
-        `match_any` does from the start. Names come canonical or in a `language`. Equal scores are
-        in order of id. With `log` the query is kept. Raises UnknownTag for an unknown choice,
-        SearchError for an unknown `sort` or a cursor that is none.
+        of each facet's. Where none matches all of the query those come that match a part;
+        `match_any` asks for these from the start, and for improbable tags too. Names come canonical
+        or in a `language`. Equal scores are in order of id. With `log` the query is kept. Raises
+        UnknownTag for an unknown choice, SearchError for an unknown `sort` or for no cursor.
         """
         if sort not in SORTS:
             raise SearchError(f"Cannot sort by '{sort}'. Known: {', '.join(SORTS)}")
@@ -144,13 +145,12 @@ class Search:
         view = self.index.view()
         matcher = Matcher(view, self._query_parser(view).parse(query))
         counter = FacetCounter(view, facets or {})
-        of_all = not match_any if cursor is None else cursor.of_all
-        kept = self._kept(view, matcher, counter, of_all)
+        how: How = cursor.how if cursor else "any" if match_any else "all"
+        kept = self._kept(view, matcher, counter, how)
         total = sum(len(hits.documents) for hits in kept)
-        may_relax = cursor is None and of_all and len(matcher.parts) > 1
-        if may_relax and not total:
-            looser = FacetCounter(view, facets or {})
-            kept, counter, of_all = self._kept(view, matcher, looser, False), looser, False
+        if how == "all" and cursor is None and len(matcher.parts) > 1 and not total:
+            how, counter = "part", FacetCounter(view, facets or {})
+            kept = self._kept(view, matcher, counter, how)
             total = sum(len(hits.documents) for hits in kept)
         page, left = self._page(view, kept, limit, sort, cursor)
         found = matcher.query
@@ -162,8 +162,8 @@ class Search:
             total,
             tuple(self._hit(view, matcher, *entry[1:], language) for entry in page),
             counter.counts(language),
-            relaxed=not of_all and may_relax,
-            next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, of_all).written(),
+            relaxed=how == "part" and cursor is None,
+            next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, how).written(),
             did_you_mean=correct(view, matcher) if cursor is None else None,
         )  # fmt: skip
 
@@ -180,13 +180,10 @@ class Search:
             self._parser = (view.library.version, QueryParser(view.library))
         return self._parser[1]
 
-    def _kept(
-        self, view: View, matcher: Matcher, counter: FacetCounter, of_all: bool
-    ) -> list[Hits]:
+    def _kept(self, view: View, matcher: Matcher, counter: FacetCounter, how: How) -> list[Hits]:
         """Each segment's products that match and have the chosen facets; counts the facets."""
         return [
-            counter.add(number, matcher.hits(number, of_all=of_all))
-            for number in range(len(view.segments))
+            counter.add(number, matcher.hits(number, how)) for number in range(len(view.segments))
         ]
 
     def _page(
@@ -248,7 +245,7 @@ class Search:
                     for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
                 ),
                 tuple(
-                    {"asked": asked.text, "found": shown_quantity(asked.dimension, value)}
+                    {"asked": asked.text, "found": asked.shown(value)}
                     for asked, value in matcher.quantities(number, document)
                 ),
             ),

@@ -27,6 +27,7 @@ from tagmill.text import parted_pairs, search_words
 __all__ = [
     "CERTAIN",
     "FIELDS",
+    "LIKELY",
     "PARTED",
     "Document",
     "Segment",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 CERTAIN = 0.5  # probability from which a tag counts for facets and for what is not wanted
+LIKELY = np.float32(0.2)  # from which a product counts as having a tag that was asked for
 FIELDS = ("title", "attributes", "description", "generated")  # attributes: with the category
 PARTED = "\x1f"  # before a pair of characters that a doubtful cut of a title parts
 _WEIGHTS = (3.0, 1.5, 1.0, 0.7)

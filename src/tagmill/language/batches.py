@@ -21,13 +21,26 @@ __all__ = ["BatchAudit", "BatchModel", "BatchRequests", "BatchResults"]
 
 
 class BatchResults:
-    """Answers by `custom_id`. `broken` counts lines that cannot be read."""
+    """Answers by `custom_id`.
+
+    `broken` counts lines that cannot be read, `errors` are what was answered instead of an answer;
+    `used` are the ids that were asked for. Raises SettingsError for a file of which no line is a
+    result.
+    """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
         self.bodies: dict[str, Any] = {}
         self.broken = 0
+        self.errors: list[str] = []
+        self.used: set[str] = set()
         for path in paths:
+            known, broken = len(self.bodies), self.broken
             self._read(path)
+            if self.broken > broken and len(self.bodies) == known:
+                raise SettingsError(
+                    f"No line of '{path}' is a result of a batch. Give the file that the batch "
+                    'came back as, with lines such as {"custom_id": "…", "response": {…}}'
+                )
 
     def __len__(self) -> int:
         return len(self.bodies)
@@ -125,11 +138,13 @@ class BatchModel:
         # Who asks again could not use the answer: it is asked for in the next round.
         if custom_id in self._results.bodies and custom_id not in self._read:
             self._read.add(custom_id)
+            self._results.used.add(custom_id)
             status, body = self._results.bodies[custom_id]
             try:
                 return read_body(status, body, self.name)
             except (BadReply, Busy) as error:
                 failure = BadReply(str(error), model=self.name)
+                self._results.errors.append(f"{custom_id}: {error}")
         if self._requests is not None:
             self._requests.write(custom_id, request.body(self.name))
             path = self._requests.path

@@ -70,7 +70,7 @@ __all__ = ["train"]
 # folds, each from a model of all other products.
 _HELD_OUT, _FOLDS = 20_000, 5
 _LARGE, _LARGE_FOLDS = 200_000, 2  # where a fold is too few of the products to be missed
-_FEW, _ROUNDS = 10_000, 3  # of so few products all are held out several times
+_FEW, _ROUNDS = 5_000, 3  # of so few products all are held out several times
 _CANDIDATES_PER_TAG, _FEWEST_CANDIDATES, _MOST_CANDIDATES = 2.5, 10, 25
 _HELPS = 0.005  # of micro-F1, for which tagging may take several times as long
 _LIKENED = 5_000  # products that tell what the likeness of a tag's text means

@@ -75,13 +75,20 @@ def read_verdicts(path: Path, library: Library) -> tuple[list[Verdict], list[dic
         if not line.strip():
             continue
         try:
-            verdict = _verdict(json.loads(line))
+            verdict = _verdict(_parsed(line))
             if not library.verbatim and library.find(verdict.tag) is None:
                 raise UnknownTag(verdict.tag, library.nearest(verdict.tag))
             verdicts.append(verdict)
         except (ValueError, CatalogError, UnknownTag) as error:
             rejects.append({"file": str(path), "line": number, "reason": str(error), "row": line})
     return verdicts, rejects
+
+
+def _parsed(line: str) -> Any:  # noqa: ANN401
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"it is no JSON ({error}): {line[:40]}") from None
 
 
 def _verdict(row: Any) -> Verdict:  # noqa: ANN401

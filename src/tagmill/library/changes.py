@@ -6,6 +6,7 @@ Whatever is changed keeps its id; a name that a tag loses goes to the tag that t
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from tagmill.errors import LibraryError, TagConflict
 from tagmill.library.vocabulary import Library
 from tagmill.records import Tag, parse_tag
 
-__all__ = ["merge", "move", "rename", "restore", "split"]
+__all__ = ["check_facet", "merge", "move", "rename", "restore", "split"]
+
+_SLIP = 0.75  # likeness (difflib) of two names of facets from which one may be a slip
 
 
 def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
@@ -26,6 +29,31 @@ def rename(library: Library, tag: Tag, name: str, language: str | None = None) -
     former = tag.names.get(language)
     aliases = tag.aliases if former is None else (*tag.aliases, former)
     return [library.update(tag, names={**tag.names, language: name}, aliases=aliases)]
+
+
+def check_facet(library: Library, facet: str, name: str) -> None:
+    """LibraryError where the facet of a new tag looks like a slip: none though all other tags have
+    one, or nearly the name of one there is."""
+    facets = [key for key in library.facets if key]
+    if not facet:
+        if facets and not any(tag.facet == "" for tag in library.active()):
+            raise LibraryError(
+                f"'{name}' is named without a facet. Write facet:name; there are: "
+                f"{', '.join(facets)}"
+            )
+        return
+    if library.facet_named(facet) is None:
+        named = {
+            library.form(one): one
+            for key in facets
+            for one in (key, *library.facets[key].names.values())
+        }
+        near = difflib.get_close_matches(library.form(facet), named, 1, _SLIP)
+        if near:
+            raise LibraryError(
+                f"There is no facet '{facet}', but '{named[near[0]]}'. Write "
+                f"{named[near[0]]}:{name}, or make a new facet with: --new-facet"
+            )
 
 
 def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:

@@ -60,7 +60,7 @@ def import_tags(
                 report.retired.append(before)
                 continue
             before = target
-        if give_way:
+        if give_way and tag.status != "retired":  # a retired tag's names are anybody's
             tag = _yielding(library, tag, before, report.notes)
         after = library.put(tag) if before is None else _combine(library, before, tag)
         if after is not before:

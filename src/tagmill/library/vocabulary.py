@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
-from tagmill.errors import LibraryError, TagConflict, UnknownTag
+from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
 
@@ -188,6 +188,17 @@ class Library:
         """The facet of a key or of a name in any language."""
         key = self._facet_keys.get(self.form(text)) if text else None
         return None if key is None else self.facets[key]
+
+    def check_language(self, language: str) -> None:
+        """SettingsError where tags have names in languages, but not in this; `product` is none."""
+        if language in ("", "product"):
+            return
+        known = dict.fromkeys(code for tag in self.tags.values() for code in tag.names)
+        if known and language not in known and language.split("-")[0] not in known:
+            raise SettingsError(
+                f"No tag has a name in '{language}'. There are names in: "
+                f"{', '.join(known)}; 'product' stands for each product's own language"
+            )
 
     def names_of(self, tag: Tag) -> list[str]:
         """Every spelling of a tag, the canonical name first, none twice."""
