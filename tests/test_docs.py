@@ -2,11 +2,13 @@
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tagmill.library import starter_library
+from tests.cli.command import tagmill
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +51,24 @@ def test_commands_in_the_docs_exist(page: str) -> None:
         assert path in helps, f"{page}: no such command: {line.strip()}"
         for option in re.findall(r"(?<=\s)(--?[a-z][\w-]*)", line.split("#")[0]):
             assert re.search(rf"{re.escape(option)}\b", helps[path]), f"{page}: {line.strip()}"
+
+
+@pytest.mark.parametrize("page", ["docs/guide.md", "docs/guide.zh-CN.md"])
+def test_what_the_guide_does_to_a_library_works(page: str, tmp_path: Path) -> None:
+    """The commands on the starter library, one after the other, in a new workspace."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    starts = ("tagmill library list --facet", "tagmill library facet")
+    wanted = [block for block in blocks if block.startswith(starts)]
+    assert len(wanted) == len(starts)
+    tagmill("init", tmp_path / "shop")
+    source = tmp_path / "products.csv"
+    source.write_text("id,title\n1,奶油白 连衣裙\n2,象牙白 衬衫 中国风\n", encoding="utf-8")
+    tagmill("catalog", "import", source, "-w", tmp_path / "shop")
+    tagmill("tag", "-w", tmp_path / "shop")
+    for line in "".join(wanted).splitlines():
+        words = shlex.split(line.split("#")[0])
+        tagmill(*words[1:], cwd=tmp_path / "shop")
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])

@@ -44,3 +44,13 @@ def test_control_characters_and_nul_do_not_get_through(tmp_path: Path) -> None:
     assert product["attributes"] == [("k", "v")]
     assert product["tags"] == ["a:b"]
     assert product["id"] == "1"
+
+
+def test_rejects_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "shop.jsonl"
+    source.write_text('{"id": "1", "title": "shirt"}\n{"id": "", "title": "no id"}\n')
+    catalog = open_catalog(str(source), rejects=source / "below" / "rejects.jsonl")
+    assert sum(batch.num_rows for batch in catalog) == 1
+    assert (catalog.counts.read, catalog.counts.rejected) == (2, 1)
+    assert catalog.counts.unwritable == "Not a directory"
+    assert catalog.counts.first_reject.startswith("2: ")

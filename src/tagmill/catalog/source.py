@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,6 +25,8 @@ class Counts:
 
     read: int = 0
     rejected: int = 0
+    first_reject: str = ""  # its line and the reason
+    unwritable: str = ""  # why the file of rejects could not be written
 
 
 class Catalog:
@@ -70,9 +73,11 @@ class Catalog:
         with _RejectsFile(self.rejects_path, self.name) as rejects_file:
             for chunk in self._source.chunks(self._columns.read, self._batch_size):
                 batch, rejects = checker.check(chunk)
+                if rejects and not self.counts.rejected:
+                    self.counts.first_reject = f"{rejects[0].line}: {rejects[0].reason}"
                 self.counts.read += batch.num_rows + len(rejects)
                 self.counts.rejected += len(rejects)
-                rejects_file.write(rejects)
+                self.counts.unwritable = rejects_file.write(rejects)
                 if batch.num_rows or rejects:
                     yield batch, rejects
 
@@ -115,8 +120,10 @@ class _RejectsFile:
         self._path = path
         self._source = source
         self._file: IO[str] | None = None
+        self._unwritable = ""
         if path is not None:
-            path.unlink(missing_ok=True)  # that of an earlier reading
+            with suppress(OSError):  # a folder that is none, or only to be read
+                path.unlink(missing_ok=True)  # that of an earlier reading
 
     def __enter__(self) -> _RejectsFile:
         return self
@@ -125,12 +132,17 @@ class _RejectsFile:
         if self._file is not None:
             self._file.close()
 
-    def write(self, rejects: Sequence[Reject]) -> None:
-        if self._path is None or not rejects:
-            return
+    def write(self, rejects: Sequence[Reject]) -> str:
+        """Why nothing is written, if so: that stops no other row."""
+        if self._path is None or not rejects or self._unwritable:
+            return self._unwritable
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("w", encoding="utf-8", errors="backslashreplace")
+            except OSError as error:
+                self._unwritable = error.strerror or str(error)
+                return self._unwritable
         for reject in rejects:
             line = {
                 "file": self._source,
@@ -139,3 +151,4 @@ class _RejectsFile:
                 "row": reject.row,
             }
             self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+        return ""

@@ -53,6 +53,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Could not be read: {count:row|rows}. Which and why: {path}.",
         "{count:,} 行无法读取，行号和原因见 {path}。",
     ),
+    "rejects_unwritten": (
+        "Could not be read: {count:row|rows}, and {path} cannot be written ({why}). The first, "
+        "line {first}.",
+        "{count:,} 行无法读取，且无法写入 {path}（{why}）。第一处，第 {first}。",
+    ),
+    "few_products": (
+        "{products:product teaches|products teach} little: tag some hundreds. In a workspace "
+        "(tagmill init) the starter library helps meanwhile.",
+        "{products:,} 件商品能教的很少：请标注几百件。工作区（tagmill init）的入门标签库可先补上。",
+    ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
         "--map attributes.{name}={first}",

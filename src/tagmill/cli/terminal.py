@@ -131,8 +131,16 @@ def note(text: str) -> None:
 
 def note_catalog(catalog: Catalog) -> None:
     """What reading a catalogue left out, to stderr."""
-    if catalog.counts.rejected:
-        note(say("rejects", count=catalog.counts.rejected, path=catalog.rejects_path))
+    counts = catalog.counts
+    if counts.unwritable:
+        note(
+            say(
+                "rejects_unwritten", count=counts.rejected, path=catalog.rejects_path,
+                why=counts.unwritable, first=counts.first_reject,
+            )
+        )  # fmt: skip
+    elif counts.rejected:
+        note(say("rejects", count=counts.rejected, path=catalog.rejects_path))
     if catalog.unread_columns:
         columns, first = ", ".join(catalog.unread_columns), catalog.unread_columns[0]
         name = first.removeprefix("attributes.")

@@ -21,6 +21,8 @@ from tagmill.cli.terminal import (
 )
 from tagmill.errors import SettingsError
 
+_FEW = 200  # products, from which training is worth more than names alone
+
 
 def train(
     source: Annotated[
@@ -94,3 +96,5 @@ def print_trained(card: dict[str, Any], folder: Path) -> None:
     if card["unknown_tags"]:
         examples = ", ".join(list(card["unknown_tags"])[:3])
         note(say("unknown_tags", count=len(card["unknown_tags"]), examples=examples))
+    if card["products"] < _FEW:
+        note(say("few_products", products=card["products"]))

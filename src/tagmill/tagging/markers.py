@@ -67,7 +67,8 @@ def _put(span, kept, masks, passage, words, names):  # type: ignore[no-untyped-d
             marker = names.markers[rule]
             if marker.before:
                 last = _last_in_reach(marker, end, kept, passage, names.patterns)
-                for i in range(end, last + 1):
+                # A name may begin inside: not real leather, 仿真丝.
+                for i in range(start + 1, max(last + 1, end)):
                     masks[0, i] |= marker.kinds
 
 
