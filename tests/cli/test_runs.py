@@ -19,7 +19,7 @@ def test_list_and_show(shop: Path) -> None:
     assert run["started"] <= run["finished"]
     assert tagmill("runs", "show", 1, "-w", shop, "--json").json() == run
     assert "finished" in tagmill("runs", "list", "-w", shop).out
-    assert "signature" in tagmill("runs", "show", 1, "-w", shop).out
+    assert "Signature" in tagmill("runs", "show", 1, "-w", shop).out
 
 
 def test_undo_gives_back_what_was_before(own_shop: Path) -> None:
@@ -52,3 +52,14 @@ def test_runs_that_cannot_be_undone(own_shop: Path) -> None:
     tagmill("runs", "undo", 1, "-w", own_shop)
     assert "undone already" in refusal("runs", "undo", 1, "-w", own_shop)
     assert "There is no run 99" in refusal("runs", "show", 99, "-w", own_shop)
+
+
+def test_states_and_kinds_are_in_the_terminals_language(shop: Path) -> None:
+    chinese = tagmill("runs", "show", 1, "-w", shop, language="zh").out
+    assert "状态            已完成" in chinese
+    assert "类型            打标签" in chinese
+    listed = tagmill("runs", "list", "-w", shop, language="zh").out
+    assert "已完成" in listed
+    english = tagmill("runs", "show", 1, "-w", shop).out
+    assert "Status          finished" in english
+    assert "For change      –" in english

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
+from tagmill.cli.messages import say, word
+from tagmill.cli.terminal import (
+    AsJson,
+    Workspace,
+    note,
+    open_workspace,
+    print_field,
+    print_json,
+    print_table,
+)
 from tagmill.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -51,7 +59,13 @@ def list_(
     print_table(
         [say("facet"), say("name"), say("aliases"), say("status"), say("products")],
         [
-            [tag.facet, _all_names(tag), ", ".join(tag.aliases), tag.status, counts.get(tag.id, 0)]
+            [
+                tag.facet,
+                _all_names(tag),
+                ", ".join(tag.aliases),
+                word(tag.status),
+                counts.get(tag.id, 0),
+            ]
             for tag in shown
         ],
     )
@@ -70,7 +84,8 @@ def show(tag: TagName, workspace: Workspace = Path("."), as_json: AsJson = False
         return
     for key, value in entry.items():
         if value not in (None, "", [], {}):
-            typer.echo(f"{key:<12} {_line(value)}")
+            shown = word(str(value)) if key == "status" else _line(value)
+            print_field(say(key), shown)
 
 
 def facet_key(library: Library, text: str) -> str:

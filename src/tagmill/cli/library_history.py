@@ -11,7 +11,7 @@ import typer
 
 from tagmill.cli.library import plain_tag
 from tagmill.cli.library_changes import SHOWN, Why, say_retagged, selection_of
-from tagmill.cli.messages import say
+from tagmill.cli.messages import say, word
 from tagmill.cli.terminal import (
     AsJson,
     Workspace,
@@ -142,7 +142,9 @@ def _latest_in_force(changes: list[LibraryChange]) -> int:
 
 
 def _kind(change: LibraryChange, undone_by: dict[int, int]) -> str:
-    kind = change.kind if change.undoes is None else f"{change.kind} {change.undoes}"
+    kind = word(change.kind)
+    if change.undoes is not None:
+        kind = f"{kind} {change.undoes}"
     later = undone_by.get(change.version)
     return kind if later is None else f"{kind} ({say('undone_by', change=later)})"
 

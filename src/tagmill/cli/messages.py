@@ -9,10 +9,25 @@ from string import Formatter
 
 from tagmill.settings import interface_language
 
-__all__ = ["MESSAGES", "say"]
+__all__ = ["MESSAGES", "WORDS", "say", "word"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     # key: (English, Chinese); {count:tag|tags} is "1 tag" or "2 tags".
+    "id": ("Id", "编号"),
+    "description": ("Description", "描述"),
+    "category": ("Category", "类目"),
+    "language": ("Language", "语言"),
+    "names": ("Names", "各语言名称"),
+    "merged_into": ("Merged into", "已并入"),
+    "split_into": ("Split into", "已拆成"),
+    "broader": ("Broader", "上位标签"),
+    "matches": ("Elsewhere", "外部对应"),
+    "signature": ("Signature", "标识"),
+    "library_version": ("Library", "标签库版本"),
+    "library_change": ("For change", "所属改动"),
+    "valid_to": ("Valid to", "有效至版本"),
+    "settings": ("Settings", "设置"),
+    "counts": ("Counts", "数量"),
     "product": ("Product", "商品"),
     "tag": ("Tag", "标签"),
     "facet": ("Facet", "维度"),
@@ -487,6 +502,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
 }
 
 
+# What stands in a column: states and kinds, which are English words everywhere else.
+WORDS: dict[str, str] = {
+    "running": "运行中", "finished": "已完成", "undone": "已撤销", "failed": "失败",
+    "active": "有效", "proposed": "待定", "retired": "停用",
+    "open": "待处理", "accepted": "已采纳", "merged": "已并入", "rejected": "已拒绝",
+    "tag": "打标签", "add": "新增", "alias": "别名", "rename": "改名", "merge": "合并",
+    "split": "拆分", "retire": "停用", "restore": "恢复", "move": "移动", "facet": "维度",
+    "import": "导入", "undo": "撤销", "update": "更新",
+    "proposal accepted": "采纳提议", "proposal merged": "并入提议",
+    "person": "人工", "lexicon": "词典", "model": "模型",
+}  # fmt: skip
+
+
 class _Formatter(Formatter):
     """A number says which words follow it: `{count:tag|tags}` is "1 tag" or "2 tags"."""
 
@@ -498,6 +526,11 @@ class _Formatter(Formatter):
 
 
 _FORMATTER = _Formatter()
+
+
+def word(text: str) -> str:
+    """A state or kind in the terminal's language; as it is where it has no other."""
+    return WORDS.get(text, text) if interface_language() == "zh" else text
 
 
 def say(key: str, **values: object) -> str:

@@ -7,9 +7,17 @@ from typing import Annotated
 
 import typer
 
-from tagmill.cli.messages import say
+from tagmill.cli.messages import say, word
 from tagmill.cli.tag import evidence_text, lane_text, print_tagged
-from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json, print_table
+from tagmill.cli.terminal import (
+    AsJson,
+    Workspace,
+    note,
+    open_workspace,
+    print_field,
+    print_json,
+    print_table,
+)
 from tagmill.errors import CatalogError
 
 app = typer.Typer(help="Look at products.", no_args_is_help=True)
@@ -67,9 +75,9 @@ def show(
         return
     for key in ("id", "title", "description", "category", "language"):
         if found.get(key):
-            typer.echo(f"{key:<12} {found[key]}")
+            print_field(say(key), found[key])
     for name, value in found["attributes"] or ():
-        typer.echo(f"{name:<12} {value}")
+        print_field(name, value)
     if found["tags"] is not None:
         typer.echo(say("given_tags", tags=", ".join(found["tags"]) or "–"))
     if found["gone"]:
@@ -79,7 +87,7 @@ def show(
         [
             [
                 f"{tag['facet']}:{tag['name']}", tag["probability"], lane_text(tag),
-                tag["origin"], evidence_text(tag["evidence"]),
+                word(tag["origin"]), evidence_text(tag["evidence"]),
             ]
             for tag in tags
         ],

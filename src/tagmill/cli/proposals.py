@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tagmill.cli.library_changes import NoRetag, Why, say_retagged, selection_of
-from tagmill.cli.messages import say
+from tagmill.cli.messages import say, word
 from tagmill.cli.terminal import (
     AsJson,
     Workspace,
@@ -59,7 +59,7 @@ def proposals(
     print_table(
         ["N", say("name"), say("support"), say("searches"), say("origin"), say("example"),
          say("nearest"), *([say("status")] if all_ else [])],
-        [[*_row(one), *([one.proposal.status] if all_ else [])] for one in found[:limit]],
+        [[*_row(one), *([word(one.proposal.status)] if all_ else [])] for one in found[:limit]],
     )  # fmt: skip
     if len(found) > limit:
         note(f"{limit:,} / {len(found):,}  (--limit, --min-support)")

@@ -8,8 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tagmill.cli.messages import say
-from tagmill.cli.terminal import AsJson, Workspace, open_workspace, print_json, print_table
+from tagmill.cli.messages import say, word
+from tagmill.cli.terminal import (
+    AsJson,
+    Workspace,
+    open_workspace,
+    print_field,
+    print_json,
+    print_table,
+)
 
 app = typer.Typer(help="Look at tagging runs, and undo one.", no_args_is_help=True)
 
@@ -31,7 +38,7 @@ def list_(workspace: Workspace = Path("."), as_json: AsJson = False) -> None:
         ],
         [
             [
-                str(run["id"]), run["kind"], run["status"], run["model"],
+                str(run["id"]), word(run["kind"]), word(run["status"]), run["model"],
                 run["counts"].get("products", 0), _time(run["started"]), _time(run["finished"]),
             ]
             for run in runs
@@ -50,7 +57,9 @@ def show(run: RunId, workspace: Workspace = Path("."), as_json: AsJson = False) 
     for key, value in entry.items():
         if isinstance(value, dict):
             value = ", ".join(f"{name} {one}" for name, one in value.items())
-        typer.echo(f"{key:<16} {'–' if value is None else value}")
+        if key in ("kind", "status"):
+            value = word(value)
+        print_field(say("run" if key == "id" else key), "–" if value is None else value)
 
 
 @app.command()

@@ -34,6 +34,7 @@ __all__ = [
     "note_catalog",
     "open_workspace",
     "parse_map",
+    "print_field",
     "print_json",
     "print_table",
     "product_or_text",
@@ -150,6 +151,13 @@ def note_catalog(catalog: Catalog) -> None:
 def print_json(value: object) -> None:
     """One JSON document to stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_field(label: str, value: object) -> None:
+    """One line of a thing that is shown field by field."""
+    from rich.cells import cell_len
+
+    typer.echo(f"{label}{' ' * max(16 - cell_len(label), 1)}{value}")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
