@@ -21,7 +21,7 @@ from tagmill.cli.terminal import (
 )
 from tagmill.errors import SettingsError
 
-_FEW = 200  # products, from which training is worth more than names alone
+_FEW = 60  # products; fewer teach no more than the names of tags tell (docs/log.md)
 
 
 def train(
