@@ -276,3 +276,24 @@ def test_sqlite_survives_the_kill_without_its_shared_memory(sqlite_url: str) -> 
     check = sqlite3.connect(copy)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     check.close()
+
+
+def test_names_stay_when_a_database_is_brought_up_to_date(
+    store_url: str, plain: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagmill.store.database.HEAD", "0007")
+    open_store(store_url, create=True).close()
+    rows = [("颜色", "红色", "a"), ("颜色", "red", "a"), ("材质", "red", "b")]
+    with plain.begin() as connection:
+        for facet, form, tag_id in rows:
+            connection.exec_driver_sql(
+                f"INSERT INTO tag_names (facet, normal_form, tag_id) "
+                f"VALUES ('{facet}', '{form}', '{tag_id}')"
+            )
+        found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+        assert found == "0007"
+    monkeypatch.undo()
+    with open_store(store_url) as store:
+        assert {store.library.find(facet, form) for facet, form, _ in rows} == {"a", "b"}
+        assert store.library.find("材质", "red") == "b"
+        assert store.library.find("材质", "红色") is None

@@ -83,9 +83,9 @@ def test_a_name_of_several_facets_is_loaded_for_each(
     facets = ["颜色", "系列", "品牌"]
     tags = [make_tag(facet, f"{facet}红", "Red", aliases=(facet,)) for facet in facets]
     store.library.save([*tags, make_tag("颜色", "Blue")])
-    monkeypatch.setattr("tagmill.store.library._AT_ONCE", page)
+    monkeypatch.setattr("tagmill.store.library_names._PAGE", page)
     names = store.library.load().names
-    assert names is not None
+    assert isinstance(names, dict)
     assert names["red"] == {tag.facet: tag.id for tag in tags}
     assert {form: owner for form, owner in names.items() if form != "red"} == {
         **{tag.facet: (tag.facet, tag.id) for tag in tags},

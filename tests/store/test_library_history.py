@@ -57,14 +57,20 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
 KINDS = ["add", "alias", "rename", "merge", "split", "retire", "restore", "move", "facet"]
 
 
+@pytest.mark.parametrize("at_once", [10**9, 0], ids=["all names", "names one by one"])
 @given(st.lists(st.sampled_from([*KINDS, "undo", "undo", "undo"]), max_size=14), st.integers())
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_undoing_a_change_gives_the_library_before_it(
-    tmp_path: Path, steps: list[str], seed: int
+    tmp_path: Path, at_once: int, steps: list[str], seed: int
 ) -> None:
-    choose = random.Random(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tagmill.store.library._NAMES_AT_ONCE", at_once)
+        _do_and_undo(tmp_path, steps, random.Random(seed))
+
+
+def _do_and_undo(tmp_path: Path, steps: list[str], choose: random.Random) -> None:
     with open_store("sqlite://", create=True) as store:
         first = Library([], [Facet(key) for key in FACETS])
         added = [first.add("颜色", "红色"), first.add("颜色", "蓝"), first.add("材质", "棉")]

@@ -7,13 +7,16 @@ was merged stays so: its names go to the tag that took its place; what was retir
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag
 
 __all__ = ["Imported", "import_tags"]
+
+_SOME = 2_000  # tags whose names are looked up at once
 
 
 @dataclass
@@ -48,7 +51,7 @@ def import_tags(
     changed: dict[str, None] = {}
     places = report.places
     referring: list[Tag] = []
-    for tag in tags:
+    for tag in _expected(library, tags):
         known = keys.get(tag.facet) or library.facet_named(tag.facet)
         if known is not None and known.key != tag.facet:
             tag = replace(tag, facet=known.key)
@@ -71,6 +74,14 @@ def import_tags(
     changed |= dict.fromkeys(_refer(library, referring, places))
     report.changed = [library.tags[identifier] for identifier in changed]
     return report
+
+
+def _expected(library: Library, tags: Iterable[Tag]) -> Iterator[Tag]:
+    """The same tags; the library looks up their names some at a time."""
+    rest = iter(tags)
+    while some := list(islice(rest, _SOME)):
+        library.expect(some)
+        yield from some
 
 
 def _refer(library: Library, tags: Iterable[Tag], places: dict[str, str]) -> list[str]:

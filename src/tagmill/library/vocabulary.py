@@ -8,16 +8,20 @@ merged into) only as long as no living tag takes them.
 from __future__ import annotations
 
 import difflib
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack
 
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
 
-__all__ = ["Library", "TagChanges"]
+__all__ = ["Library", "NameStore", "TagChanges"]
+
+
+_PATIENCE = 2.0  # seconds of asking a store for names one by one, before all are read
 
 
 class TagChanges(TypedDict, total=False):
@@ -35,23 +39,41 @@ class TagChanges(TypedDict, total=False):
     split_into: Iterable[str]
 
 
+class NameStore(Protocol):
+    """Who tells whose the names of a large stored library are, when they are asked for.
+
+    A form has the facet and tag id that have it, or where several facets do, facet → tag id.
+    """
+
+    def of(self, forms: Sequence[str]) -> Mapping[str, tuple[str, str] | dict[str, str]]:
+        """The owners of these forms, those there are."""
+        ...
+
+    def all(self) -> Mapping[str, tuple[str, str] | dict[str, str]]:
+        """The owners of every form."""
+        ...
+
+
 @dataclass
 class _Names:
     """form → the facets and tags that have it, (facet, tag id) each.
 
     Hardly any form has more than one, so a form that has one holds just that: of a million tags
-    everything else would take gigabytes.
+    everything else would take gigabytes. What is not here yet may be in a store; {}: nobody's.
     """
 
     owners: dict[str, tuple[str, str] | dict[str, str]] = field(default_factory=dict)
+    store: NameStore | None = None
+    tags: Mapping[str, Tag] = field(default_factory=dict)  # that a store may name
+    waited: float = 0.0  # for names that were asked for one by one
 
     def facets(self, form: str) -> Mapping[str, str]:
         """Facet → tag id."""
-        owned = self.owners.get(form, {})
+        owned = self._owned(form) or {}
         return dict((owned,)) if isinstance(owned, tuple) else owned
 
     def owner(self, facet: str, form: str) -> str | None:
-        owned = self.owners.get(form)
+        owned = self._owned(form)
         if isinstance(owned, tuple):
             return owned[1] if owned[0] == facet else None
         return None if owned is None else owned.get(facet)
@@ -59,8 +81,8 @@ class _Names:
     def give(self, facet: str, forms: Iterable[str], owner: str) -> None:
         own = (facet, owner)
         for form in forms:
-            others = self.owners.get(form)
-            if others is None or (isinstance(others, tuple) and others[0] == facet):
+            others = self._owned(form)
+            if not others or (isinstance(others, tuple) and others[0] == facet):
                 self.owners[form] = own
             else:
                 self.owners[form] = {**self.facets(form), facet: owner}
@@ -69,19 +91,53 @@ class _Names:
         for form in forms:
             if self.owner(facet, form) == owner:
                 left = {f: i for f, i in self.facets(form).items() if f != facet}
-                if left:
-                    self.owners[form] = left if len(left) > 1 else next(iter(left.items()))
+                if left or self.store is not None:
+                    self.owners[form] = next(iter(left.items())) if len(left) == 1 else left
                 else:
                     del self.owners[form]
+
+    def fetch(self, forms: Iterable[str]) -> None:
+        """Ask the store for many forms at once."""
+        if self.store is not None:
+            missing = [form for form in dict.fromkeys(forms) if form not in self.owners]
+            found = self.store.of(missing)
+            for form in missing:
+                self.owners[form] = self._known(found.get(form, {}))
+
+    def complete(self) -> dict[str, tuple[str, str] | dict[str, str]]:
+        """All forms; the store is asked no more."""
+        if self.store is not None:
+            for form, owned in self.store.all().items():
+                if form not in self.owners:
+                    self.owners[form] = self._known(owned)
+            self.store = None
+        return self.owners
+
+    def _owned(self, form: str) -> tuple[str, str] | dict[str, str] | None:
+        owned = self.owners.get(form)
+        if owned is None and self.store is not None:
+            start = time.perf_counter()
+            self.fetch((form,))
+            self.waited += time.perf_counter() - start
+            if self.waited > _PATIENCE:
+                self.complete()
+            owned = self.owners.get(form)
+        return owned
+
+    def _known(self, owned: tuple[str, str] | dict[str, str]) -> tuple[str, str] | dict[str, str]:
+        """Without tags that are not of this library."""
+        if isinstance(owned, tuple):
+            return owned if owned[1] in self.tags else {}
+        return {facet: owner for facet, owner in owned.items() if owner in self.tags}
 
 
 class Library:
     """Tags and facets, found by id or by any of their names.
 
     With `verbatim` names compare exactly: two spellings are two tags. `version` is the store's
-    library version the content was loaded from (0: none). Where `names` says whose each form is
-    (as `StoredLibrary.names`), tags are not looked at one by one. Raises TagConflict where two tags
-    of a facet, or two facets, share a name.
+    library version the content was loaded from (0: none). Where `names` says whose each form is, or
+    who tells that (as `StoredLibrary.names`), tags are not looked at one by one. Raises TagConflict
+    where two tags of a facet, or two facets, share a name.
     """
 
     def __init__(
@@ -91,14 +147,17 @@ class Library:
         *,
         version: int = 0,
         verbatim: bool = False,
-        names: dict[str, tuple[str, str] | dict[str, str]] | None = None,
+        names: dict[str, tuple[str, str] | dict[str, str]] | NameStore | None = None,
     ) -> None:
         self.version = version
         self.verbatim = verbatim
         self.tags: dict[str, Tag] = {}
         self.facets: dict[str, Facet] = {}
         self._facet_keys: dict[str, str] = {}  # form → key
-        self._living = _Names({} if names is None else names)
+        if names is None or isinstance(names, dict):
+            self._living = _Names({} if names is None else names)
+        else:
+            self._living = _Names({}, names, self.tags)
         self._former = _Names()
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
         for facet in facets:
@@ -209,12 +268,19 @@ class Library:
         return self._living.owner(facet, self.form(name))
 
     def forms_of(self, tag_ids: Set[str]) -> Iterator[tuple[str, str, str]]:
-        """(facet, form, tag id) of every name of the living tags of these ids, without working
-        forms out again: for many tags, as it looks through all names."""
-        for form in self._living.owners:
+        """(facet, form, tag id) of every name of the living tags of these ids, which were put here,
+        without working forms out again: for many tags, as it looks through all names."""
+        for form in list(self._living.owners):
             for facet, owner in self._living.facets(form).items():
                 if owner in tag_ids:
                     yield facet, form, owner
+
+    def expect(self, tags: Iterable[Tag]) -> None:
+        """Read at once what is known of the names of tags that will be met: faster than one by
+        one, where they are in a store."""
+        if self._living.store is not None:
+            near = [one for tag in tags for one in (tag, self.tags.get(tag.id)) if one is not None]
+            self._living.fetch(self.form(name) for tag in near for name in self.names_of(tag))
 
     def form(self, name: str) -> str:
         """The form in which two names of this library are equal."""
@@ -389,8 +455,8 @@ class Library:
     def _letter_pairs(self) -> dict[str, list[str]]:
         if self._pairs is None:
             self._pairs = {}
-            for form in self._living.owners:
-                for pair in _pairs_of(form):
+            for form, owned in self._living.complete().items():
+                for pair in _pairs_of(form) if owned else ():
                     self._pairs.setdefault(pair, []).append(form)
         return self._pairs
 

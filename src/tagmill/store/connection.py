@@ -69,7 +69,12 @@ class Database:
             yield connection
 
     def value(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """The first value that a statement kept by its caller selects; None where there is no row.
+        """The first value of the first of `rows`; None where there is none."""
+        rows = self.rows(statement, values)
+        return rows[0][0] if rows else None
+
+    def rows(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Row]:
+        """The rows that a statement kept by its caller selects.
 
         It is asked of the driver: what SQLAlchemy adds takes five times as long as SQLite itself.
         """
@@ -82,11 +87,11 @@ class Database:
             try:
                 cursor = connection.cursor()
                 cursor.execute(str(asked), [values[key] for key in order] if order else values)
-                row = cursor.fetchone()
+                rows: Sequence[Row] = cursor.fetchall()
                 cursor.close()
             finally:
                 connection.close()
-        return None if row is None else row[0]
+        return rows
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

@@ -25,7 +25,7 @@ from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0007"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0008"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
 
 
@@ -184,4 +184,4 @@ def _migrate(database: Database) -> None:
     config.set_main_option("script_location", "tagmill.store:migrations")
     with database.migrating(_MIGRATION_LOCK) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, HEAD)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from tagmill.records import Facet, Tag, tag_text
 from tagmill.store.changes import Change, log_changes
 from tagmill.store.connection import Database, Found, now, to_json
 from tagmill.store.given import GivenTags
+from tagmill.store.library_names import Owned, StoredNames, names_of, streamed
 from tagmill.store.library_rows import (
     FACET_FIELDS,
     TAG_FIELDS,
@@ -44,7 +45,7 @@ from tagmill.text import normal_form
 __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 
 _CHANGE_FIELDS = ("version", "kind", "undoes", "who", "why", "at")
-_NAME_FIELDS = ("facet", "normal_form", "tag_id")
+_NAME_FIELDS = ("normal_form", "facet", "tag_id")
 _ENTRY_FIELDS = ("version", "entry", "tag_id", "before", "after")
 # Made once: putting it together takes longer than asking it.
 _TAG_OF_NAME = sa.select(tag_names.c.tag_id).where(
@@ -53,6 +54,7 @@ _TAG_OF_NAME = sa.select(tag_names.c.tag_id).where(
 T = TypeVar("T")
 
 _AT_ONCE = 20_000  # tags
+_NAMES_AT_ONCE = 100_000  # tags whose names are all read; of more when they are asked for
 _SHOWN = 5  # changes in a message
 
 Record = tuple[str | None, Plain | None, Plain | None]  # tag id (None: a facet), before, after
@@ -61,14 +63,14 @@ Record = tuple[str | None, Plain | None, Plain | None]  # tag id (None: a facet)
 class StoredLibrary(NamedTuple):
     """Tags, retired ones too, and facets, in the order they came in, and the version.
 
-    `names` are those of the living tags: normal form → facet and tag id, or where several facets
-    have it facet → tag id; None for an earlier version.
+    `names` are those of the living tags, by normal form, or who tells them; None for an earlier
+    version.
     """
 
     tags: builtins.list[Tag]
     facets: builtins.list[Facet]
     version: int
-    names: dict[str, tuple[str, str] | dict[str, str]] | None
+    names: dict[str, Owned] | StoredNames | None
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,11 @@ class LibraryStore:
             known = [stored_facet(row) for row in rows]
             newest = _version(connection)
             if version is None or version == newest:
-                present = read_tags(_streamed(connection, select_tags()))
-                names = _names_of(connection, present)
+                present = read_tags(streamed(connection, select_tags()))
+                if len(present) > _NAMES_AT_ONCE:
+                    names: StoredNames | dict[str, Owned] = StoredNames(self._database, present)
+                else:
+                    names = names_of(connection, present)
                 return StoredLibrary(present, [facet_of(one) for one in known], newest, names)
             if not 0 <= version < newest:
                 raise LibraryError(
@@ -172,7 +177,7 @@ class LibraryStore:
         """Digest → tag id of the rows of files that would change nothing."""
         wanted = sa.select(imported_rows.c.digest, imported_rows.c.tag_id)
         with self._database.read() as connection:
-            return dict(iter(_streamed(connection, wanted)))
+            return dict(iter(streamed(connection, wanted)))
 
     def note_imported(self, rows: Mapping[str, int], version: int) -> None:
         """Keep the digests of rows, by tag id, that made the library this version; nothing where
@@ -408,7 +413,7 @@ class LibraryStore:
         rows = _claimed(living) if names is None else (row for row in names if row[2] in ids)
         taking = connection.begin_nested()
         try:
-            for chunk in _chunks(rows):
+            for chunk in _chunks((form, facet, tag_id) for facet, form, tag_id in rows):
                 self._database.insert(connection, tag_names, _NAME_FIELDS, sorted(chunk))
         except Exception:  # of either driver: most probably a name is taken
             taking.rollback()
@@ -575,38 +580,6 @@ def _rewound(
     in_order = sorted(plain.values(), key=lambda one: (one["position"], one["id"]))
     facets_in_order = sorted(plain_facets.values(), key=lambda one: (one["position"], one["key"]))
     return [tag_of(one) for one in in_order], [facet_of(one) for one in facets_in_order]
-
-
-def _names_of(
-    connection: sa.Connection, present: builtins.list[Tag]
-) -> dict[str, tuple[str, str] | dict[str, str]]:
-    """`StoredLibrary.names`."""
-    own = {tag.id: (tag.facet, tag.id) for tag in present}
-    names: dict[str, tuple[str, str] | dict[str, str]] = {}
-    wanted = sa.select(tag_names.c.normal_form, tag_names.c.tag_id)
-    rows = iter(_streamed(connection, wanted))
-    while page := list(islice(rows, _AT_ONCE)):
-        forms, tag_ids = zip(*page, strict=True)
-        owners = list(map(own.__getitem__, tag_ids))
-        # One step a form, out of Python's sight: a million tags have three million.
-        first = list(map(names.setdefault, forms, owners))
-        if first == owners:
-            continue
-        for form, owner, met in zip(forms, owners, first, strict=True):
-            if met is not owner:  # a form of another facet too
-                known = names[form]
-                others = {known[0]: known[1]} if isinstance(known, tuple) else known
-                names[form] = {**others, owner[0]: owner[1]}
-    return names
-
-
-def _streamed(connection: sa.Connection, wanted: sa.Select[Any]) -> Iterable[Any]:
-    """Rows of a query without parameters, whose values need no conversion; of millions."""
-    if connection.dialect.name != "sqlite":
-        return connection.execution_options(yield_per=_AT_ONCE).execute(wanted)
-    # The driver's own tuples: SQLAlchemy's rows take longer than SQLite.
-    cursor = connection.connection.cursor()
-    return cast("Iterable[Any]", cursor.execute(str(wanted.compile(dialect=connection.dialect))))
 
 
 def _version(connection: sa.Connection) -> int:

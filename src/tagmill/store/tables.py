@@ -236,8 +236,8 @@ tags = sa.Table(
 tag_names = sa.Table(
     "tag_names",
     metadata,
-    sa.Column("facet", sa.Text, primary_key=True),
     sa.Column("normal_form", sa.Text, primary_key=True),  # two tags of a facet share none
+    sa.Column("facet", sa.Text, primary_key=True),
     sa.Column("tag_id", sa.Text, nullable=False),
     sa.Index("tag_names_tag", "tag_id"),
 )
