@@ -13,10 +13,11 @@ from tagmill.errors import TagConflict
 from tagmill.library import Library
 from tagmill.library.changes import merge, split
 from tagmill.library.stored import load_library
-from tagmill.pipeline import TagSummary, tag_workspace
+from tagmill.pipeline import TagSummary, tag_into, tag_workspace
 from tagmill.records import Tag
 from tagmill.store import Store
 from tagmill.store.searches import LoggedSearch
+from tagmill.tag_runs import start_run
 from tagmill.tagging.output import Selection
 from tagmill.upkeep import Governed, forecast, govern, take_back
 from tagmill.workspace import current_model
@@ -198,3 +199,20 @@ def test_a_forecast_counts_the_tags_that_people_gave(store: Store, models: Path)
     assert [names(store, i) for i in ("red", "given", "both", "other")] == [
         ["蓝色"], ["蓝色"], ["蓝色"], ["真丝"],
     ]  # fmt: skip
+
+
+def test_a_change_of_the_library_leaves_a_run_alone_that_goes_on(
+    store: Store, models: Path
+) -> None:
+    store.products.upsert(product_batch(product("late", "绯红外套")))
+    model = current_model(store, models)
+    running = start_run(store, model, Selection())
+    library = load_library(store)
+    _govern(store, models, library, [library.add_alias(library.resolve("颜色:红色"), "绯红")])
+    assert names(store, "crimson") == ["红色"]
+    batches = store.products.of_ids(["late"])
+    tag_into(store, running, model, batches, Selection(), TagSummary())  # by the old library
+    store.runs.finish(running)
+    assert names(store, "late") == []
+    _tag(store, models)
+    assert names(store, "late") == ["红色"]

@@ -59,9 +59,12 @@ def start_run(
     *,
     library_change: int | None = None,
 ) -> Run:
-    """A new run, or the one that was cut off; others that were cut off are given up."""
+    """A new run, or the one that was cut off; others that were cut off are given up.
+
+    Not for a change of the library: that may come while another process tags.
+    """
     signature, version = run_signature(model, selection, more), model.library.version
-    for unfinished in store.runs.list("tag"):
+    for unfinished in store.runs.list("tag") if library_change is None else ():
         same = (signature, version, library_change) == (
             unfinished.signature, unfinished.library_version, unfinished.library_change,
         )  # fmt: skip

@@ -126,7 +126,7 @@ def govern(
     """
     most = len(changed) * 4 > len(library.tags)
     version = store.library.save(
-        changed, list(library.facets.values()), kind=kind, who=who, why=why, seen=library.version,
+        changed, library.changed_facets(), kind=kind, who=who, why=why, seen=library.version,
         names=library.forms_of({tag.id for tag in changed}) if most else None,
     )  # fmt: skip
     if not again or version == library.version:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library
-from tagmill.library.changes import merge, move, rename, restore, split
+from tagmill.library.changes import facet_names, merge, move, rename, restore, split
 from tagmill.records import Facet, Tag
 
 
@@ -114,3 +116,15 @@ def test_ancestors_follow_merges_and_end(library: Library) -> None:
     assert library.ancestors(deep) == [wine.id, red.id]
     library.put(Tag(red.id, "颜色", "红色", broader=(deep.id,)))  # a file may say so
     assert library.ancestors(deep) == [wine.id, red.id]
+
+
+def test_a_facet_is_found_by_its_former_names() -> None:
+    facet = Facet("颜色", {"zh": "颜色", "en": "Color"})
+    for name in ("Colour", "Hue", "Hue"):
+        facet = replace(facet, names=facet_names(facet, {"en": name}))
+    assert facet.names["en"] == "Hue"
+    library = Library([], [facet])
+    red = library.add("颜色", "Red")
+    for name in ("Color", "Colour", "Hue", "颜色"):
+        assert library.find(f"{name}:red") == red
+    assert facet_names(facet, {"zh": "色彩"})["zh-x-former"] == "颜色"

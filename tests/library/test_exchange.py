@@ -264,3 +264,15 @@ def test_what_somebody_changed_meanwhile_is_not_noted(store: Store, tmp_path: Pa
     _import(store, path)
     store.library.undo(2)
     assert store.library.imported() == {}
+
+
+@pytest.mark.parametrize("ending", [".ttl", ".rdf"])
+def test_ids_of_other_vocabularies_are_no_file_names(tmp_path: Path, ending: str) -> None:
+    library = Library([], [Facet("category")])
+    tag = library.add("category", "Animals")
+    library.update(tag, matches=["google_product_category:1", "https://example.org/1"])
+    path = tmp_path / f"library{ending}"
+    export_library(library, path)
+    other = Library([])
+    import_file(other, path)
+    assert other.tags[tag.id].matches == ("google_product_category:1", "https://example.org/1")

@@ -98,3 +98,42 @@ def test_a_written_tag_means_what_the_library_finds(store: Store, text: str) -> 
         meaning = GivenTags(store._database, connection).mean([text])
     found = library.find(text)
     assert meaning == {text: found.id if found else None}
+
+
+def _mirrored(store: Store, mirror: dict[str, list[str]], cursor: int) -> int:
+    """Bring a mirror up to date by what changed after a cursor; it must be the whole export."""
+    export = store.assignments.export(cursor)
+    for row in (row for batch in export for row in batch.to_pylist()):
+        mirror[row["id"]] = [tag["name"] for tag in row["tags"]]
+    assert mirror == _exported(store)
+    return export.cursor
+
+
+def test_a_mirror_of_changes_is_the_whole_export(store: Store) -> None:
+    fill(store, "tagged", "stale", "judged")
+    _give(store, given=["颜色:红色", "颜色:蓝色"], split=["材质:真丝"])
+    tag_run(store, {"tagged": [entry(RED, 0.9)], "stale": [entry(BLUE, 0.8), entry(RED, 0.7)]})
+    store.products.upsert(product_batch(product("stale", "other words")))
+    store.verdicts.add("judged", RED.id, accepted=True)
+    mirror: dict[str, list[str]] = {}
+    cursor = _mirrored(store, mirror, 0)
+    store.library.save([], [replace(FACETS[0], single=True)], kind="facet")
+    cursor = _mirrored(store, mirror, cursor)
+    assert len(mirror["given"]) == 1
+    store.library.save([replace(RED, name="大红", aliases=("红色",))], kind="rename")
+    cursor = _mirrored(store, mirror, cursor)
+    assert mirror["judged"] == mirror["tagged"] == ["大红"]
+    parts = [make_tag("材质", "桑蚕丝"), make_tag("材质", "柞蚕丝")]
+    gone = replace(SILK, status="retired", split_into=tuple(part.id for part in parts))
+    split = store.library.save([*parts, gone], kind="split")
+    cursor = _mirrored(store, mirror, cursor)
+    assert mirror["split"] == ["桑蚕丝", "柞蚕丝"]  # for a person to choose from
+    lanes = store.assignments.current(["split"]).to_pylist()[0]["tags"]
+    assert {tag["lane"] for tag in lanes} == {"review"}
+    store.library.save([replace(BLUE, status="retired")], kind="retire")
+    cursor = _mirrored(store, mirror, cursor)
+    store.library.undo(split)
+    cursor = _mirrored(store, mirror, cursor)
+    assert mirror["split"] == ["真丝"]
+    store.library.undo(2)
+    _mirrored(store, mirror, cursor)

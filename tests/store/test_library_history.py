@@ -190,3 +190,17 @@ def test_two_processes_change_one_tag_and_nothing_is_lost(store: Store, store_ur
     assert set(tag.aliases) == {f"{editor}{i}" for editor in "ab" for i in range(10)}
     assert store.library.latest() == 21
     assert {change.who for change in store.library.history()[1:]} == {"a", "b"}
+
+
+def test_two_people_change_facets(store: Store) -> None:
+    store.library.save([], [Facet("颜色"), Facet("材质")])
+    first, second = library_of(store), library_of(store)
+    first.add_facet(Facet("颜色", single=True))
+    store.library.save([], first.changed_facets(), seen=first.version)
+    added = second.add("材质", "棉")
+    store.library.save([added], second.changed_facets(), seen=second.version)
+    assert library_of(store).facets["颜色"].single  # the other one left it alone
+    second.add_facet(Facet("颜色", {"en": "Colour"}))
+    with pytest.raises(TagConflict, match=r"facet '颜色' changed since .*version 1.*by change 2"):
+        store.library.save([], second.changed_facets(), seen=second.version)
+    assert library_of(store).facets["颜色"] == Facet("颜色", single=True)

@@ -435,6 +435,10 @@ ERRORS: dict[str, str] = {
     ),
     "The library changed since you read it (version {0}): {1}. Look at what it is now, and make "
     "your change again": "标签库在您读取（版本 {0}）之后有改动：{1}。请查看现状后重新操作",
+    "The facet '{0}' changed since you read it (version {1}), by change {2}. Look at what it is "
+    "now, and make your change again": (
+        "维度“{0}”在您读取（版本 {1}）之后被改动 {2} 改过。请查看现状后重新操作"
+    ),
     "Change {0} was undone already, by change {1}. To have it back: tagmill library undo {2}": (
         "改动 {0} 已被改动 {1} 撤销。要恢复：tagmill library undo {2}"
     ),

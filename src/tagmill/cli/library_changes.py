@@ -236,6 +236,7 @@ def facet(
     en: English = None,
 ) -> list[Tag]:
     """Say how a facet is used: one value or many, for which products, words or quantities."""
+    from tagmill.library import changes
     from tagmill.records import ValueKind
 
     kind = next((one for one in get_args(ValueKind) if one == values), None)
@@ -248,7 +249,7 @@ def facet(
     library.add_facet(
         replace(
             known,
-            names={**known.names, **_named(zh, en)},
+            names=changes.facet_names(known, _named(zh, en)),
             single=known.single if single is None else single,
             only_for=wanted,
             value_kind=kind or known.value_kind,

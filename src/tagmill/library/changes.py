@@ -7,14 +7,14 @@ Whatever is changed keeps its id; a name that a tag loses goes to the tag that t
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library.vocabulary import Library
-from tagmill.records import Tag, parse_tag
+from tagmill.records import Facet, Tag, parse_tag
 
-__all__ = ["check_facet", "merge", "move", "rename", "restore", "split"]
+__all__ = ["check_facet", "facet_names", "merge", "move", "rename", "restore", "split"]
 
 _SLIP = 0.75  # likeness (difflib) of two names of facets from which one may be a slip
 
@@ -54,6 +54,22 @@ def check_facet(library: Library, facet: str, name: str) -> None:
                 f"There is no facet '{facet}', but '{named[near[0]]}'. Write "
                 f"{named[near[0]]}:{name}, or make a new facet with: --new-facet"
             )
+
+
+def facet_names(facet: Facet, new: Mapping[str, str]) -> dict[str, str]:
+    """The names of a facet with other ones in some languages; it is still found by the former.
+
+    These are kept under a private subtag of their language (RFC 5646): en-x-former.
+    """
+    names = dict(facet.names)
+    for language, name in new.items():
+        former, number = names.get(language), 1
+        if former and former != name and former not in new.values():
+            while (kept := f"{language}-x-former{number if number > 1 else ''}") in names:
+                number += 1
+            names[kept] = former
+        names[language] = name
+    return names
 
 
 def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:

@@ -173,6 +173,12 @@ class Library:
             else:
                 self._have_facet(tag.facet)
                 self.tags[tag.id] = tag
+        self._first_facets = dict(self.facets)
+
+    def changed_facets(self) -> list[Facet]:
+        """The facets that were added or changed here, after the library was made."""
+        first = self._first_facets
+        return [facet for key, facet in self.facets.items() if first.get(key) != facet]
 
     def active(self) -> list[Tag]:
         """The tags of status active, in the order they came into the library."""

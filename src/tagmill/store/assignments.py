@@ -18,7 +18,7 @@ from tagmill.store.changes import Change, record_changes
 from tagmill.store.connection import Database, Found
 from tagmill.store.content import content_hashes, list_slices
 from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA, CurrentTags
-from tagmill.store.given import GivenTags
+from tagmill.store.given import GivenTags, products_having
 from tagmill.store.names import TagNames
 from tagmill.store.runs import Run, add_counts
 from tagmill.store.tables import assignments, counters, products, runs, tags, verdicts
@@ -139,23 +139,8 @@ class Assignments:
 
     def products_with(self, tag_ids: Iterable[str]) -> set[str]:
         """The ids of the catalogue's products that have one of these tags, or a verdict on it."""
-        wanted = set(tag_ids)
-        given = (
-            sa.select(products.c.id)
-            .join(assignments, assignments.c.seq == products.c.snapshot)
-            .where(sa.not_(products.c.gone), self._database.among(assignments.c.tag_id, wanted))
-        )
-        judged = (
-            sa.select(products.c.id)
-            .join(verdicts, verdicts.c.product_id == products.c.id)
-            .where(sa.not_(products.c.gone), self._database.among(verdicts.c.tag_id, wanted))
-        )
         with self._database.read() as connection:
-            return {
-                *connection.execute(given).scalars(),
-                *connection.execute(judged).scalars(),
-                *GivenTags(self._database, connection).products_with(wanted),
-            }
+            return products_having(self._database, connection, set(tag_ids))
 
     def written(self) -> list[str]:
         """The tags that people gave products of the catalogue, as they are written there."""

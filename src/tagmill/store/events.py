@@ -59,8 +59,8 @@ class Events:
         if not rows:
             return 0
         with self._database.write() as connection:
-            done = connection.execute(insert(events).on_conflict_do_nothing(), rows)
-            new = int(done.rowcount)
+            add = insert(events).on_conflict_do_nothing().returning(events.c.id)
+            new = len(connection.execute(add, rows).all())
             self._database.count_up(connection, "events", new)
         return new
 

@@ -1,7 +1,7 @@
 """Tags that people gave products in the catalogue: what they wrote there, and what it means.
 
-A written tag means the living tag of the library that has that name, as in `Library.find`; one that
-no tag is called like means nothing yet, and counts from the day a tag has its name.
+A written tag means the living tag of the library that has that name, as in `Library.find`, or one
+that was split; what no tag is called like means nothing yet, and counts from the day one is.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from tagmill.records import parse_tag
 from tagmill.store.connection import Database
-from tagmill.store.tables import facets, products, tag_names
+from tagmill.store.tables import assignments, facets, products, tag_names, tags, verdicts
 from tagmill.text import normal_form
 
-__all__ = ["GivenTags"]
+__all__ = ["GivenTags", "products_having"]
 
 
 class GivenTags:
@@ -27,6 +27,7 @@ class GivenTags:
         self._connection = connection
         self._facets: dict[str, str] | None = None  # form → key
         self._meaning: dict[str, str | None] = {}
+        self._split: dict[str, dict[str, str]] | None = None
 
     def mean(self, texts: Iterable[str]) -> Mapping[str, str | None]:
         """The id of the tag that each text means, or None; of all texts met so far."""
@@ -41,16 +42,27 @@ class GivenTags:
         owners: dict[str, dict[str, str]] = {}
         for form, facet, tag_id in self._connection.execute(wanted):
             owners.setdefault(form, {})[facet] = tag_id
-        for text, (facet, name) in new.items():
-            key = self._facet_keys().get(normal_form(facet)) if facet else ""
-            of_name = owners.get(normal_form(name), {})
-            if ":" not in text:
-                self._meaning[text] = _only(of_name)
-            elif key is not None:
-                self._meaning[text] = of_name.get(key)
-            else:  # a plain name that has a colon: 4:3屏幕
-                self._meaning[text] = _only(owners.get(normal_form(text), {}))
+        for text, parts in new.items():
+            self._meaning[text] = self._meant(text, parts, owners)
+        lost = [text for text in new if self._meaning[text] is None]
+        if lost:
+            split = self._split_names()
+            for text in lost:
+                self._meaning[text] = self._meant(text, new[text], split)
         return self._meaning
+
+    def _meant(
+        self, text: str, parts: tuple[str, str], owners: Mapping[str, Mapping[str, str]]
+    ) -> str | None:
+        """The tag that a text means, of the owners of forms."""
+        facet, name = parts
+        of_name = owners.get(normal_form(name), {})
+        if ":" not in text:
+            return _only(of_name)
+        key = self._facet_keys().get(normal_form(facet)) if facet else ""
+        if key is not None:
+            return of_name.get(key)
+        return _only(owners.get(normal_form(text), {}))  # a plain name that has a colon: 4:3屏幕
 
     def written(self) -> list[str]:
         """What stands on products of the catalogue, each text once."""
@@ -84,6 +96,18 @@ class GivenTags:
         texts = sa.func.json_array_elements_text(products.c.tags)
         return texts.table_valued(sa.column("value", sa.Text)).render_derived()
 
+    def _split_names(self) -> Mapping[str, Mapping[str, str]]:
+        """Form → facet → tag id of the names of tags that were split: what was given as one of
+        them goes to people, who say which part it is."""
+        if self._split is None:
+            self._split = {}
+            wanted = sa.select(tags.c.id, tags.c.facet, tags.c.name, tags.c.names, tags.c.aliases)
+            split = wanted.where(sa.cast(tags.c.split_into, sa.Text) != "[]")
+            for tag_id, facet, name, names, aliases in self._connection.execute(split):
+                for one in (name, *names.values(), *aliases):
+                    self._split.setdefault(normal_form(one), {})[facet] = tag_id
+        return self._split
+
     def _facet_keys(self) -> dict[str, str]:
         if self._facets is None:
             self._facets = {}
@@ -91,6 +115,28 @@ class GivenTags:
                 for name in (key, *names.values()):
                     self._facets.setdefault(normal_form(name), key)
         return self._facets
+
+
+def products_having(database: Database, connection: sa.Connection, tag_ids: Set[str]) -> set[str]:
+    """The ids of the catalogue's products that have one of these tags, by a run or a person, or a
+    verdict on it."""
+    if not tag_ids:
+        return set()
+    stored = (
+        sa.select(products.c.id)
+        .join(assignments, assignments.c.seq == products.c.snapshot)
+        .where(sa.not_(products.c.gone), database.among(assignments.c.tag_id, tag_ids))
+    )
+    judged = (
+        sa.select(products.c.id)
+        .join(verdicts, verdicts.c.product_id == products.c.id)
+        .where(sa.not_(products.c.gone), database.among(verdicts.c.tag_id, tag_ids))
+    )
+    return {
+        *connection.execute(stored).scalars(),
+        *connection.execute(judged).scalars(),
+        *GivenTags(database, connection).products_with(tag_ids),
+    }
 
 
 def _parts(text: str) -> tuple[str, str] | None:

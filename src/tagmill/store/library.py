@@ -15,7 +15,7 @@ from tagmill.errors import LibraryError, TagConflict
 from tagmill.records import Facet, Tag, tag_text
 from tagmill.store.changes import Change, log_changes
 from tagmill.store.connection import Database, Found, now, to_json
-from tagmill.store.given import GivenTags
+from tagmill.store.given import GivenTags, products_having
 from tagmill.store.library_names import Owned, StoredNames, names_of, streamed
 from tagmill.store.library_rows import (
     FACET_FIELDS,
@@ -148,9 +148,12 @@ class LibraryStore:
         living tags of a facet would share a name, and names both; or where somebody changed one
         of the tags after the version `seen`.
         """
-        with self._database.write() as connection, self._noting_given(connection) as touched:
+        with self._database.write() as connection, self._noting(connection) as touched:
             version = _version(connection)
             records = self._facet_records(connection, changed_facets)
+            keys = [after["key"] for _, _, after in records if after]
+            if seen is not None and seen < version:
+                self._refuse_stale_facets(connection, keys, seen)
             self._put_facets(connection, records)
             entries = len(records)
             named: builtins.list[Tag] = []
@@ -169,6 +172,7 @@ class LibraryStore:
                 return version
             self._take_names(connection, named, names)
             touched.update(tag.id for tag in named)
+            touched.update(self._in_facets(connection, keys))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
@@ -201,15 +205,17 @@ class LibraryStore:
         self, connection: sa.Connection, version: int, *, who: str = "", why: str = ""
     ) -> int:
         """`undo` as a part of the writer's transaction."""
-        with self._noting_given(connection) as touched:
-            newest, tag_ids = self._taken_back(connection, version, who, why)
-            touched.update(tag_ids)
+        with self._noting(connection) as touched:
+            newest, change = self._taken_back(connection, version, who, why)
+            touched.update(entry.tag_id for entry in change.entries if entry.tag_id)
+            keys = [_key_of(entry) for entry in change.entries if entry.tag_id is None]
+            touched.update(self._in_facets(connection, keys))
         return newest
 
     def _taken_back(
         self, connection: sa.Connection, version: int, who: str, why: str
-    ) -> tuple[int, builtins.list[str]]:
-        """The library's version after an undo, and the tags of the change."""
+    ) -> tuple[int, LibraryChange]:
+        """The library's version after an undo, and the change that was undone."""
         newest = _version(connection)
         change = self._change(connection, version)
         tag_ids = [entry.tag_id for entry in change.entries if entry.tag_id]
@@ -235,7 +241,7 @@ class LibraryStore:
         self._take_names(connection, [tag_of(record[2]) for record in of_tags if record[2]])
         row = (newest + 1, "undo", version, who, why, now())
         self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
-        return newest + 1, tag_ids
+        return newest + 1, change
 
     def history(
         self, tag_id: str | None = None, *, after: int = 0, first: int | None = None
@@ -275,18 +281,17 @@ class LibraryStore:
         return None if found is None else str(found)
 
     @contextmanager
-    def _noting_given(self, connection: sa.Connection) -> Iterator[set[str]]:
-        """Log the products whose given tags what is done within changes; it says which tags."""
+    def _noting(self, connection: sa.Connection) -> Iterator[set[str]]:
+        """Log the products whose output what is done within may change; it says of which tags."""
         touched: set[str] = set()
         given = GivenTags(self._database, connection)
         before = dict(given.mean(given.written()))
         yield touched
-        if not before:
+        after = GivenTags(self._database, connection).mean(before)
+        moved = [text for text in before if before[text] != after[text]]
+        ids = {*given.products_of(moved), *products_having(self._database, connection, touched)}
+        if not ids:
             return
-        given = GivenTags(self._database, connection)
-        after = given.mean(before)
-        texts = [t for t in before if before[t] != after[t] or after[t] in touched]
-        ids = given.products_of(texts)
         wanted = sa.select(products.c.id, products.c.snapshot)
         found = connection.execute(wanted.where(self._database.among(products.c.id, ids)))
         entries = [Change(row.id, row.snapshot, row.snapshot) for row in found]
@@ -453,6 +458,23 @@ class LibraryStore:
                 f"The library changed since you read it (version {seen}): {_listed(later)}. Look "
                 "at what it is now, and make your change again"
             )
+
+    def _refuse_stale_facets(
+        self, connection: sa.Connection, keys: builtins.list[str], seen: int
+    ) -> None:
+        for version, entry in self._entries(connection, seen) if keys else ():
+            if entry.tag_id is None and _key_of(entry) in keys:
+                raise TagConflict(
+                    f"The facet '{_key_of(entry)}' changed since you read it (version {seen}), by "
+                    f"change {version}. Look at what it is now, and make your change again"
+                )
+
+    def _in_facets(self, connection: sa.Connection, keys: builtins.list[str]) -> builtins.list[str]:
+        """The ids of the tags of facets."""
+        if not keys:
+            return []
+        wanted = sa.select(tags.c.id).where(self._database.among(tags.c.facet, keys))
+        return list(connection.execute(wanted).scalars())
 
     def _depends(
         self, connection: sa.Connection, change: LibraryChange, tag_ids: builtins.list[str]

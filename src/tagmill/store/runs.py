@@ -159,9 +159,11 @@ class Runs:
 
     def confirm(self, version: int, signatures: Iterable[str]) -> None:
         """Say that the products of all runs of these signatures have the tags that this library
-        version gives them."""
+        version gives them; not of runs that go on, with the library they began with."""
         older = sa.update(runs).where(
-            runs.c.valid_to < version, self._database.among(runs.c.signature, signatures)
+            runs.c.valid_to < version,
+            runs.c.status != "running",
+            self._database.among(runs.c.signature, signatures),
         )
         with self._database.write() as connection:
             connection.execute(older.values(valid_to=version))

@@ -9,6 +9,7 @@ read, and what else it says is counted.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tagmill.records import Facet, Tag, TagStatus, ValueKind, tag_id
 __all__ = ["read_skos", "write_skos"]
 
 _TAG, _FACET, _OWN = "urn:tagmill:tag:", "urn:tagmill:facet:", "urn:tagmill:terms#"
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
 _OURS = {"zh-cn": "zh", "zh-hans": "zh", "zh-tw": "zh-Hant", "zh-hant": "zh-Hant"}
 
 
@@ -246,7 +248,8 @@ def _labels(names: dict[str, str] | Any) -> list[Any]:  # noqa: ANN401
 
 def _node(match: str) -> Any:  # noqa: ANN401
     rdf = _rdflib()
-    is_address = ":" in match and not set(match) & set(' <>"{}|\\^`\n')
+    # A scheme has no underscore: RDF/XML would take google_product_category:1 for a file's name.
+    is_address = _ADDRESS.match(match) and not set(match) & set(' <>"{}|\\^`\n')
     return rdf.URIRef(match) if is_address else rdf.Literal(match)
 
 
