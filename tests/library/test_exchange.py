@@ -276,3 +276,23 @@ def test_ids_of_other_vocabularies_are_no_file_names(tmp_path: Path, ending: str
     other = Library([])
     import_file(other, path)
     assert other.tags[tag.id].matches == ("google_product_category:1", "https://example.org/1")
+
+
+def test_a_file_without_ids_takes_no_rename_back(tmp_path: Path) -> None:
+    path = tmp_path / "library.csv"
+    path.write_text("facet,name,name_en,aliases\n颜色,红色,Red,正红\n", encoding="utf-8")
+    library = Library([])
+    import_file(library, path)
+    (red,) = library.active()
+    renamed = library.update(red, name="大红")
+    again = import_file(library, path)
+    assert (again.changed, library.tags[red.id]) == ([], renamed)
+    path.write_text("facet,name,aliases\n颜色,红色,朱红\n", encoding="utf-8")
+    import_file(library, path)
+    assert (library.tags[red.id].name, library.find("颜色:朱红")) == ("大红", library.tags[red.id])
+    with_ids = tmp_path / "ids.csv"
+    export_library(library, with_ids)
+    text = with_ids.read_text(encoding="utf-8").replace("大红", "绯红")
+    with_ids.write_text(text, encoding="utf-8")
+    import_file(library, with_ids)
+    assert library.tags[red.id].name == "绯红"  # a name that is given with the id

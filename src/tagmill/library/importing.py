@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from tagmill.library.vocabulary import Library
-from tagmill.records import Facet, Tag
+from tagmill.records import Facet, Tag, tag_id
 
 __all__ = ["Imported", "import_tags"]
 
@@ -162,8 +162,14 @@ def _yielding(library: Library, tag: Tag, before: Tag | None, notes: Counter[str
 
 
 def _combine(library: Library, before: Tag, tag: Tag) -> Tag:
-    """A tag of the library with what a file adds to it; the very same where it adds nothing."""
+    """A tag of the library with what a file adds to it; the very same where it adds nothing.
+
+    An id that is only made of the name, as where a file has none, does not take a rename back.
+    """
     names = {**before.names, **tag.names}
+    by_id = before.id == tag.id and tag.id != tag_id(tag.facet, tag.name)
+    if not by_id and library.form(tag.name) in map(library.form, library.names_of(before)):
+        tag = replace(tag, name=before.name)
     if (
         (tag.name, tag.status) == (before.name, before.status)
         and names == before.names
@@ -174,7 +180,6 @@ def _combine(library: Library, before: Tag, tag: Tag) -> Tag:
     ):
         return before
     known = {library.form(name) for name in (*library.names_of(before), *names.values())}
-    by_id = before.id == tag.id
     written = tag.aliases if by_id else (tag.name, *tag.aliases)
     new = [alias for alias in written if library.form(alias) not in known]
     return library.update(
