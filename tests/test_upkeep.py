@@ -164,11 +164,11 @@ def test_what_was_accepted_of_a_split_tag_goes_to_review(store: Store, models: P
     assert lanes == {
         "真丝": ("review", "lexicon"), "绯红": ("review", "person"), "蓝色": ("review", "person"),
     }  # fmt: skip
-    queue = [(q["product_id"], q["name"]) for q in store.verdicts.queue(10)]
+    queue = [(q["product_id"], q["name"]) for q in store.review.queue(10)]
     assert queue[:2] == [("silk", "绯红"), ("silk", "蓝色")]
     store.verdicts.add("silk", crimson.id, True, "lin")
     store.verdicts.add("silk", BLUE.id, False, "lin")
-    assert ("silk", "蓝色") not in [(q["product_id"], q["name"]) for q in store.verdicts.queue(10)]
+    assert ("silk", "蓝色") not in [(q["product_id"], q["name"]) for q in store.review.queue(10)]
     assert names(store, "silk") == ["绯红", "真丝"]
 
 

@@ -338,6 +338,17 @@ def test_a_file_does_not_bring_back_what_was_retired(workspace: Path, tmp_path: 
     assert "retired" in {entry["status"] for entry in tag.json() if entry["name"] == "红色"}
 
 
+def test_a_changed_facet_is_a_difference(workspace: Path) -> None:
+    tagmill("library", "facet", "颜色", "--single", "--en", "Colour", "-w", workspace)
+    (entry,) = tagmill("library", "diff", 1, 2, "-w", workspace, "--json").json()
+    assert (entry["id"], entry["after"]["key"], entry["after"]["single"]) == (None, "颜色", True)
+    shown = tagmill("library", "diff", 1, 2, "-w", workspace).out
+    assert "颜色" in shown
+    assert "single: False → True" in shown
+    known = tagmill("library", "show", "Color:Red", "-w", workspace, "--json").json()
+    assert tagmill("library", "show", "Colour:Red", "-w", workspace, "--json").json() == known
+
+
 def test_a_facet_of_quantities(workspace: Path) -> None:
     tagmill("library", "add", "容量:500ml", "-w", workspace)
     tagmill("library", "facet", "容量", "--values", "number", "--unit", "ml", "-w", workspace)

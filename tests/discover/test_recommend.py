@@ -243,7 +243,7 @@ def test_a_change_of_the_library_reads_what_it_moves(
     for one in (recommender, open_recommender(store, late)):
         read.clear()
         shelf = one._ready().shelf
-        assert sorted(read) == ["b2", "d3"]
+        assert sorted(set(read)) == sorted(read) == ["b2", "d3"]
         assert RED.id in _tags_of(shelf, "d3")
         assert BLUE.id not in _tags_of(shelf, "d3")
 

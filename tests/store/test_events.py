@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tagmill.store import Store
 from tagmill.store.events import Event
 
@@ -12,3 +16,9 @@ def test_new_events_are_counted(store: Store) -> None:
     assert store.events.add([*found[:5], Event("new", "p", "cart", "2026-11-20T12:00:00Z")]) == 1
     assert store.events.add(found) == 0
     assert store.events.state().added == 3_001
+
+
+@pytest.mark.parametrize(("kind", "at"), [("foo", "2026-11-20T12:00:00Z"), ("view", "yesterday")])
+def test_what_is_no_event(kind: Any, at: str) -> None:  # noqa: ANN401
+    with pytest.raises(ValueError, match=f"{kind if kind == 'foo' else at}"):
+        Event("u", "p", kind, at)

@@ -136,4 +136,14 @@ def test_a_mirror_of_changes_is_the_whole_export(store: Store) -> None:
     cursor = _mirrored(store, mirror, cursor)
     assert mirror["split"] == ["真丝"]
     store.library.undo(2)
+    cursor = _mirrored(store, mirror, cursor)
+    narrow, middle, wide = (make_tag("", name) for name in ("窄", "中", "宽"))
+    narrow = replace(narrow, broader=(middle.id,))
+    store.library.save([narrow, middle, wide])
+    store.products.upsert(product_batch(product("late", "其他")))
+    tag_run(store, {"late": [entry(narrow, 0.9), entry(wide, 0.8)]}, "second")
+    cursor = _mirrored(store, mirror, cursor)
+    assert mirror["late"] == ["窄", "宽"]
+    store.library.save([replace(middle, broader=(wide.id,))], kind="move")
     _mirrored(store, mirror, cursor)
+    assert mirror["late"] == ["窄"]  # implies the wide one through the one between

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tagmill.errors import StoreError, UnknownTag
+from tagmill.library.changes import merge
+from tagmill.library.stored import load_library
 from tagmill.store import Store
 from tests.store.samples import (
     BLUE,
+    FACETS,
     RED,
     SILK,
     entry,
     fill,
+    make_tag,
     product,
     product_batch,
     tag_run,
@@ -61,7 +67,7 @@ def test_the_queue_has_the_most_uncertain_first(store: Store) -> None:
             "p3": [entry(SILK, 0.5)],
         },
     )
-    queue = store.verdicts.queue(10)
+    queue = store.review.queue(10)
     assert [(item["product_id"], item["name"]) for item in queue] == [
         ("p3", "真丝"),
         ("p2", "蓝色"),
@@ -75,9 +81,9 @@ def test_the_queue_has_the_most_uncertain_first(store: Store) -> None:
         "product_id", "title", "tag_id", "facet", "name", "probability", "calibration", "origin",
         "evidence",
     }  # fmt: skip
-    assert [item["name"] for item in store.verdicts.queue(10, facet="颜色")] == ["蓝色"]
-    assert store.verdicts.queue(1, language="en")[0]["name"] == "Silk"
-    assert len(store.verdicts.queue(2)) == 2
+    assert [item["name"] for item in store.review.queue(10, facet="颜色")] == ["蓝色"]
+    assert store.review.queue(1, language="en")[0]["name"] == "Silk"
+    assert len(store.review.queue(2)) == 2
 
 
 def test_the_queue_leaves_out_what_is_settled(store: Store) -> None:
@@ -86,7 +92,49 @@ def test_the_queue_leaves_out_what_is_settled(store: Store) -> None:
     tag_run(store, {"p3": [entry(SILK, 0.5)]}, "second")
     store.verdicts.add("p1", SILK.id, False)
     store.products.mark_gone(["p1", "p3"])
-    assert [(item["product_id"], item["name"]) for item in store.verdicts.queue(10)] == [
+    assert [(item["product_id"], item["name"]) for item in store.review.queue(10)] == [
         ("p3", "真丝"),
         ("p1", "红色"),
     ]
+
+
+def test_review_asks_only_what_is_open_in_the_output(store: Store) -> None:
+    fill(store, "p1", "p2")
+    single = replace(FACETS[0], single=True)
+    store.products.upsert(product_batch(product("p3", tags=["颜色:红色"])))
+    tag_run(
+        store,
+        {
+            "p1": [entry(RED, 0.5), entry(SILK, 0.6)],
+            "p2": [entry(BLUE, 0.55), entry(RED, 0.45)],
+            "p3": [entry(RED, 0.5), entry(BLUE, 0.4)],
+        },
+    )
+
+    def asked() -> set[tuple[str, str]]:
+        return {(item["product_id"], item["name"]) for item in store.review.queue(10)}
+
+    # What p3 came with is a person's word.
+    assert asked() == {
+        ("p1", "红色"), ("p1", "真丝"), ("p2", "蓝色"), ("p2", "红色"), ("p3", "蓝色"),
+    }  # fmt: skip
+    store.library.save([], [single])
+    assert asked() == {("p1", "红色"), ("p1", "真丝"), ("p2", "蓝色")}
+    store.verdicts.add("p1", RED.id, accepted=False)
+    library = load_library(store)
+    store.library.save(merge(library, library.tags[RED.id], library.tags[BLUE.id]))
+    assert asked() == {("p1", "真丝"), ("p2", "蓝色")}  # p1 was refused red, which is blue now
+    assert {item["tag_id"] for item in store.review.queue(10, facet="颜色")} == {BLUE.id}
+
+
+def test_parts_of_what_was_given_are_asked_first(store: Store) -> None:
+    fill(store, "p1")
+    store.products.upsert(product_batch(product("p2", tags=["材质:真丝"])))
+    tag_run(store, {"p1": [entry(RED, 0.5)]})
+    parts = [make_tag("材质", "桑蚕丝"), make_tag("材质", "柞蚕丝")]
+    gone = replace(SILK, status="retired", split_into=tuple(part.id for part in parts))
+    store.library.save([*parts, gone])
+    queue = [(item["product_id"], item["name"]) for item in store.review.queue(10)]
+    assert queue == [("p2", "桑蚕丝"), ("p2", "柞蚕丝"), ("p1", "红色")]
+    store.verdicts.add("p2", parts[0].id, accepted=True)
+    assert ("p2", "桑蚕丝") not in {(q["product_id"], q["name"]) for q in store.review.queue(10)}

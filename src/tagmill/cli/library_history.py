@@ -72,12 +72,17 @@ def diff(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """What differs between two versions of the library."""
+    """What differs between two versions of the library, in its facets and its tags."""
     from tagmill.library.stored import load_library
 
     with open_workspace(workspace) as (_, store):
         old, new = load_library(store, before), load_library(store, after)
-    entries = []
+    entries: list[dict[str, Any]] = []
+    for key in {**old.facets, **new.facets}:
+        facets = old.facets.get(key), new.facets.get(key)
+        if facets[0] != facets[1]:
+            before_, after_ = (None if one is None else asdict(one) for one in facets)
+            entries.append({"id": None, "before": before_, "after": after_})
     for tag_id in {**old.tags, **new.tags}:
         was, now = old.tags.get(tag_id), new.tags.get(tag_id)
         if was != now:
@@ -169,7 +174,7 @@ def _fields(entry: dict[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "–"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {name}" for key, name in value.items()) or "–"

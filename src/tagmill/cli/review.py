@@ -33,7 +33,7 @@ def list_(
 
     with open_workspace(workspace) as (settings, store):
         key = facet_key(load_library(store), facet) if facet else None
-        queue = store.verdicts.queue(limit, facet=key, language=settings.tagging.language)
+        queue = store.review.queue(limit, facet=key, language=settings.tagging.language)
     if as_json:
         print_json(queue)
         return

@@ -169,7 +169,8 @@ class Index:
     def _update(self, view: View, cursor: int, version: int) -> None:
         """Read again what changed: products, and those with a tag that now counts otherwise."""
         library = view.library
-        pages = [self._store.searches.documents(view.cursor, cursor)]
+        pages = self._store.searches.documents(view.cursor, cursor)
+        stored = {document.id: document for page in pages for document in page}
         if version != library.version:
             library = load_library(self._store)
             targets = targets_of(library)
@@ -177,8 +178,8 @@ class Index:
             self._targets = targets
             if moved:
                 ids = {*self._store.searches.products_with(moved), *_ids_with(view, moved)}
-                pages.append(self._store.searches.documents_of(sorted(ids)))
-        stored = {document.id: document for chunks in pages for page in chunks for document in page}
+                more = self._store.searches.documents_of(sorted(ids - stored.keys()))
+                stored |= {document.id: document for page in more for document in page}
         segments, dead = list(view.segments), list(view.dead)
         if stored:
             hashes = hash_texts(list(stored))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +113,15 @@ class Shelf:
         state, library = store.searches.state(), self.library
         if (state.cursor, state.library) == (self.cursor, library.version):
             return self
-        pages = [store.searches.documents(self.cursor, state.cursor)]
+        pages = store.searches.documents(self.cursor, state.cursor)
+        changed = {document.id: document for page in pages for document in page}
         if state.library != library.version:
             library, before = load_library(store), targets_of(self.library)
             moved = [t for t, target in targets_of(library).items() if before.get(t, t) != target]
             if moved:
                 ids = {*store.searches.products_with(moved), *self._ids_with(moved)}
-                pages.append(store.searches.documents_of(sorted(ids)))
-        changed = {document.id: document for page in chain(*pages) for document in page}
+                more = store.searches.documents_of(sorted(ids - changed.keys()))
+                changed |= {document.id: document for page in more for document in page}
         grown = self._grown(list(changed.values()), library, state.cursor)
         late = len(grown.ids) - grown.packed
         return grown._packed_anew() if late > _APPENDED * grown.packed + 100 else grown

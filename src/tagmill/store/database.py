@@ -18,6 +18,7 @@ from tagmill.store.library import LibraryStore
 from tagmill.store.products import Products
 from tagmill.store.proposals import Proposals
 from tagmill.store.replies import Answers, Replies
+from tagmill.store.review import Review
 from tagmill.store.runs import Runs, UndoReport
 from tagmill.store.searches import Searches
 from tagmill.store.tables import VERSION_TABLE
@@ -39,6 +40,7 @@ class Store:
         self.runs = Runs(database)
         self.assignments = Assignments(database)
         self.verdicts = Verdicts(database)
+        self.review = Review(database)
         self.replies = Replies(database)
         self.answers = Answers(database)
         self.descriptions = Descriptions(database)

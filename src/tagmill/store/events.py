@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -16,6 +17,7 @@ __all__ = ["KINDS", "Event", "EventState", "Events", "Kind"]
 
 Kind = Literal["view", "cart", "purchase", "like", "dislike"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _PAGE = 50_000
 _COLUMNS = (events.c.user_id, events.c.product_id, events.c.kind, events.c.at, events.c.query)
 _CLICKS = 200_000  # pairs of a query and a product: the most frequent ones
@@ -23,13 +25,22 @@ _CLICKS = 200_000  # pairs of a query and a product: the most frequent ones
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at` is the time in UTC, ISO 8601 to the second; `query` the search that it came from."""
+    """`at` is the time in UTC, ISO 8601 to the second; `query` the search that it came from.
+
+    Raises ValueError for another kind, or a time that is written otherwise.
+    """
 
     user: str
     product: str
     kind: Kind
     at: str
     query: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind '{self.kind}' is not one of {', '.join(KINDS)}")
+        if not _TIME.fullmatch(self.at):
+            raise ValueError(f"at '{self.at}' is not written like 2026-11-26T12:00:00Z")
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ _TAG_OF_NAME = sa.select(tag_names.c.tag_id).where(
 )
 T = TypeVar("T")
 
+# What the output of products depends on.
+_SHOWN_FIELDS = ("facet", "name", "names", "status", "merged_into", "broader", "split_into")
 _AT_ONCE = 20_000  # tags
 _NAMES_AT_ONCE = 100_000  # tags whose names are all read; of more when they are asked for
 _SHOWN = 5  # changes in a message
@@ -168,10 +170,10 @@ class LibraryStore:
                 entries += len(records)
                 self._put_tags(connection, records)
                 named += [unique[tag_id] for tag_id, _, _ in records if tag_id]
+                touched.update(tag_id for tag_id, *states in records if tag_id and _shows(*states))
             if not entries:
                 return version
             self._take_names(connection, named, names)
-            touched.update(tag.id for tag in named)
             touched.update(self._in_facets(connection, keys))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
@@ -207,7 +209,11 @@ class LibraryStore:
         """`undo` as a part of the writer's transaction."""
         with self._noting(connection) as touched:
             newest, change = self._taken_back(connection, version, who, why)
-            touched.update(entry.tag_id for entry in change.entries if entry.tag_id)
+            touched.update(
+                entry.tag_id
+                for entry in change.entries
+                if entry.tag_id and _shows(entry.before, entry.after)
+            )
             keys = [_key_of(entry) for entry in change.entries if entry.tag_id is None]
             touched.update(self._in_facets(connection, keys))
         return newest
@@ -289,6 +295,7 @@ class LibraryStore:
         yield touched
         after = GivenTags(self._database, connection).mean(before)
         moved = [text for text in before if before[text] != after[text]]
+        touched |= self._below(connection, touched)
         ids = {*given.products_of(moved), *products_having(self._database, connection, touched)}
         if not ids:
             return
@@ -469,6 +476,25 @@ class LibraryStore:
                     f"change {version}. Look at what it is now, and make your change again"
                 )
 
+    def _below(self, connection: sa.Connection, tag_ids: set[str]) -> set[str]:
+        """The ids of all tags below these: what they imply may be another."""
+        if not tag_ids:
+            return set()
+        children: dict[str, builtins.list[str]] = {}
+        wanted = sa.select(tags.c.id, tags.c.broader)
+        for tag_id, broader in connection.execute(
+            wanted.where(sa.cast(tags.c.broader, sa.Text) != "[]")
+        ):
+            for wider in broader:
+                children.setdefault(wider, []).append(tag_id)
+        found: set[str] = set()
+        waiting = list(tag_ids)
+        while waiting:
+            below = [one for one in children.get(waiting.pop(), ()) if one not in found]
+            found.update(below)
+            waiting += below
+        return found
+
     def _in_facets(self, connection: sa.Connection, keys: builtins.list[str]) -> builtins.list[str]:
         """The ids of the tags of facets."""
         if not keys:
@@ -555,6 +581,13 @@ class LibraryStore:
         )
         wanted = sa.select(library_changes).where(library_changes.c.version.in_(touched))
         return list(connection.execute(wanted.order_by(library_changes.c.version.desc())).all())
+
+
+def _shows(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Whether products that have a tag show the difference between two states of it."""
+    return before is not None and (
+        after is None or any(before[name] != after[name] for name in _SHOWN_FIELDS)
+    )
 
 
 def _claimed(tags_: Iterable[Tag]) -> Iterator[tuple[str, str, str]]:

@@ -74,6 +74,10 @@ class TagNames:
             entry = self._entries.get(entry.merged_into)
         return entry
 
+    def facet(self, tag_id: str) -> str:
+        """The key of the facet of a loaded tag."""
+        return self._entries[tag_id].facet
+
     def single_facet(self, tag_id: str) -> str | None:
         """The facet of a loaded tag where it has one value a product; None where many."""
         facet = self._entries[tag_id].facet

@@ -13,7 +13,7 @@ from tagmill.errors import StoreError, UnknownTag
 from tagmill.store.changes import Change, record_changes
 from tagmill.store.connection import Database, now
 from tagmill.store.names import TagNames
-from tagmill.store.tables import assignments, products, tags, verdicts
+from tagmill.store.tables import products, tags, verdicts
 
 __all__ = ["PERSON", "UNDECIDED", "Verdict", "Verdicts", "latest_verdicts"]
 
@@ -109,84 +109,6 @@ class Verdicts:
             if target is not None:
                 labels.setdefault(row.product_id, {})[target] = row.accepted
         return labels
-
-    def queue(
-        self, limit: int, facet: str | None = None, *, language: str = ""
-    ) -> builtins.list[dict[str, Any]]:
-        """What waits for a verdict: assignments in the lane review, nearest to 0.5 first.
-
-        Each with `product_id`, `title`, `tag_id`, `facet`, `name`, `probability`, `calibration`,
-        `origin` and `evidence`; of one facet (by key) if asked. Before all others come the parts
-        of tags that were accepted before they were split.
-        """
-        judged = sa.exists().where(
-            verdicts.c.product_id == products.c.id, verdicts.c.tag_id == assignments.c.tag_id
-        )
-        wanted = (
-            sa.select(
-                products.c.id.label("product_id"), products.c.title, products.c.language,
-                assignments.c.tag_id, assignments.c.probability, assignments.c.calibration,
-                assignments.c.origin, assignments.c.evidence,
-            )
-            .join(assignments, assignments.c.seq == products.c.snapshot)
-            .join(tags, tags.c.id == assignments.c.tag_id)
-            .where(
-                sa.not_(products.c.gone), assignments.c.lane == "review", ~judged,
-                tags.c.status != "retired",
-            )
-            .order_by(
-                sa.func.abs(assignments.c.probability - 0.5), products.c.id, assignments.c.rank
-            )
-            .limit(limit)
-        )  # fmt: skip
-        if facet is not None:
-            wanted = wanted.where(tags.c.facet == facet)
-        names = TagNames(self._database)
-        with self._database.read() as connection:
-            rows = self._split(connection, names, facet)[:limit]
-            asked = {(row["product_id"], row["tag_id"]) for row in rows}
-            found = [dict(row._mapping) for row in connection.execute(wanted)]
-            rows += [row for row in found if (row["product_id"], row["tag_id"]) not in asked]
-            rows = rows[:limit]
-            names.load(connection, {row["tag_id"] for row in rows})
-        for row in rows:
-            own = row.pop("language") or ""
-            chosen = own if language == "product" else language
-            row["facet"], row["name"] = names.written(row["tag_id"], chosen)
-        return rows
-
-    def _split(
-        self, connection: sa.Connection, names: TagNames, facet: str | None
-    ) -> builtins.list[dict[str, Any]]:
-        """The parts of accepted tags that were split, where nobody judged the part yet."""
-        split = sa.select(tags.c.id).where(sa.cast(tags.c.split_into, sa.Text) != "[]")
-        if facet is not None:
-            split = split.where(tags.c.facet == facet)
-        given = (
-            latest_verdicts().where(verdicts.c.accepted, verdicts.c.tag_id.in_(split)).subquery()
-        )
-        wanted = (
-            sa.select(products.c.id, products.c.title, products.c.language, given.c.tag_id)
-            .join(given, given.c.product_id == products.c.id)
-            .where(sa.not_(products.c.gone))
-            .order_by(products.c.id, given.c.tag_id)
-        )
-        found = connection.execute(wanted).all()
-        names.load(connection, {row.tag_id for row in found})
-        judged = sa.select(verdicts.c.product_id, verdicts.c.tag_id).where(
-            self._database.among(verdicts.c.product_id, {row.id for row in found})
-        )
-        pairs = {(row.product_id, row.tag_id) for row in connection.execute(judged)}
-        return [
-            {
-                "product_id": row.id, "title": row.title, "language": row.language, "tag_id": part,
-                "probability": UNDECIDED, "calibration": "prior", "origin": PERSON,
-                "evidence": None,
-            }
-            for row in found
-            for part in names.parts(row.tag_id)
-            if (row.id, part) not in pairs
-        ]  # fmt: skip
 
 
 def latest_verdicts() -> sa.Select[Any]:
