@@ -85,7 +85,7 @@ def test_what_changes_them_comes_with_the_next_export(store: Store) -> None:
 
 TEXTS = (
     "颜色:红色", "Color: RED", "红色", "正红", "真丝", "颜色:真丝", "尺码:红色", "4:3屏幕",
-    "比例:4:3", ":红色", "平纹", "颜色:", "", "旧名",
+    RED.id, "比例:4:3", ":红色", "平纹", "颜色:", "", "旧名",
 )  # fmt: skip
 
 

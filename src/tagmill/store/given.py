@@ -1,7 +1,7 @@
 """Tags that people gave products in the catalogue: what they wrote there, and what it means.
 
-A written tag means the living tag of the library that has that name, as in `Library.find`, or one
-that was split; what no tag is called like means nothing yet, and counts from the day one is.
+A written tag means the living tag of the library that has that name or id, as in `Library.find`, or
+one that was split; what no tag is called like means nothing yet, and counts from the day one is.
 """
 
 from __future__ import annotations
@@ -47,8 +47,12 @@ class GivenTags:
         lost = [text for text in new if self._meaning[text] is None]
         if lost:
             split = self._split_names()
+            own = sa.select(tags.c.id).where(self._database.among(tags.c.id, lost))
+            ids = set(self._connection.execute(own).scalars())
             for text in lost:
                 self._meaning[text] = self._meant(text, new[text], split)
+                if text in ids:
+                    self._meaning[text] = text
         return self._meaning
 
     def _meant(
