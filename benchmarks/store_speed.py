@@ -100,7 +100,7 @@ def measure(store: Store, products: int, chunk: int, per_product: int) -> None:
     print(f"upsert + assignments  {both:>10,.0f} products/s  (goal {GOAL:,})")
     report("pending", products, lambda: sum(1 for _ in store.products.pending("other")))
     report("export", products, lambda: sum(1 for _ in store.assignments.export()))
-    report("review queue", products, lambda: store.verdicts.queue(20))
+    report("review queue", products, lambda: store.review.queue(20))
     report("undo", products, lambda: store.runs.undo(run.id))
 
 
