@@ -195,3 +195,11 @@ def test_order_is_that_of_arrival(library: Library) -> None:
         "T恤",
         "甜橙",
     ]
+
+
+def test_facets_that_only_tags_name_are_changed_ones() -> None:
+    given = [Facet("颜色"), Facet("材质")]
+    library = Library([Tag("1", "颜色", "红色"), Tag("2", "形状", "圆")], given)
+    assert library.changed_facets() == [Facet("形状")]
+    library.add_facet(Facet("颜色", single=True))
+    assert library.changed_facets() == [Facet("颜色", single=True), Facet("形状")]

@@ -21,6 +21,9 @@ from tagmill.text import normal_form
 __all__ = ["Library", "NameStore", "TagChanges"]
 
 
+# The facet and tag id that have a form, or where several facets have it facet → tag id.
+Owned = tuple[str, str] | dict[str, str]
+
 _PATIENCE = 2.0  # seconds of asking a store for names one by one, before all are read
 
 
@@ -40,16 +43,13 @@ class TagChanges(TypedDict, total=False):
 
 
 class NameStore(Protocol):
-    """Who tells whose the names of a large stored library are, when they are asked for.
+    """Who tells whose the names of a large stored library are, when they are asked for."""
 
-    A form has the facet and tag id that have it, or where several facets do, facet → tag id.
-    """
-
-    def of(self, forms: Sequence[str]) -> Mapping[str, tuple[str, str] | dict[str, str]]:
+    def of(self, forms: Sequence[str]) -> Mapping[str, Owned]:
         """The owners of these forms, those there are."""
         ...
 
-    def all(self) -> Mapping[str, tuple[str, str] | dict[str, str]]:
+    def all(self) -> Mapping[str, Owned]:
         """The owners of every form."""
         ...
 
@@ -62,7 +62,7 @@ class _Names:
     everything else would take gigabytes. What is not here yet may be in a store; {}: nobody's.
     """
 
-    owners: dict[str, tuple[str, str] | dict[str, str]] = field(default_factory=dict)
+    owners: dict[str, Owned] = field(default_factory=dict)
     store: NameStore | None = None
     tags: Mapping[str, Tag] = field(default_factory=dict)  # that a store may name
     waited: float = 0.0  # for names that were asked for one by one
@@ -104,7 +104,7 @@ class _Names:
             for form in missing:
                 self.owners[form] = self._known(found.get(form, {}))
 
-    def complete(self) -> dict[str, tuple[str, str] | dict[str, str]]:
+    def complete(self) -> dict[str, Owned]:
         """All forms; the store is asked no more."""
         if self.store is not None:
             for form, owned in self.store.all().items():
@@ -113,7 +113,7 @@ class _Names:
             self.store = None
         return self.owners
 
-    def _owned(self, form: str) -> tuple[str, str] | dict[str, str] | None:
+    def _owned(self, form: str) -> Owned | None:
         owned = self.owners.get(form)
         if owned is None and self.store is not None:
             start = time.perf_counter()
@@ -124,7 +124,7 @@ class _Names:
             owned = self.owners.get(form)
         return owned
 
-    def _known(self, owned: tuple[str, str] | dict[str, str]) -> tuple[str, str] | dict[str, str]:
+    def _known(self, owned: Owned) -> Owned:
         """Without tags that are not of this library."""
         if isinstance(owned, tuple):
             return owned if owned[1] in self.tags else {}
@@ -147,7 +147,7 @@ class Library:
         *,
         version: int = 0,
         verbatim: bool = False,
-        names: dict[str, tuple[str, str] | dict[str, str]] | NameStore | None = None,
+        names: dict[str, Owned] | NameStore | None = None,
     ) -> None:
         self.version = version
         self.verbatim = verbatim
@@ -162,6 +162,7 @@ class Library:
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
         for facet in facets:
             self.add_facet(facet)
+        self._first_facets = dict(self.facets)
         for tag in tags:
             if tag.id in self.tags:
                 raise TagConflict(
@@ -173,10 +174,9 @@ class Library:
             else:
                 self._have_facet(tag.facet)
                 self.tags[tag.id] = tag
-        self._first_facets = dict(self.facets)
 
     def changed_facets(self) -> list[Facet]:
-        """The facets that were added or changed here, after the library was made."""
+        """The facets that were not given like this when the library was made."""
         first = self._first_facets
         return [facet for key, facet in self.facets.items() if first.get(key) != facet]
 
