@@ -102,7 +102,8 @@ class Facet:
 
     A `single` facet has one value a product (性别). One that is `only_for` some tags (ids, mostly
     of categories) is left out of products that are of another tag of their facet: 袖长 only for
-    服装. `value_kind` says what its names are: text, or numbers and ranges compared in a `unit`.
+    服装. `value_kind` says what its names are: text, or numbers and ranges, compared by what they
+    measure; a bare number is one of `unit`.
     `matches` are what other vocabularies call it (URIs).
     """
 

@@ -10,7 +10,6 @@ from scipy import sparse
 from tagmill.library import Library
 from tagmill.library.duplicates import clusters, find_duplicates
 from tagmill.library.matching import Matcher, probability_of
-from tagmill.library.quantities import read_quantity
 from tagmill.records import Scores, Tag
 
 SAME = [
@@ -158,30 +157,3 @@ def test_the_surest_reason_decides() -> None:
     assert probability_of(("spelling", "order")) == probability_of(("order",))
     assert probability_of(()) == 0
     assert 0 < probability_of(("spelling",)) < probability_of(("order",)) < 1
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [("500ml", "500..500 ml"), ("0.5 升", "500..500 ml"), ("6-8岁", "6..8 year"),
-     ("13.3 英寸", "337.82..337.82 mm"), ("2斤", "1000..1000 g"), ("500ml以下", "..500 ml"),
-     ("8岁以上", "8.. year"), ("1,000 g", "1000..1000 g")],
-)  # fmt: skip
-def test_quantities_are_compared_in_one_unit(text: str, key: str) -> None:
-    quantity = read_quantity(text)
-    assert quantity is not None
-    assert quantity.key == key
-
-
-@pytest.mark.parametrize("text", ["4K", "S", "红色", "iPhone 14", "2-in-1", "10", "8-6岁", ""])
-def test_what_is_no_quantity(text: str) -> None:
-    assert read_quantity(text) is None
-
-
-def test_a_quantity_lies_within_another() -> None:
-    half, less, kilo = (read_quantity(t) for t in ("0.3L", "500ml以下", "1kg"))
-    assert half is not None
-    assert less is not None
-    assert kilo is not None
-    assert less.contains(half)
-    assert not half.contains(less)
-    assert not less.contains(kilo)

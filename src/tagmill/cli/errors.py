@@ -420,6 +420,11 @@ ERRORS: dict[str, str] = {
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
     ),
+    "'{0}' and '{1}' (id {2}) are the same quantity ('{3}'): the names of the facet '{4}' are "
+    "quantities. Keep one, or merge them; for all such pairs see: tagmill library duplicates": (
+        "“{0}”和“{1}”（id {2}）是同一个数量（“{3}”）：维度“{4}”的名称是数量。请只留一个，或合并；"
+        "查看所有这样的对：tagmill library duplicates"
+    ),
     "'{0}' and '{1}' (id {2}) would both be called '{3}' in the facet '{4}'. Rename one, or merge "
     "them": "“{0}”和“{1}”（id {2}）在维度“{4}”中都会叫“{3}”。请改名其一，或合并",
     "Proposal {0} ('{1}') says no facet. Say which: tagmill library accept {2} --facet FACET "

@@ -229,9 +229,12 @@ def facet(
         typer.Option(metavar="TAG", help="Only for products of this tag; repeatable; '' for all."),
     ] = None,
     values: Annotated[
-        str | None, typer.Option(help="text, number or range: what its names are.")
+        str | None,
+        typer.Option(
+            help="text, number or range: whether its names are quantities, compared in any unit."
+        ),
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="That numbers are compared in: ml, 岁 …")] = None,
+    unit: Annotated[str | None, typer.Option(help="That of a bare number: ml, 岁 …")] = None,
     zh: Chinese = None,
     en: English = None,
 ) -> list[Tag]:

@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tagmill.discover.quantities import DIMENSIONS
 from tagmill.discover.segment import (
+    CERTAIN,
     LIKELY,
     Document,
     Segment,
@@ -31,6 +33,7 @@ from tagmill.discover.segment import (
 )
 from tagmill.library import Library
 from tagmill.library.stored import load_library
+from tagmill.quantities import quantity_of
 from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
@@ -278,6 +281,7 @@ def index_documents(
     not make them ones that have the tag.
     """
     hints = [()] * len(stored) if score is None else _hints(stored, library, score)
+    tags = [list(tags_of(one, library, hint)) for one, hint in zip(stored, hints, strict=True)]
     return [
         Document(
             document.id,
@@ -287,11 +291,24 @@ def index_documents(
                 document.description,
                 document.generated,
             ),
-            list(tags_of(document, library, hinted)),
+            own,
             document.first_seen,
+            _quantities(own, library),
         )
-        for document, hinted in zip(stored, hints, strict=True)
+        for document, own in zip(stored, tags, strict=True)
     ]
+
+
+def _quantities(tags: Iterable[tuple[str, float]], library: Library) -> list[tuple[str, float]]:
+    """What tags measure that a product has, by the dimensions that queries ask for."""
+    certain = (library.by_id(tag_id) for tag_id, probability in tags if probability >= CERTAIN)
+    found = []
+    for tag in filter(None, certain):
+        quantity = quantity_of(tag.name, library.facets.get(tag.facet))
+        if quantity is not None and quantity.unit in DIMENSIONS:
+            ends = filter(None, (quantity.low, quantity.high))
+            found += [(quantity.unit, float(end)) for end in ends]
+    return found
 
 
 def _hints(

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from tagmill.library.quantities import UNITS
+from tagmill.quantities import UNITS
 
 __all__ = ["DIMENSIONS", "Range", "find_quantities", "find_ranges"]
 

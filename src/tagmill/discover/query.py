@@ -80,7 +80,7 @@ class QueryParser:
         self._names: dict[str, list[str]] = {}  # normal form → tag ids
         self._any_order: dict[tuple[str, ...], list[str]] = {}
         for tag in library.active():
-            for name in library.names_of(tag):
+            for name in library.writings_of(tag):
                 folded = fold(name).text
                 _append(self._names, folded.replace(" ", "") or normal_form(name), tag.id)
                 words = tuple(sorted(_units(folded)))

@@ -50,12 +50,16 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A product as the index takes it; `tags` are (tag id, probability), none twice."""
+    """A product as the index takes it; `tags` are (tag id, probability), none twice.
+
+    `quantities` are those that tags say, (dimension, value in its base unit) each.
+    """
 
     id: str
     texts: tuple[str, str, str, str]  # one for each of FIELDS
     tags: Sequence[tuple[str, float]]
     first_seen: str  # ISO 8601
+    quantities: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -324,7 +328,9 @@ class SegmentBuilder:
         found = [
             (DIMENSIONS.index(dimension), value, row)
             for row, document in enumerate(documents, self._size)
-            for dimension, value in find_quantities(" ".join(document.texts[:3]))
+            for dimension, value in dict.fromkeys(
+                (*find_quantities(" ".join(document.texts[:3])), *document.quantities)
+            )
         ]
         kinds, values, rows = np.array(found, np.float64).reshape(-1, 3).T
         self._quantities.append((kinds.astype(np.int64), values, rows.astype(np.int64)))

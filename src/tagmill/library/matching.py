@@ -26,9 +26,9 @@ from importlib import resources
 
 import numpy as np
 
-from tagmill.library.quantities import read_quantity
 from tagmill.library.starter import starter_library
 from tagmill.library.vocabulary import Library
+from tagmill.quantities import read_quantity
 from tagmill.records import Facet, Tag
 from tagmill.text import fold, normal_form
 
@@ -91,7 +91,7 @@ def keys_of(name: str, fillers: Sequence[str] = ()) -> dict[str, str]:
         keys.setdefault(normal_form(_mainland().convert(name)), "wording")
     if fillers:
         keys.setdefault(_without_filler(form, fillers), "filler")
-    quantity = read_quantity(name) if _DIGIT.search(form) else None
+    quantity = read_quantity(name)
     if quantity is not None:
         keys[f"quantity:{quantity.key}"] = "quantity"
     for identifier in _dictionary().get(form, ()):

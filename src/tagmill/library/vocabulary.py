@@ -1,8 +1,9 @@
 """The library in memory: which tag a written name means.
 
-Names are compared in normal form, within a facet they are unique over canonical names, names per
-language and aliases. A retired tag gives its names free; they lead to it (or to the tag it was
-merged into) only as long as no living tag takes them.
+Names are compared in normal form and, where a facet's names are quantities, by what they measure.
+Within a facet they are unique over canonical names, names per language and aliases. A retired tag
+gives its names free; they lead to it (or to the tag it was merged into) only as long as no living
+tag takes them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, Unpack
 
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
+from tagmill.forms import MEASURE, name_conflict, name_forms, plain_forms
+from tagmill.quantities import writings
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
 
@@ -216,14 +219,13 @@ class Library:
             facet_text, name = parse_tag(text)
         except ValueError:
             return None
-        form = self.form(name)
         if ":" not in text:
-            return self._find_plain(form) or self.by_id(text.strip())
+            return self._find_plain(name) or self.by_id(text.strip())
         facet = self.facet_named(facet_text)
         if facet is None and facet_text:
-            return self._find_plain(self.form(text))  # a plain name that has a colon: 4:3屏幕
+            return self._find_plain(text)  # a plain name that has a colon: 4:3屏幕
         key = facet.key if facet else ""
-        owner = self._living.owner(key, form) or self._former.owner(key, form)
+        owner = self.owner(key, name) or self._owner(self._former, key, name)
         return self.by_id(owner) if owner else None
 
     def resolve(self, text: str) -> Tag:
@@ -269,9 +271,13 @@ class Library:
         """Every spelling of a tag, the canonical name first, none twice."""
         return list(dict.fromkeys([tag.name, *tag.names.values(), *tag.aliases]))
 
+    def writings_of(self, tag: Tag) -> list[str]:
+        """What to look for in texts: every spelling of a tag, of quantities in other units too."""
+        return writings(self.names_of(tag), self.facets.get(tag.facet))
+
     def owner(self, facet: str, name: str) -> str | None:
         """The id of the living tag of a facet (by key) that has a name."""
-        return self._living.owner(facet, self.form(name))
+        return self._owner(self._living, facet, name)
 
     def forms_of(self, tag_ids: Set[str]) -> Iterator[tuple[str, str, str]]:
         """(facet, form, tag id) of every name of the living tags of these ids, which were put here,
@@ -286,11 +292,15 @@ class Library:
         one, where they are in a store."""
         if self._living.store is not None:
             near = [one for tag in tags for one in (tag, self.tags.get(tag.id)) if one is not None]
-            self._living.fetch(self.form(name) for tag in near for name in self.names_of(tag))
+            self._living.fetch(form for tag in near for form in self._forms(tag))
 
     def form(self, name: str) -> str:
         """The form in which two names of this library are equal."""
         return name if self.verbatim else normal_form(name)
+
+    def forms(self, facet: str, name: str) -> tuple[str, ...]:
+        """All forms by which a name is compared in a facet (by key), `form(name)` first."""
+        return (name,) if self.verbatim else name_forms(name, self.facets.get(facet))
 
     def add_facet(self, facet: Facet) -> Facet:
         """The facet, now in the library, or changed there; TagConflict where its names clash."""
@@ -301,6 +311,7 @@ class Library:
                     f"Facets '{owner}' and '{facet.key}' are both called '{name}'. "
                     "Use one key for both, or another name"
                 )
+        self._measure_by(facet)
         for form in [form for form, key in self._facet_keys.items() if key == facet.key]:
             del self._facet_keys[form]
         self.facets[facet.key] = facet
@@ -374,7 +385,7 @@ class Library:
     def add_alias(self, tag: Tag | str, alias: str) -> Tag:
         """The tag with one more name; TagConflict where another tag of the facet has it."""
         before = self._own(tag)
-        if self.form(alias) in self._forms(before):
+        if self.form(alias) in map(self.form, self.names_of(before)):
             return before
         return self.update(before, aliases=(*before.aliases, alias))
 
@@ -406,15 +417,21 @@ class Library:
             merged.append(Tag(tag_id(facet, name), facet, name, aliases=tuple(aliases)))
         return cls(merged)
 
-    def _find_plain(self, form: str) -> Tag | None:
+    def _find_plain(self, name: str) -> Tag | None:
+        forms = (name,) if self.verbatim else plain_forms(name)
         for names in (self._living, self._former):
-            facets = names.facets(form)
-            found = {tag.id: tag for owner in facets.values() if (tag := self.by_id(owner))}
-            if "" in facets:
-                return self.by_id(facets[""])
-            if found:
-                return next(iter(found.values())) if len(found) == 1 else None
+            for form in forms:
+                facets = names.facets(form)
+                found = {tag.id: tag for owner in facets.values() if (tag := self.by_id(owner))}
+                if "" in facets:
+                    return self.by_id(facets[""])
+                if found:
+                    return next(iter(found.values())) if len(found) == 1 else None
         return None
+
+    def _owner(self, names: _Names, facet: str, name: str) -> str | None:
+        owners = (names.owner(facet, form) for form in self.forms(facet, name))
+        return next(filter(None, owners), None)
 
     def _own(self, tag: Tag | str) -> Tag:
         identifier = tag.id if isinstance(tag, Tag) else tag
@@ -424,7 +441,32 @@ class Library:
         return self.tags[identifier]
 
     def _forms(self, tag: Tag) -> set[str]:
-        return {self.form(name) for name in self.names_of(tag)}
+        return {form for name in self.names_of(tag) for form in self.forms(tag.facet, name)}
+
+    def _measure_by(self, facet: Facet) -> None:
+        """Compare the names of a facet as it will be: as text or as quantities; TagConflict."""
+        before = self.facets.get(facet.key)
+        measure = (facet.value_kind == "text", facet.unit)
+        if before is None or measure == (before.value_kind == "text", before.unit):
+            return
+        own = [tag for tag in self.tags.values() if tag.facet == facet.key]
+        self.expect(own)
+        living = [tag for tag in own if tag.status != "retired"]
+        forms: dict[str, Tag] = {}
+        for tag in living:
+            for name in self.names_of(tag):
+                for form in name_forms(name, facet):
+                    other = forms.setdefault(form, tag)
+                    if other.id != tag.id:
+                        raise name_conflict(tag, name, form, other.text, other.id)
+        for tag in own:
+            self._names_for(tag).take(tag.facet, self._forms(tag), tag.id)
+        self.facets[facet.key] = facet
+        for tag in own:
+            self._names_for(tag).give(tag.facet, self._forms(tag), tag.id)
+
+    def _names_for(self, tag: Tag) -> _Names:
+        return self._former if tag.status == "retired" else self._living
 
     def put(self, tag: Tag) -> Tag:
         """The tag, now in the library under its id, all of its names or none; TagConflict."""
@@ -439,8 +481,7 @@ class Library:
                 names.take(before.facet, self._forms(before), before.id)
         self._have_facet(tag.facet)
         self.tags[tag.id] = tag
-        names = self._former if tag.status == "retired" else self._living
-        names.give(tag.facet, forms, tag.id)
+        self._names_for(tag).give(tag.facet, forms, tag.id)
         self._pairs = None
         return tag
 
@@ -450,19 +491,17 @@ class Library:
 
     def _refuse_clash(self, tag: Tag) -> None:
         for name in self.names_of(tag):
-            owner = self._living.owner(tag.facet, self.form(name))
-            if owner is not None and owner != tag.id:
-                other = self.tags[owner]
-                raise TagConflict(
-                    f"'{tag.text}' and '{other.text}' (id {other.id}) would both be called "
-                    f"'{name}' in the facet '{tag.facet}'. Rename one, or merge them"
-                )
+            for form in self.forms(tag.facet, name):
+                owner = self._living.owner(tag.facet, form)
+                if owner is not None and owner != tag.id:
+                    other = self.tags[owner]
+                    raise name_conflict(tag, name, form, other.text, other.id)
 
     def _letter_pairs(self) -> dict[str, list[str]]:
         if self._pairs is None:
             self._pairs = {}
             for form, owned in self._living.complete().items():
-                for pair in _pairs_of(form) if owned else ():
+                for pair in _pairs_of(form) if owned and not form.startswith(MEASURE) else ():
                     self._pairs.setdefault(pair, []).append(form)
         return self._pairs
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tagmill.records import parse_tag
+from tagmill.forms import name_forms, plain_forms
+from tagmill.records import Facet, parse_tag
 from tagmill.store.connection import Database
+from tagmill.store.library_rows import facet_of, stored_facet
 from tagmill.store.tables import assignments, facets, products, tag_names, tags, verdicts
 from tagmill.text import normal_form
 
@@ -25,7 +27,7 @@ class GivenTags:
     def __init__(self, database: Database, connection: sa.Connection) -> None:
         self._database = database
         self._connection = connection
-        self._facets: dict[str, str] | None = None  # form → key
+        self._facets: dict[str, Facet] | None = None  # by the form of a name
         self._meaning: dict[str, str | None] = {}
         self._split: dict[str, dict[str, str]] | None = None
 
@@ -33,9 +35,9 @@ class GivenTags:
         """The id of the tag that each text means, or None; of all texts met so far."""
         new = {text: parts for text in {*texts} - self._meaning.keys() if (parts := _parts(text))}
         self._meaning.update(dict.fromkeys({*texts} - self._meaning.keys()))
-        forms = {normal_form(name) for _, name in new.values()} | {normal_form(t) for t in new}
         if not new:
             return self._meaning
+        forms = {form for text in new for form in self._forms(text, new[text])}
         wanted = sa.select(tag_names.c.normal_form, tag_names.c.facet, tag_names.c.tag_id).where(
             self._database.among(tag_names.c.normal_form, forms)
         )
@@ -59,14 +61,24 @@ class GivenTags:
         self, text: str, parts: tuple[str, str], owners: Mapping[str, Mapping[str, str]]
     ) -> str | None:
         """The tag that a text means, of the owners of forms."""
-        facet, name = parts
-        of_name = owners.get(normal_form(name), {})
-        if ":" not in text:
-            return _only(of_name)
-        key = self._facet_keys().get(normal_form(facet)) if facet else ""
-        if key is not None:
-            return of_name.get(key)
-        return _only(owners.get(normal_form(text), {}))  # a plain name that has a colon: 4:3屏幕
+        facet = self._facet(text, parts[0])
+        found = (owners.get(form, {}) for form in self._forms(text, parts))
+        if facet is None:
+            return next(filter(None, map(_only, found)), None)
+        return next(filter(None, (owner.get(facet.key) for owner in found)), None)
+
+    def _forms(self, text: str, parts: tuple[str, str]) -> tuple[str, ...]:
+        """The forms of the name in a text, or of all of it where it names no facet."""
+        facet = self._facet(text, parts[0])
+        if facet is not None:
+            return name_forms(parts[1], facet)
+        return plain_forms(text)  # also one that has a colon: 4:3屏幕
+
+    def _facet(self, text: str, written: str) -> Facet | None:
+        """The facet that a text says, in any language; None where it says none there is."""
+        if written:
+            return self._known_facets().get(normal_form(written))
+        return Facet("") if ":" in text else None
 
     def written(self) -> list[str]:
         """What stands on products of the catalogue, each text once."""
@@ -108,16 +120,19 @@ class GivenTags:
             wanted = sa.select(tags.c.id, tags.c.facet, tags.c.name, tags.c.names, tags.c.aliases)
             split = wanted.where(sa.cast(tags.c.split_into, sa.Text) != "[]")
             for tag_id, facet, name, names, aliases in self._connection.execute(split):
+                known = self._known_facets().get(normal_form(facet))
                 for one in (name, *names.values(), *aliases):
-                    self._split.setdefault(normal_form(one), {})[facet] = tag_id
+                    for form in name_forms(one, known):
+                        self._split.setdefault(form, {})[facet] = tag_id
         return self._split
 
-    def _facet_keys(self) -> dict[str, str]:
+    def _known_facets(self) -> dict[str, Facet]:
         if self._facets is None:
             self._facets = {}
-            for key, names in self._connection.execute(sa.select(facets.c.key, facets.c.names)):
-                for name in (key, *names.values()):
-                    self._facets.setdefault(normal_form(name), key)
+            for row in self._connection.execute(sa.select(facets)):
+                facet = facet_of(stored_facet(row))
+                for name in (facet.key, *facet.names.values()):
+                    self._facets.setdefault(normal_form(name), facet)
         return self._facets
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
 from tagmill.errors import LibraryError, TagConflict
+from tagmill.forms import name_conflict, name_forms
 from tagmill.records import Facet, Tag, tag_text
 from tagmill.store.changes import Change, log_changes
 from tagmill.store.connection import Database, Found, now, to_json
@@ -40,7 +41,6 @@ from tagmill.store.tables import (
     tag_names,
     tags,
 )
-from tagmill.text import normal_form
 
 __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 
@@ -157,6 +157,7 @@ class LibraryStore:
             if seen is not None and seen < version:
                 self._refuse_stale_facets(connection, keys, seen)
             self._put_facets(connection, records)
+            measured = _measured_otherwise(records)
             entries = len(records)
             named: builtins.list[Tag] = []
             self._add_entries(connection, version + 1, 0, records)
@@ -173,7 +174,7 @@ class LibraryStore:
                 touched.update(tag_id for tag_id, *states in records if tag_id and _shows(*states))
             if not entries:
                 return version
-            self._take_names(connection, named, names)
+            self._take_names(connection, named, names, measured)
             touched.update(self._in_facets(connection, keys))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
@@ -244,7 +245,8 @@ class LibraryStore:
         self._free_names(connection, tag_ids)
         self._put_tags(connection, of_tags)
         self._add_entries(connection, newest + 1, 0, records)
-        self._take_names(connection, [tag_of(record[2]) for record in of_tags if record[2]])
+        back = [tag_of(record[2]) for record in of_tags if record[2]]
+        self._take_names(connection, back, None, _measured_otherwise(records))
         row = (newest + 1, "undo", version, who, why, now())
         self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return newest + 1, change
@@ -283,7 +285,13 @@ class LibraryStore:
 
     def find(self, facet: str, name: str) -> str | None:
         """The id of the living tag of a facet (its key) that has a name, in any spelling of it."""
-        found = self._database.value(_TAG_OF_NAME, {"facet": facet, "form": normal_form(name)})
+        (form,) = name_forms(name, None)
+        found = self._database.value(_TAG_OF_NAME, {"facet": facet, "form": form})
+        if found is None and any(map(str.isdigit, form)):  # a quantity, where the facet has such
+            with self._database.read() as connection:
+                plain = self._present_facets(connection).get(facet)
+            for form in name_forms(name, facet_of(plain))[1:] if plain else ():
+                found = self._database.value(_TAG_OF_NAME, {"facet": facet, "form": form})
         return None if found is None else str(found)
 
     @contextmanager
@@ -417,30 +425,42 @@ class LibraryStore:
         connection: sa.Connection,
         changed: builtins.list[Tag],
         names: Iterable[tuple[str, str, str]] | None = None,
+        measured: Set[str] = frozenset(),
     ) -> None:
-        """Give the living of these tags their names (facet, form, tag id), worked out if need be;
-        TagConflict for a clash."""
+        """Give the living of these tags their names (facet, form, tag id), worked out if need be,
+        and all tags of the facets that are `measured` otherwise than before; TagConflict for a
+        clash."""
+        known = {key: facet_of(one) for key, one in self._present_facets(connection).items()}
         living = [tag for tag in changed if tag.status != "retired"]
         ids = {tag.id for tag in living}
-        rows = _claimed(living) if names is None else (row for row in names if row[2] in ids)
+        rows = _claimed(living, known) if names is None else (r for r in names if r[2] in ids)
+        if measured:
+            within = sa.select(tags).where(self._database.among(tags.c.facet, measured))
+            own = [tag_of(stored_tag(row)) for row in connection.execute(within)]
+            others = [tag for tag in own if tag.id not in ids and tag.status != "retired"]
+            self._free_names(connection, [tag.id for tag in others])
+            rows, living = chain(rows, _claimed(others, known)), living + others
         taking = connection.begin_nested()
         try:
             for chunk in _chunks((form, facet, tag_id) for facet, form, tag_id in rows):
                 self._database.insert(connection, tag_names, _NAME_FIELDS, sorted(chunk))
         except Exception:  # of either driver: most probably a name is taken
             taking.rollback()
-            self._refuse_clashes(connection, living)
+            self._refuse_clashes(connection, living, known)
             raise
         taking.commit()
 
-    def _refuse_clashes(self, connection: sa.Connection, living: builtins.list[Tag]) -> None:
+    def _refuse_clashes(
+        self, connection: sa.Connection, living: builtins.list[Tag], known: Mapping[str, Facet]
+    ) -> None:
         """TagConflict where a name of these tags is that of another, of them or stored."""
         claims: dict[tuple[str, str], tuple[Tag, str]] = {}
         for tag in living:
             for name in (tag.name, *tag.names.values(), *tag.aliases):
-                owner = claims.setdefault((tag.facet, normal_form(name)), (tag, name))[0]
-                if owner.id != tag.id:
-                    raise _conflict(tag, name, owner.text, owner.id)
+                for form in name_forms(name, known.get(tag.facet)):
+                    owner = claims.setdefault((tag.facet, form), (tag, name))[0]
+                    if owner.id != tag.id:
+                        raise name_conflict(tag, name, form, owner.text, owner.id)
         self._refuse_taken(connection, claims)
 
     def _refuse_taken(
@@ -454,7 +474,7 @@ class LibraryStore:
         for facet, form, tag_id, name in connection.execute(taken):
             claim = claims.get((facet, form))
             if claim is not None:
-                raise _conflict(*claim, tag_text(facet, name), tag_id)
+                raise name_conflict(*claim, form, tag_text(facet, name), tag_id)
 
     def _refuse_stale(
         self, connection: sa.Connection, tag_ids: builtins.list[str], seen: int
@@ -590,11 +610,22 @@ def _shows(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
     )
 
 
-def _claimed(tags_: Iterable[Tag]) -> Iterator[tuple[str, str, str]]:
+def _claimed(tags_: Iterable[Tag], known: Mapping[str, Facet]) -> Iterator[tuple[str, str, str]]:
     """(facet, form, tag id) of every name of tags, none twice."""
     for tag in tags_:
-        for form in {normal_form(name) for name in (tag.name, *tag.names.values(), *tag.aliases)}:
+        names = (tag.name, *tag.names.values(), *tag.aliases)
+        for form in {form for name in names for form in name_forms(name, known.get(tag.facet))}:
             yield tag.facet, form, tag.id
+
+
+def _measured_otherwise(records: Iterable[Record]) -> set[str]:
+    """The facets whose names were text and are quantities now, or the other way, or in a unit."""
+    return {
+        after["key"]
+        for tag_id, before, after in records
+        if tag_id is None and before and after
+        and any(before[name] != after[name] for name in ("value_kind", "unit"))
+    }  # fmt: skip
 
 
 def _chunks(values: Iterable[T]) -> Iterator[builtins.list[T]]:
@@ -609,13 +640,6 @@ def _listed(rows: Sequence[Found]) -> str:
         for row in rows[:_SHOWN]
     ]
     return ", ".join(shown) + (f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
-
-
-def _conflict(tag: Tag, name: str, other: str, other_id: str) -> TagConflict:
-    return TagConflict(
-        f"'{tag.text}' and '{other}' (id {other_id}) would both be called '{name}' in the facet "
-        f"'{tag.facet}'. Rename one, or merge them"
-    )
 
 
 def _rewound(

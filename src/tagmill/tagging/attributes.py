@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tagmill.forms import name_forms
 from tagmill.library.vocabulary import Library
 from tagmill.tagging.folding import END
 from tagmill.tagging.lookalikes import lookalikes
@@ -77,6 +78,7 @@ class Attributes:
 
     def __init__(self, library: Library) -> None:
         self._rules = lookalikes()
+        self._all_facets = list(library.facets.values())
         self._facets: dict[str, int] = {}  # normal form of a facet's name → index
         kinds_seen: dict[str, list[int]] = {}
         for index, (key, facet) in enumerate(library.facets.items()):
@@ -143,12 +145,12 @@ class Attributes:
         short: dict[tuple[int, str], tuple[int, ...]] = {}
         for position, tag in enumerate(library.active()):
             facet = index[tag.facet]
-            forms = {normal_form(name) for name in library.names_of(tag)}
+            forms = {f for name in library.names_of(tag) for f in library.forms(tag.facet, name)}
             for form in forms:
                 full[facet, form] = (*full.get((facet, form), ()), position)
             stems = {
                 form.removesuffix(ending)
-                for form in forms
+                for form in map(normal_form, library.names_of(tag))
                 for ending in self._rules.endings
                 if form.endswith(ending) and len(form) > len(ending)
             }
@@ -218,7 +220,8 @@ class Attributes:
 
     def _of_facet(self, facet: int, part: str) -> tuple[int, ...]:
         """Tags of a facet that the whole of `part` (棉, 100%棉, 棉 60%) names."""
-        forms = (normal_form(part), normal_form(_SHARE.sub("", part)))
+        known = self._all_facets[facet] if facet >= 0 else None
+        forms = (*name_forms(part, known), normal_form(_SHARE.sub("", part)))
         named = (self._values.get((facet, form), ()) for form in forms if form)
         return next(filter(None, named), ())
 

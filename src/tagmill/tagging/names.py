@@ -103,7 +103,7 @@ def compile_names(library: Library) -> Names:
         if kind == "category" and _is_accessory(names, rules):
             kind = "accessory"
         kinds.append(kind_bit(kind))
-        for name in names:
+        for name in library.writings_of(tag):
             literal = int(LITERAL | MARKED) if _MARKS.search(name.strip()) else 0
             for form in _searchable(name):
                 number = numbers.setdefault(form, len(numbers))

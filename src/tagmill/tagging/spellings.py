@@ -51,7 +51,7 @@ class Spellings:
     ) -> None:
         """Of the tags (m,), or of the `known` (m,) of them."""
         self.facets = facet_places(library, tag_ids, facets)  # (m,)
-        self.form = library.form if library.verbatim else _normal_form
+        self._library, self._facet_keys = library, facets.tolist()
         self._tags: dict[tuple[int, str], int] = {}
         self._alike: dict[tuple[int, str], int] = {}
         for place, tag_id in enumerate(tag_ids):
@@ -59,7 +59,8 @@ class Spellings:
                 continue
             facet = int(self.facets[place])
             for name in library.names_of(library.tags[tag_id]):
-                self._tags.setdefault((facet, self.form(name)), place)
+                for form in self._forms(facet, name):
+                    self._tags.setdefault((facet, form), place)
                 self._alike.setdefault((facet, _normal_form(name)), place)
 
         self._known = np.zeros(2 * _REMEMBERED, MEANING)  # a hash table with open addressing
@@ -88,10 +89,14 @@ class Spellings:
 
     def _meaning(self, facet: int, text: str) -> tuple[int, int, int]:
         """`tag`, `alike` and `says` of MEANING."""
-        form = self.form(text)
-        tag = self._tags.get((facet, form), -1)
+        form, *measured = self._forms(facet, text)
+        tags = (self._tags.get((facet, one), -1) for one in (form, *measured))
+        tag = next((one for one in tags if one >= 0), -1)
         alike = -1 if tag >= 0 else self._alike.get((facet, _normal_form(text)), -1)
         return tag, alike, tag if tag >= 0 else -1 - abs(hash(form))
+
+    def _forms(self, facet: int, text: str) -> tuple[str, ...]:
+        return self._library.forms(self._facet_keys[facet] if facet >= 0 else "", text)
 
     def _remember(self, learned: npt.NDArray[np.void]) -> None:
         learned = learned[:_REMEMBERED]

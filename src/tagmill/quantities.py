@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-__all__ = ["UNITS", "Quantity", "read_quantity"]
+from tagmill.records import Facet
+from tagmill.text import fold
+
+__all__ = ["UNITS", "Quantity", "quantity_of", "read_quantity", "writings"]
 
 # unit → (base unit, how many of it)
 UNITS: dict[str, tuple[str, Decimal]] = {
@@ -42,7 +46,10 @@ UNITS: dict[str, tuple[str, Decimal]] = {
         "wh": {"1": "wh"},
         "mah": {"1": "mah 毫安 毫安时"},
         "byte": {"1e9": "gb", "1e12": "tb", "1e6": "mb"},
-        "year": {"1": "岁 year years years old yrs", "0.083333333": "个月 月龄 month months"},
+        "year": {
+            "1": "岁|周岁|year|years|year old|years old|yrs",
+            "0.083333333": "个月 月龄 month months",
+        },
         "piece": {"1": "件 个 只 piece pieces pcs pc count ct"},
         "pack": {"1": "包 pack packs"},
         "pair": {"1": "双 对 pair pairs"},
@@ -57,12 +64,18 @@ UNITS: dict[str, tuple[str, Decimal]] = {
     for factor, spellings in units.items()
     for spelling in (spellings.split("|") if "|" in spellings else spellings.split())
 }
+# Units that are other words as well: 5 in 1, 3D.
+_AMBIGUOUS = frozenset(("in", "d"))
+_WORDS = re.compile(r"[^\W\d_]+(?: [^\W\d_]+)*")  # unlike the signs " and %
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_DIGIT = re.compile(r"\d")
 _NUMBER = r"\d+(?:\.\d+)?"
 _QUANTITY = re.compile(
     rf"(?P<low>{_NUMBER})\s*(?P<first>[^\d\s.~–—-]*)\s*(?:(?:-|~|–|—|至|到|to)\s*"
     rf"(?P<high>{_NUMBER}))?\s*(?P<unit>\D*)"
 )
+_TO = ("-", "~", "至", "到")
+_BARE = re.compile(r"[\d\s.,~–—至到-]+")
 _BELOW = re.compile(r"(?P<rest>.+?)\s*(?:以下|以内|及以下|or less|and under|or under)")
 _ABOVE = re.compile(r"(?P<rest>.+?)\s*(?:以上|及以上|\+|or more|and up|and over)")
 
@@ -80,23 +93,21 @@ class Quantity:
         """The same for the same quantity, however it is written."""
         return f"{_plain(self.low)}..{_plain(self.high)} {self.unit}".strip()
 
-    def contains(self, other: Quantity) -> bool:
-        """Whether another quantity of the same kind lies within this one."""
-        if self.unit != other.unit:
-            return False
-        starts = self.low is None or (other.low is not None and other.low >= self.low)
-        ends = self.high is None or (other.high is not None and other.high <= self.high)
-        return starts and ends
 
+def read_quantity(text: str, unit: str | None = None) -> Quantity | None:
+    """The quantity that a name is, whole; None where it is none.
 
-def read_quantity(text: str) -> Quantity | None:
-    """The quantity that a name is, whole; None where it is none, or only a bare number."""
+    A bare number is one only where its `unit` is given ("": of none), which may be one nobody
+    knows: it is then a kind of its own.
+    """
+    if not _DIGIT.search(text):
+        return None
     folded = unicodedata.normalize("NFKC", text).lower().strip()
     folded = _THOUSANDS.sub("", folded)
     for pattern, below in ((_BELOW, True), (_ABOVE, False)):
         match = pattern.fullmatch(folded)
         if match:
-            inner = read_quantity(match["rest"])
+            inner = read_quantity(match["rest"], unit)
             if inner is None or inner.low != inner.high:
                 return None
             low, high = (None, inner.high) if below else (inner.low, None)
@@ -107,12 +118,72 @@ def read_quantity(text: str) -> Quantity | None:
     first, last = match["first"].strip(), match["unit"].strip().rstrip(".")
     if match["high"] is None:
         first, last = "", (first + " " + last).strip()
-    if last not in UNITS or first not in ("", last):
+    measured = _unit(last, unit)
+    if measured is None or first not in ("", last):
         return None
-    base, factor = UNITS[last]
+    base, factor = measured
     low = Decimal(match["low"]) * factor
     high = low if match["high"] is None else Decimal(match["high"]) * factor
     return Quantity(low, high, base) if low <= high else None
+
+
+def quantity_of(name: str, facet: Facet | None) -> Quantity | None:
+    """The quantity that a name is in a facet; None where the facet's names are text."""
+    if facet is None or facet.value_kind == "text":
+        return None
+    return read_quantity(name, facet.unit)
+
+
+def writings(names: Iterable[str], facet: Facet | None) -> list[str]:
+    """How names may stand in texts: as they are and, where they are quantities, in the other units
+    of their kind, 0.5 升 or 500 毫升 for 500ml; none twice.
+
+    In units in which they take no more than two decimals. A bare number is not looked for.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        quantity = quantity_of(name, facet)
+        if quantity is None or not _BARE.fullmatch(name):
+            found[name] = None
+        if quantity is not None:
+            found |= dict.fromkeys(_in_other_units(quantity))
+    return list(found)
+
+
+def _in_other_units(quantity: Quantity) -> Iterator[str]:
+    if quantity.low is None or quantity.high is None:
+        return
+    for spelling, (base, factor) in UNITS.items():
+        if base != quantity.unit or spelling in _AMBIGUOUS or not _WORDS.fullmatch(spelling):
+            continue
+        low, high = _short(quantity.low / factor), _short(quantity.high / factor)
+        if low is None or high is None:
+            continue
+        numbers = [low] if low == high else [f"{low}{to}{high}" for to in _TO]
+        if low == high and low.isdigit() and len(low) > 3:
+            numbers.append(f"{int(low):,}")
+        for number in numbers:
+            together, apart = number + spelling, f"{number} {spelling}"
+            yield together
+            if fold(apart).text != fold(together).text:
+                yield apart
+
+
+def _unit(written: str, own: str | None) -> tuple[str, Decimal] | None:
+    """The base unit of a unit, and how many of it; of none that of the facet."""
+    if written in UNITS:
+        return UNITS[written]
+    if own is None or written not in ("", own.lower()):
+        return None
+    return UNITS.get(own.lower(), (own.lower(), Decimal(1)))
+
+
+def _short(value: Decimal) -> str | None:
+    """A number as people write it; None where they would not."""
+    short = value.quantize(Decimal("0.01")).normalize()
+    if not short or abs(value / short - 1) > Decimal("1e-6"):
+        return None
+    return f"{short:f}"
 
 
 def _plain(value: Decimal | None) -> str:
