@@ -153,9 +153,10 @@ class LibraryStore:
         with self._database.write() as connection, self._noting(connection) as touched:
             version = _version(connection)
             records = self._facet_records(connection, changed_facets)
-            keys = [after["key"] for _, _, after in records if after]
             if seen is not None and seen < version:
+                keys = [after["key"] for _, _, after in records if after]
                 self._refuse_stale_facets(connection, keys, seen)
+            known = [before["key"] for _, before, _ in records if before]
             self._put_facets(connection, records)
             measured = _measured_otherwise(records)
             entries = len(records)
@@ -175,7 +176,7 @@ class LibraryStore:
             if not entries:
                 return version
             self._take_names(connection, named, names, measured)
-            touched.update(self._in_facets(connection, keys))
+            touched.update(self._in_facets(connection, known))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
         return version + 1
@@ -191,9 +192,9 @@ class LibraryStore:
         somebody has changed it since."""
         with self._database.write() as connection:
             if _version(connection) == version:
-                digests = [(digest, tag_id) for tag_id, digest in rows.items()]
                 columns = ("digest", "tag_id")
-                self._database.insert(connection, imported_rows, columns, digests)
+                for digests in _chunks((digest, tag_id) for tag_id, digest in rows.items()):
+                    self._database.insert(connection, imported_rows, columns, digests)
 
     def undo(self, version: int, *, who: str = "", why: str = "") -> int:
         """Take a change back, exactly; the library's new version.
