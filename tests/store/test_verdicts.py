@@ -7,6 +7,7 @@ import pytest
 from tagmill.errors import StoreError, UnknownTag
 from tagmill.library.changes import merge
 from tagmill.library.stored import load_library
+from tagmill.records import Facet
 from tagmill.store import Store
 from tests.store.samples import (
     BLUE,
@@ -16,6 +17,7 @@ from tests.store.samples import (
     entry,
     fill,
     make_tag,
+    names,
     product,
     product_batch,
     tag_run,
@@ -125,6 +127,36 @@ def test_review_asks_only_what_is_open_in_the_output(store: Store) -> None:
     store.library.save(merge(library, library.tags[RED.id], library.tags[BLUE.id]))
     assert asked() == {("p1", "真丝"), ("p2", "蓝色")}  # p1 was refused red, which is blue now
     assert {item["tag_id"] for item in store.review.queue(10, facet="颜色")} == {BLUE.id}
+
+
+def test_a_facet_is_only_for_products_of_its_kind_whoever_says_of_which_they_are(
+    store: Store,
+) -> None:
+    dress, maxi, mug = (make_tag("品类", name) for name in ("连衣裙", "长裙", "马克杯"))
+    maxi = replace(maxi, broader=(dress.id,))
+    long = make_tag("袖长", "长袖")
+    kinds = [Facet("品类"), Facet("袖长", only_for=(dress.id,))]
+    store.library.save([dress, maxi, mug, long], kinds)
+    ids = ("p1", "p2", "p3", "p4", "p5")
+    store.products.upsert(product_batch(*map(product, ids)))
+    kind = {"p1": dress, "p2": maxi, "p3": mug, "p4": dress}
+    tags = {i: [entry(one, 0.9), entry(long, 0.8)] for i, one in kind.items()}
+    tag_run(store, {**tags, "p5": [entry(long, 0.8)]})
+    assert [names(store, i) for i in ids] == [
+        ["连衣裙", "长袖"], ["长裙", "长袖"], ["马克杯"], ["连衣裙", "长袖"], ["长袖"],
+    ]  # fmt: skip
+    store.verdicts.add("p3", long.id, accepted=True)  # a person's word stands
+    store.verdicts.add("p4", dress.id, accepted=False)
+    assert names(store, "p4") == ["长袖"]  # of no kind that anybody knows
+    store.verdicts.add("p4", mug.id, accepted=True)
+    assert [names(store, i) for i in ("p3", "p4")] == [["长袖", "马克杯"], ["马克杯"]]
+    assert {item["product_id"] for item in store.review.queue(10, facet="袖长")} == {
+        "p1", "p2", "p5",
+    }  # fmt: skip
+    library = load_library(store)
+    store.library.save(merge(library, library.tags[dress.id], library.tags[mug.id]),
+                       library.changed_facets())  # fmt: skip
+    assert names(store, "p4") == ["马克杯", "长袖"]
 
 
 def test_parts_of_what_was_given_are_asked_first(store: Store) -> None:

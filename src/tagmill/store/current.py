@@ -183,9 +183,11 @@ class CurrentTags:
             tags[part] = _Tag(part, *written, UNDECIDED, "prior", "review", None, PERSON)
 
     def _consistent(self, ordered: list[_Tag], judged: list[str]) -> list[_Tag]:
-        """Without a second value of a facet that has one, and without what a narrower tag implies.
+        """Without a second value of a facet that has one, what is only for products of another
+        kind, and what a narrower tag implies.
 
-        What people said comes first, the latest before what they said earlier.
+        What people said comes first, the latest before what they said earlier; of several kinds
+        and narrower or broader tags all stay that they said.
         """
         last_first = {tag_id: -place for place, tag_id in enumerate(judged)}
         kept: dict[str, _Tag] = {}
@@ -195,6 +197,7 @@ class CurrentTags:
             if facet is None or facet not in taken:
                 kept[tag.id] = tag
                 taken.update(() if facet is None else (facet,))
+        kept = {i: tag for i, tag in kept.items() if tag.origin == PERSON or self._fits(i, kept)}
         implied: set[str] = set()
         for tag in kept.values():
             wider = self._names.ancestors(tag.id) & kept.keys()
@@ -203,3 +206,13 @@ class CurrentTags:
                 if kept[i].origin != PERSON and (tag.lane == "auto" or kept[i].lane != "auto")
             )  # fmt: skip
         return [tag for tag in ordered if tag.id in kept and tag.id not in implied]
+
+    def _fits(self, tag_id: str, others: dict[str, _Tag]) -> bool:
+        """Whether a product with these tags is one that the facet of a tag is for, or may be."""
+        asked = self._names.asked_by(tag_id)
+        if not asked:
+            return True
+        facets = {self._names.facet(one) for one in asked}
+        return not facets & {self._names.facet(one) for one in others} or any(
+            one in asked or asked & self._names.ancestors(one) for one in others
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import sqlalchemy as sa
 
@@ -34,13 +35,20 @@ class TagNames:
         self._entries: dict[str, _Entry] = {}
         self._facets: dict[str, Mapping[str, str]] | None = None
         self._single: set[str] = set()
+        self._only_for: dict[str, list[str]] = {}  # facet → tags whose products alone have it
         self._targets: dict[str, str | None] = {}
         self._written: dict[tuple[str, str], tuple[str, str]] = {}
 
     def load(self, connection: sa.Connection, tag_ids: Iterable[str]) -> None:
         """Read the tags of these ids, and those they were merged or split into, or imply, where
         not yet known."""
-        missing = set(tag_ids) - self._entries.keys()
+        if self._facets is None:
+            wanted = sa.select(facets.c.key, facets.c.names, facets.c.single, facets.c.only_for)
+            rows = connection.execute(wanted).all()
+            self._facets = {row.key: row.names for row in rows}
+            self._single = {row.key for row in rows if row.single}
+            self._only_for = {row.key: row.only_for for row in rows if row.only_for}
+        missing = {*tag_ids, *chain.from_iterable(self._only_for.values())} - self._entries.keys()
         while missing:
             wanted = sa.select(
                 tags.c.id, tags.c.facet, tags.c.name, tags.c.names, tags.c.status,
@@ -51,11 +59,6 @@ class TagNames:
             related = {e.merged_into for e in found if e.merged_into}
             related.update(i for e in found for i in (*e.split_into, *e.broader))
             missing = related - self._entries.keys()
-        if self._facets is None:
-            wanted = sa.select(facets.c.key, facets.c.names, facets.c.single)
-            rows = connection.execute(wanted).all()
-            self._facets = {row.key: row.names for row in rows}
-            self._single = {row.key for row in rows if row.single}
 
     def target(self, tag_id: str) -> str | None:
         """The id of the tag that counts in its place; None if it is retired or unknown."""
@@ -82,6 +85,12 @@ class TagNames:
         """The facet of a loaded tag where it has one value a product; None where many."""
         facet = self._entries[tag_id].facet
         return facet if facet in self._single else None
+
+    def asked_by(self, tag_id: str) -> set[str]:
+        """The living tags of which a product must have one, or a narrower one, to have this: those
+        that its facet is only for; none where it is for all."""
+        wanted = self._only_for.get(self._entries[tag_id].facet, ()) if self._only_for else ()
+        return {target for one in wanted if (target := self.target(one)) is not None}
 
     def ancestors(self, tag_id: str) -> set[str]:
         """The living tags that a loaded tag implies."""
