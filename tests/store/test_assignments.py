@@ -7,6 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from tagmill.errors import StoreError, UnknownTag
+from tagmill.library.changes import merge
+from tagmill.library.stored import load_library
 from tagmill.records import Facet, Scores
 from tagmill.store import CURRENT_SCHEMA, EXPORT_SCHEMA, Store
 from tagmill.store.tables import assignments, changes
@@ -238,6 +240,17 @@ def test_tag_counts_follow_verdicts_and_gone_products(store: Store) -> None:
     assert store.assignments.tag_counts() == {RED.id: 4, SILK.id: 2, BLUE.id: 1}
     store.products.mark_gone(["p1", "p4"])
     assert store.assignments.tag_counts() == {RED.id: 2, BLUE.id: 1}
+
+
+def test_a_product_with_both_tags_of_a_merge_counts_once(store: Store) -> None:
+    fill(store, "p1", "p2", "p3", "p4")
+    store.products.upsert(product_batch(product("p5", tags=["颜色:红色", "颜色:蓝色"])))
+    tag_run(store, {"p1": [entry(RED, 0.9), entry(BLUE, 0.4)], "p2": [entry(RED, 0.9)],
+                    "p3": [entry(RED, 0.9)], "p4": [entry(BLUE, 0.4)]})  # fmt: skip
+    store.verdicts.add("p3", BLUE.id, accepted=False)
+    library = load_library(store)
+    store.library.save(merge(library, library.tags[RED.id], library.tags[BLUE.id]))
+    assert store.assignments.tag_counts() == {BLUE.id: 4}
 
 
 def test_the_matrix_is_what_products_have_now(store: Store) -> None:

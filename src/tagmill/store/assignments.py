@@ -215,13 +215,24 @@ class Assignments:
         with self._database.read() as connection:
             pairs = [*connection.execute(given), *connection.execute(accepted)]
             names.load(connection, {tag_id for tag_id, _ in pairs})
+            sources: dict[str | None, set[str]] = {}
+            for tag_id, _ in pairs:
+                sources.setdefault(names.target(tag_id), set()).add(tag_id)
+            # A product may have several of the tags that are one now, or a verdict on that.
+            merged = {target for target, of in sources.items() if target and of != {target}}
+            having = products_having(
+                self._database, connection, {one for target in merged for one in sources[target]}
+            )
+            reader = CurrentTags(self._database, connection, names, "")
             for rows in self._pages_of_labelled(connection):
-                reader = CurrentTags(self._database, connection, names, "")
                 for tag_ids in reader.ids(rows):
                     counts.update(tag_ids)
+            for rows in self._pages(connection, products.c.tags.is_(sa.null()), sorted(having)):
+                for tag_ids in reader.ids(rows):
+                    counts.update(tag_ids & merged)
         for tag_id, count in pairs:
             target = names.target(tag_id)
-            if target is not None:
+            if target is not None and target not in merged:
                 counts[target] += count
         return dict(counts)
 
@@ -236,11 +247,25 @@ class Assignments:
 
     def _pages_of_labelled(self, connection: sa.Connection) -> Iterator[Sequence[Found]]:
         """Rows of the catalogue's products that came with tags."""
+        return self._pages(connection, products.c.tags.is_not(sa.null()))
+
+    def _pages(
+        self,
+        connection: sa.Connection,
+        condition: sa.ColumnElement[bool],
+        ids: Sequence[str] | None = None,
+    ) -> Iterator[Sequence[Found]]:
+        """Rows of the catalogue's products of which a condition holds, or of those of these ids,
+        which ascend."""
         wanted = sa.select(products.c.id, products.c.snapshot, products.c.tags)
-        labelled = wanted.where(sa.not_(products.c.gone), products.c.tags.is_not(sa.null()))
-        labelled = labelled.order_by(products.c.id).limit(_PAGE)
+        chosen = wanted.where(sa.not_(products.c.gone), condition).order_by(products.c.id)
+        if ids is not None:
+            for start in range(0, len(ids), _PAGE):
+                own = self._database.among(products.c.id, ids[start : start + _PAGE])
+                yield connection.execute(chosen.where(own)).all()
+            return
         after = ""
-        while rows := connection.execute(labelled.where(products.c.id > after)).all():
+        while rows := connection.execute(chosen.where(products.c.id > after).limit(_PAGE)).all():
             yield rows
             after = rows[-1].id
 
