@@ -22,7 +22,7 @@ def export(
         str, typer.Option(help="Table there; made if missing, one row a product and tag.")
     ] = "product_tags",
     since: Annotated[
-        int | None, typer.Option(help="Only products whose tags changed after this cursor.")
+        int | None, typer.Option(help="Only products whose tags changed after this cursor.", min=0)
     ] = None,
     lane: Annotated[str, typer.Option(help="auto, or review for both.")] = "review",
     format_: Annotated[

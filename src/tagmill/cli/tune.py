@@ -35,7 +35,7 @@ def tune(
         Path | None, typer.Option("--output", "-o", help="Model folder, with a file.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="Time for all of it.")] = 10.0,
-    trials: Annotated[int | None, typer.Option(help="At most so many.")] = None,
+    trials: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     metric: Annotated[
         str, typer.Option(help="To raise: micro_f1, ndcg_at_5, coverage_at_095.")
     ] = "micro_f1",
