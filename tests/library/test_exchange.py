@@ -186,6 +186,10 @@ def test_googles_taxonomy_by_number(tmp_path: Path) -> None:
     bare.write_text("Toys\nToys > Puzzles\n", encoding="utf-8")
     import_file(library, bare, "google")
     assert library.resolve("category:Puzzles").broader == (library.resolve("category:Toys").id,)
+    other = tmp_path / "attributes.txt"
+    other.write_text("gid://shopify/TaxonomyAttribute/1 : Colour\n", encoding="utf-8")
+    with pytest.raises(LibraryError, match="is no entry of it"):
+        import_file(library, other, "google")
 
 
 def test_synonyms_for_search_engines(tmp_path: Path) -> None:

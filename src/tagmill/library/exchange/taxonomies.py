@@ -151,6 +151,8 @@ def _read_line(line: str) -> tuple[str, str] | None:
 
 
 def _read_google_line(line: str) -> tuple[str, str] | None:
+    if line.startswith(_GID):
+        return None
     match = _WITH_ID.fullmatch(line)
     return (match[1], match[2]) if match else (line, line)
 
