@@ -7,12 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer import rich_utils
 
 import tagmill
 from tagmill import errors
+from tagmill.cli import app
 from tagmill.cli.errors import ERRORS, in_chinese
+from tagmill.cli.help import HELP, into_chinese
 from tagmill.cli.messages import MESSAGES
 from tagmill.errors import MissingExtra, UnknownTag
 
@@ -179,3 +184,25 @@ def test_chinese_errors_use_all_values_once() -> None:
         fields = [sorted(re.findall(r"\{(\d)\}", text)) for text in (english, chinese)]
         assert set(fields[1]) <= set(fields[0]), english
         assert fields[0] == [str(i) for i in range(len(fields[0]))], english
+
+
+def _help_texts(command: Any) -> Iterator[str]:  # noqa: ANN401
+    own = command.get_help_option(typer.Context(command))
+    for holder in (command, own, *command.params):
+        texts = (getattr(holder, name, None) for name in ("help", "short_help"))
+        yield from (text for text in texts if text)
+    for inner in getattr(command, "commands", {}).values():
+        yield from _help_texts(inner)
+
+
+def test_every_help_page_is_in_chinese_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = set(_help_texts(typer.main.get_command(app)))
+    assert len(texts) > 200
+    assert texts ^ HELP.keys() == set()
+    for name, text in vars(rich_utils).items():
+        if isinstance(text, str) or name == "_make_rich_text":
+            monkeypatch.setattr(rich_utils, name, text)  # put back what is replaced
+    command = typer.main.get_command(app)
+    into_chinese(command)
+    assert rich_utils.OPTIONS_PANEL_TITLE == "选项"
+    assert all(re.search(r"[\u4e00-\u9fff]", text) for text in _help_texts(command))

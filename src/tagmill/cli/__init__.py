@@ -13,6 +13,7 @@ import typer
 
 from tagmill.cli.app import app
 from tagmill.errors import TagmillError
+from tagmill.settings import interface_language
 
 __all__ = ["app", "main"]
 
@@ -22,6 +23,10 @@ def main() -> None:
     gc.freeze()  # modules stay as long as the process: looking through them for garbage is in vain
     gc.set_threshold(500_000, 50, 50)  # so do a million tags, and nothing of ours goes in circles
     try:
+        if interface_language() == "zh":
+            from tagmill.cli.help import run_in_chinese
+
+            run_in_chinese(app)
         app()
     except TagmillError as error:
         from tagmill.cli.errors import say_error

@@ -7,7 +7,7 @@ language. An English message is met again by its form, and its values go into th
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from tagmill.settings import interface_language
@@ -533,9 +533,9 @@ def say_error(error: Exception) -> str:
     return in_chinese(str(error)) if interface_language() == "zh" else str(error)
 
 
-def in_chinese(text: str) -> str:
-    """A message in Chinese, or as it is where it has no Chinese form."""
-    for pattern, chinese in _patterns():
+def in_chinese(text: str, forms: Mapping[str, str] = ERRORS) -> str:
+    """A message in Chinese, or as it is where it has no Chinese form among these."""
+    for pattern, chinese in _patterns(tuple(forms.items())):
         match = pattern.fullmatch(text)
         if match:
             return _filled(chinese, match.groups())
@@ -547,13 +547,9 @@ def _filled(form: str, values: Sequence[str]) -> str:
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
+def _patterns(forms: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
     """The forms of English messages, those with the most words of their own first."""
-    forms = sorted(ERRORS, key=lambda form: -len(_VALUE.sub("", form)))
     return [
-        (
-            re.compile("(.*?)".join(map(re.escape, _VALUE.split(form)[::2])), re.DOTALL),
-            ERRORS[form],
-        )
-        for form in forms
+        (re.compile("(.*?)".join(map(re.escape, _VALUE.split(form)[::2])), re.DOTALL), chinese)
+        for form, chinese in sorted(forms, key=lambda one: -len(_VALUE.sub("", one[0])))
     ]
