@@ -351,14 +351,19 @@ def test_a_changed_facet_is_a_difference(workspace: Path) -> None:
 
 def test_a_facet_of_quantities(workspace: Path) -> None:
     tagmill("library", "add", "容量:500ml", "-w", workspace)
-    tagmill("library", "facet", "容量", "--values", "number", "--unit", "ml", "-w", workspace)
+    facet = ("library", "facet", "容量")
+    assert "--values number" in refusal(*facet, "--unit", "ml", "-w", workspace)
+    tagmill(*facet, "--values", "number", "--unit", "ml", "-w", workspace)
     (change,) = tagmill("library", "history", "-w", workspace, "--json").json()[-1:]
     assert change["entries"][0]["after"]["value_kind"] == "number"
     tagmill("library", "propose", "容量:0.5 升", "--product", "x", "-w", workspace)
     assert (
         tagmill("library", "proposals", "-w", workspace, "--min-support", 1, "--json").json() == []
     )
-    assert "is none of" in refusal("library", "facet", "容量", "--values", "x", "-w", workspace)
+    found = tagmill("library", "show", "容量:50 cl", "-w", workspace, "--json").json()
+    assert found["name"] == "500ml"
+    assert "same quantity" in refusal("library", "add", "容量:0.5升", "-w", workspace)
+    assert "is none of" in refusal(*facet, "--values", "x", "-w", workspace)
 
 
 def test_an_encoder_finds_what_is_written_quite_differently(tmp_path: Path) -> None:

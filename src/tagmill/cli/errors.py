@@ -420,6 +420,9 @@ ERRORS: dict[str, str] = {
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
     ),
+    "The names of '{0}' are text, which has no unit. Give --values number, or range": (
+        "“{0}”的名称是文字，没有单位。请加 --values number 或 range"
+    ),
     "'{0}' and '{1}' (id {2}) are the same quantity ('{3}'): the names of the facet '{4}' are "
     "quantities. Keep one, or merge them; for all such pairs see: tagmill library duplicates": (
         "“{0}”和“{1}”（id {2}）是同一个数量（“{3}”）：维度“{4}”的名称是数量。请只留一个，或合并；"

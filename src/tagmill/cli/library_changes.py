@@ -246,6 +246,11 @@ def facet(
     if values is not None and kind is None:
         raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")
     known = library.facets[facet_key(library, name)]
+    kind = kind or known.value_kind
+    if unit and kind == "text":
+        raise LibraryError(
+            f"The names of '{known.key}' are text, which has no unit. Give --values number, or range"
+        )
     wanted = known.only_for
     if only_for is not None:
         wanted = tuple(library.resolve(text).id for text in only_for if text)
@@ -255,7 +260,7 @@ def facet(
             names=changes.facet_names(known, _named(zh, en)),
             single=known.single if single is None else single,
             only_for=wanted,
-            value_kind=kind or known.value_kind,
+            value_kind=kind,
             unit=known.unit if unit is None else unit,
         )
     )
