@@ -10,7 +10,7 @@ import pytest
 from tagmill.discover import Search, open_search
 from tagmill.store import Store
 from tests.discover.shop import BAG, DRESS, LEATHER, RED, SHOP, SILK, ids, shop_search
-from tests.store.samples import entry, product, product_batch, tag_run
+from tests.store.samples import entry, make_tag, product, product_batch, tag_run
 
 
 @pytest.fixture
@@ -72,6 +72,27 @@ def test_a_retired_tag_is_neither_found_nor_counted(store: Store, search: Search
     for tag in (DRESS, BAG):
         store.library.save([replace(tag, status="retired")])
     assert "品类" not in search.search("red").facets
+
+
+def test_a_tag_that_an_undone_change_brought_is_no_more(
+    store: Store, search: Search, tmp_path: Path
+) -> None:
+    new = make_tag("颜色", "酒红")
+    version = store.library.save([new])
+    store.products.upsert(product_batch(product("n1", "长裙"), product("n2", "酒红长裙")))
+    tag_run(store, {"n1": [entry(new, 0.9)]}, "second")
+    store.verdicts.add("n2", new.id, accepted=True)
+    chosen = {"颜色": ["酒红"]}
+    assert {hit.id for hit in search.search("长裙", facets=chosen).hits} == {"n1", "n2"}
+    later = open_search(store, tmp_path / "search")  # as another process reads it
+    assert ids(later, "酒红") == ["n2", "n1"]
+    store.library.undo(version)
+    for one in (search, later, open_search(store, tmp_path / "search")):
+        assert {hit.id for hit in one.search("长裙").hits} == {"n1", "n2", "d2"}
+        assert "酒红" not in {count.name for count in one.search("").facets.get("颜色", ())}
+        assert ids(one, "酒红") == ["n2"]  # by the word
+    search.index.rebuild()
+    assert ids(search, "酒红") == ["n2"]
 
 
 def test_a_new_alias_is_understood_at_once(store: Store, search: Search) -> None:

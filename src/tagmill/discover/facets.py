@@ -38,7 +38,7 @@ class FacetCounter:
 
     def __init__(self, view: View, chosen: Mapping[str, Sequence[str]]) -> None:
         self._view = view
-        size = len(view.library.tags)
+        size = len(view.library.tags) + 1  # the last: tags that are there no more
         self._counts = np.zeros(size, np.int64)
         self._choice = np.full(size, -1, np.int8)  # group of a chosen tag
         self._group = np.full(size, -1, np.int8)  # group of a tag's facet
@@ -51,7 +51,7 @@ class FacetCounter:
                 number = view.numbers[tag.id]
                 group = self._groups.setdefault(tag.facet, len(self._groups))
                 self._choice[number] = group
-                self._group[view.facet_of == view.facet_of[number]] = group
+                self._group[:-1][view.facet_of == view.facet_of[number]] = group
 
     def add(self, number: int, hits: Hits) -> Hits:
         """Count a segment's hits; those that have what was chosen."""
@@ -68,8 +68,8 @@ class FacetCounter:
     def counts(self, language: str = "") -> dict[str, tuple[FacetCount, ...]]:
         """Facet → its tags, most products first, chosen ones always; facets in library order."""
         facet_of = self._view.facet_of
-        chosen = self._choice >= 0
-        tags = np.flatnonzero((self._counts > 0) | chosen)
+        chosen = self._choice[:-1] >= 0
+        tags = np.flatnonzero((self._counts[:-1] > 0) | chosen)
         tags = tags[np.lexsort((tags, -self._counts[tags], facet_of[tags]))]
         rank = np.arange(len(tags)) - np.searchsorted(facet_of[tags], facet_of[tags])
         tags = tags[(rank < _SHOWN) | chosen[tags]]

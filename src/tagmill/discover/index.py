@@ -111,9 +111,11 @@ class View:
 
     @cached_property
     def tag_numbers(self) -> tuple[npt.NDArray[np.int64], ...]:
-        """For each segment the place in the library of each of its tags; tags are never lost."""
+        """For each segment the place in the library of each of its tags; behind all others of one
+        that is there no more, as it came with a change that was undone."""
+        gone = len(self.library.tags)
         return tuple(
-            np.array([self.numbers[t] for t in segment.tag_ids], np.int64)
+            np.array([self.numbers.get(t, gone) for t in segment.tag_ids], np.int64)
             for segment in self.segments
         )
 
@@ -177,7 +179,8 @@ class Index:
         if version != library.version:
             library = load_library(self._store)
             targets = targets_of(library)
-            moved = [t for t, target in targets.items() if self._targets.get(t, t) != target]
+            moved = {t for t, target in targets.items() if self._targets.get(t, t) != target}
+            moved |= {t for segment in view.segments for t in segment.tag_ids} - targets.keys()
             self._targets = targets
             if moved:
                 ids = {*self._store.searches.products_with(moved), *_ids_with(view, moved)}
