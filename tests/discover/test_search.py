@@ -8,7 +8,7 @@ from tagmill.discover import FacetCount, Search
 from tagmill.errors import SearchError, UnknownTag
 from tagmill.store import Store
 from tests.discover.shop import BLUE, DRESS, LEATHER, RED, SHOP, fill_shop, ids, shop_search
-from tests.store.samples import product, product_batch
+from tests.store.samples import make_tag, product, product_batch
 
 
 @pytest.fixture
@@ -251,6 +251,12 @@ def test_completion(search: Search) -> None:
     assert search.complete("red dr")[0].text == "red Dresses"
     assert search.complete("红色连")[0].text == "红色连衣裙"
     assert "tote" in [one.text for one in search.complete("to")]
+    store = search.store
+    store.library.save([make_tag("材质", f"leather {n}") for n in range(12)])
+    assert [one.text for one in search.complete("lea", limit=3)][:2] == ["Leather", "leather 0"]
+    store.products.upsert(product_batch(product("n1", "Lean lamp")))
+    texts = [one.text for one in search.complete("lea", limit=3)]
+    assert texts[:2] == ["Leather", "lean"]  # tags that no product has come last
     assert search.complete("zzz") == []
 
 
