@@ -86,7 +86,7 @@ def _read(
             if sync
             else import_products(store, catalog)
         )
-        named = keep_given(store)
+        named = keep_given(store) if report.new or report.changed else 0
     counts = {"gone": 0, **asdict(report)}
     if as_json:
         print_json(counts)
