@@ -273,9 +273,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}, "
+        "Change {change} is undone: library version {version}.",
+        "已撤销改动 {change}：标签库版本 {version}。",
+    ),
+    "tags_of_before": (
         "{products:product has|products have} the tags of before.",
-        "已撤销改动 {change}：标签库版本 {version}，{products:,} 件商品恢复原有标签。",
+        "{products:,} 件商品恢复原有标签。",
     ),
     "library_changed": ("Library version {version}: {what}.", "标签库版本 {version}：{what}。"),
     "exported": (
