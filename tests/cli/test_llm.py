@@ -270,6 +270,37 @@ def test_results_that_are_of_no_use_are_named(shop: Path) -> None:
     assert (shop / "results.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (("tag", "products.jsonl", "--llm", "all"), ("--batch-out", "products.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("-o", "a.jsonl", "--batch-in", "a.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("-o", "b.jsonl", "--batch-out", "b.jsonl")),
+        (("tag", "a.jsonl.failed.jsonl", "--llm", "all"), ("-o", "a.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("--batch-out", "link.jsonl")),
+        (("describe", "--file", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("describe", "--file", "products.jsonl"), ("-o", "a.jsonl", "--batch-in", "a.jsonl")),
+        (("describe", "--text", "red"), ("-o", "b.jsonl", "--batch-out", "./b.jsonl")),
+        (("distil", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "x.jsonl", "--from", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "x.jsonl", "--test", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "products.jsonl"), ("--batch-in", "a.jsonl", "--batch-out", "a.jsonl")),
+        (("distil", "new.rejects.jsonl"), ()),
+    ],
+)
+def test_nothing_that_is_read_or_written_is_overwritten(
+    shop: Path, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    for name in ("a.jsonl", "a.jsonl.failed.jsonl", "new.rejects.jsonl"):
+        (shop / name).write_bytes((shop / "products.jsonl").read_bytes())
+    (shop / "link.jsonl").symlink_to("products.jsonl")
+    before = {path.name: path.read_bytes() for path in shop.iterdir()}
+    folder = ("--model", "none", "-o", "new") if command[0] == "distil" else ()
+    said = refusal(*command, *folder, *options, "--llm-model", "m", cwd=shop)
+    assert "Name another file to write" in said
+    assert {path.name: path.read_bytes() for path in shop.iterdir()} == before
+
+
 def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     empty = shop / "results.jsonl"
     empty.write_text("")

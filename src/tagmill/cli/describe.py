@@ -27,6 +27,7 @@ from tagmill.cli.terminal import (
     AsJson,
     Map,
     Workspace,
+    beside,
     catalog_of,
     keep_apart,
     note,
@@ -90,6 +91,8 @@ def describe(
     options = LlmOptions(
         llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace, profile
     )
+    base = output or Path(Path(file or "describe").name)
+    keep_apart([output, batch_out], [file, *(batch_in or []), llm_cache], base)
     wanted = None if language == "product" else language
     done, catalog = _Described(output, as_json), None
     with ExitStack() as opened:
@@ -102,9 +105,7 @@ def describe(
             store = None
             used = load_model(model) if model else starter_model(profile_of(workspace, profile))
             if file is not None:
-                keep_apart(output, file)
-                rejects = Path(f"{output or Path(file).name}.rejects.jsonl")
-                catalog = catalog_of(file, mapping, rejects=rejects)
+                catalog = catalog_of(file, mapping, rejects=beside(base, "rejects"))
                 batches = iter(catalog)
             else:
                 batches = iter([products_to_batch([{"id": "text", "title": text}])])
@@ -112,7 +113,7 @@ def describe(
         done.run(describer, batches, store)
     options.note_spending()
     options.note_batch(done.waiting)
-    write_beside(output or Path("describe"), "failed", done.failed, "llm_failed")
+    write_beside(base, "failed", done.failed, "llm_failed")
     if catalog is not None:
         note_catalog(catalog)
     if done.failed:

@@ -95,6 +95,9 @@ ERRORS: dict[str, str] = {
     "'{0}' is what is read, and would be replaced. Name another file to write": (
         "“{0}”正是要读取的文件，会被覆盖。请换一个输出文件"
     ),
+    "'{0}' would be written twice. Name another file to write": (
+        "“{0}”会被写两次。请换一个输出文件"
+    ),
     "--map '{0}' is not OURS=THEIRS, such as title=product_name": (
         "--map“{0}”不是 我方=对方 的形式，如 title=product_name"
     ),

@@ -28,6 +28,7 @@ from tagmill.cli.terminal import (
     Query,
     Table,
     Workspace,
+    beside,
     catalog_of,
     counting,
     keep_apart,
@@ -158,9 +159,9 @@ def tag(
         )  # fmt: skip
         print_json(lines) if as_json else print_tagged(lines)
         return
-    keep_apart(output, source)
     base = output or Path(Path(str(source)).name)
-    rejects = Path(f"{base}.rejects.jsonl")
+    keep_apart([output, batch_out], [source, *(batch_in or []), llm_cache], base)
+    rejects = beside(base, "rejects")
     catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
     if llm != "off":
         asked = LlmOptions(
