@@ -16,6 +16,7 @@ from tagmill.settings import LanguageModelSettings
 from tagmill.store import Store
 from tagmill.tagging.folder import starter_model
 from tests.cli.command import refusal, tagmill
+from tests.language.server import ChatServer, error
 
 PRODUCT = {
     "id": "p1", "title": "纯棉连衣裙 红色 M码", "description": "夏季新款，圆领短袖，长度98cm",
@@ -164,6 +165,15 @@ def test_batch_files_describe_too(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").write_text(json.dumps(result))
     tagmill(*common, "--batch-in", "results.jsonl", cwd=tmp_path)
     assert json.loads((tmp_path / "d.jsonl").read_text())["text"] == "It is a red dress."
+
+
+def test_a_former_output_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text("former")
+    with ChatServer(error(401, "who are you")).running() as url:
+        refusal("describe", "--text", "red dress", "--llm-url", url, "--llm-model", "m",
+                "-o", "d.jsonl", cwd=tmp_path)  # fmt: skip
+    assert (tmp_path / "d.jsonl").read_text() == "former"
+    assert not list(tmp_path.glob(".d.jsonl-*"))
 
 
 def test_what_cannot_be_described(tmp_path: Path) -> None:

@@ -153,8 +153,9 @@ class _Described:
         self, describer: Describer, batches: Iterator[pa.RecordBatch], store: Store | None
     ) -> None:
         """Describe all products."""
-        opening = self._output.open("w", encoding="utf-8") if self._output else nullcontext(None)
-        with opening as out:
+        from tagmill.catalog.writers import open_output
+
+        with open_output(self._output) if self._output else nullcontext() as out:
             for batch in batches:
                 described = []
                 for one in describer.describe(batch):
@@ -172,9 +173,9 @@ class _Described:
         if self._output:
             note(say("written", path=self._output))
 
-    def _take(self, line: dict[str, Any], out: IO[str] | None) -> None:
+    def _take(self, line: dict[str, Any], out: IO[bytes] | None) -> None:
         if out is not None:
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         elif self._as_json:
             self.lines.append(line)
         else:
