@@ -13,10 +13,10 @@ from tagmill.describe import Describer, Description
 from tagmill.language import Asker, Request
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
-from tagmill.store import Store
+from tagmill.store import Store, open_store
 from tagmill.tagging.folder import starter_model
 from tests.cli.command import refusal, tagmill
-from tests.language.server import ChatServer, error
+from tests.language.server import ChatServer, chat, error
 
 PRODUCT = {
     "id": "p1", "title": "纯棉连衣裙 红色 M码", "description": "夏季新款，圆领短袖，长度98cm",
@@ -130,8 +130,6 @@ def test_descriptions_of_a_workspace_stand_apart(tmp_path: Path) -> None:
     tagmill("catalog", "import", file, "-w", tmp_path)
     done = tagmill("describe", "p1", "--llm-model", "scripted", "-w", tmp_path, cwd=tmp_path)
     assert "纯棉连衣裙" in done.out
-    from tagmill.store import open_store
-
     with open_store(f"sqlite:///{tmp_path}/tagmill.db") as store:
         (kept,) = store.descriptions.of("p1")
         product = store.products.get("p1")
@@ -174,6 +172,23 @@ def test_a_former_output_stays_until_the_new_one_is_complete(tmp_path: Path) -> 
                 "-o", "d.jsonl", cwd=tmp_path)  # fmt: skip
     assert (tmp_path / "d.jsonl").read_text() == "former"
     assert not list(tmp_path.glob(".d.jsonl-*"))
+
+
+def test_what_was_answered_before_a_stop_is_stored(tmp_path: Path) -> None:
+    tagmill("init", tmp_path)
+    file = tmp_path / "products.jsonl"
+    lines = [json.dumps({"id": str(i), "title": f"red dress number {i}"}) for i in range(3)]
+    file.write_text("\n".join(lines))
+    tagmill("catalog", "import", file, "-w", tmp_path)
+    answer = {"sentences": [{"text": "It is a red dress.", "quote": "red dress"}]}
+    settings = tmp_path / "tagmill.toml"
+    settings.write_text(settings.read_text().replace("[llm]", "[llm]\nmax_concurrency = 1"))
+    with ChatServer(chat(json.dumps(answer)), error(401, "who are you")).running() as url:
+        tagmill("describe", "--all", "--llm-url", url, "--llm-model", "m", "-w", tmp_path,
+                cwd=tmp_path, code=1)  # fmt: skip
+    with open_store(f"sqlite:///{tmp_path}/tagmill.db") as store:
+        kept = [one["text"] for i in range(3) for one in store.descriptions.of(str(i))]
+    assert kept == ["It is a red dress."]
 
 
 def test_what_cannot_be_described(tmp_path: Path) -> None:

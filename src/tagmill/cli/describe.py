@@ -41,7 +41,7 @@ from tagmill.errors import CatalogError, SettingsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tagmill.describe import Describer
+    from tagmill.describe import Describer, Written
     from tagmill.settings import Settings
     from tagmill.store import Store
     from tagmill.tagging.model import Model
@@ -157,21 +157,26 @@ class _Described:
 
         with open_output(self._output) if self._output else nullcontext() as out:
             for batch in batches:
-                described = []
-                for one in describer.describe(batch):
-                    if one.description is not None:
-                        described.append(one.description)
-                        self._take(one.description.as_dict(), out)
-                    elif one.waits:
-                        self.waiting += 1
-                    else:
-                        self.failed.append({"id": one.id, "reason": one.reason})
-                if store is not None:
-                    store.descriptions.keep([one.as_dict() for one in described])
+                described: list[dict[str, Any]] = []
+                try:
+                    for one in describer.describe(batch):
+                        self._count(one, described, out)
+                finally:  # also where the budget ends, or nobody can be asked any more
+                    if store is not None:
+                        store.descriptions.keep(described)
         if self._as_json:
             print_json(self.lines)
         if self._output:
             note(say("written", path=self._output))
+
+    def _count(self, one: Written, described: list[dict[str, Any]], out: IO[bytes] | None) -> None:
+        if one.description is not None:
+            described.append(one.description.as_dict())
+            self._take(described[-1], out)
+        elif one.waits:
+            self.waiting += 1
+        else:
+            self.failed.append({"id": one.id, "reason": one.reason})
 
     def _take(self, line: dict[str, Any], out: IO[bytes] | None) -> None:
         if out is not None:
