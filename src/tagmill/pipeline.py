@@ -165,7 +165,7 @@ class ConsultReport:
 
 def consult_file(
     model: Model,
-    catalog: Catalog,
+    catalog: Catalog | list[pa.RecordBatch],
     consultant: Consultant,
     writer: TagWriter,
     selection: Selection,

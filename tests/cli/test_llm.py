@@ -311,6 +311,18 @@ def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     assert "no result has the custom_id" in (shop / "out.jsonl.failed.jsonl").read_text()
 
 
+def test_a_text_is_asked_about_as_a_file_of_it_is(shop: Path) -> None:
+    tagged, _, _ = run(shop, scripted)
+    server = ChatServer(in_thread(scripted))
+    common = ("tag", "--text", PRODUCTS[0]["title"], "--llm", "all", "--llm-model", "m")
+    with server.running() as url:
+        done = tagmill(*common, "--llm-url", url, "--json", cwd=shop)
+    (line,) = done.json()["tagged"]
+    assert len(server.requests) >= 2
+    assert "液晶电视" in names(line["tags"]) & names(tagged["tv"])
+    assert "No large language model" in refusal(*common, cwd=shop)
+
+
 def test_what_cannot_be_asked(shop: Path) -> None:
     file = ("tag", "products.jsonl")
     assert "Unknown --llm 'some'" in refusal(*file, "--llm", "some", cwd=shop)
