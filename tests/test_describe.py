@@ -108,6 +108,46 @@ def test_the_language_asked_for_is_checked(
     assert "not in the language asked for, zh" in written.reason
 
 
+def test_no_other_language_is_published(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    german = ("Das ist ein rotes Kleid für den Sommer.", "红色")
+    japanese = ("これは赤いドレスです。", "红色")
+    for language, sentences in (("zh", (german, german)), ("en", (german, japanese))):
+        asker = Asker(Writer(*sentences), LanguageModelSettings())
+        describer = Describer(asker, starter_model(), language=language)
+        (written,) = describer.describe(products_to_batch([PRODUCT]))
+        assert f"not in the language asked for, {language}" in written.reason
+    chinese = ("红色连衣裙，M码。", "红色 M码")
+    found, _ = describing(german, chinese, japanese, language="zh")
+    assert [one.foreign for one in found.sentences] == [True, False, True]
+    assert found.text == chinese[0]
+    english = ("It is a red dress for the summer.", "红色")
+    found, _ = describing(german, english, chinese, language="en")
+    assert [one.foreign for one in found.sentences] == [True, False, True]
+    assert found.text == english[0]
+
+
+def test_brands_in_latin_letters_are_no_other_language() -> None:
+    sentence = "Apple iPhone 15 Pro Max 手机，配 USB-C 接口。"
+    product = {"id": "p", "title": "Apple iPhone 15 Pro Max 手机 USB-C"}
+    asker = Asker(Writer((sentence, "手机")), LanguageModelSettings())
+    (written,) = Describer(asker, starter_model()).describe(products_to_batch([product]))
+    assert written.description is not None
+    assert written.description.text == sentence
+
+
+def test_a_repeated_sentence_is_kept_once(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    said, other = "这款连衣裙采用纯棉面料。", "圆领短袖。"
+    found, _ = describing(
+        (said, "法国进口"), (other, "圆领短袖"), *[(said, "纯棉连衣裙")] * 8, (said, "法国进口")
+    )
+    assert found.text == said + other
+    assert len(found.sentences) == 2
+
+
 def test_a_trained_model_tells_the_neighbours_tags(tmp_path: Path) -> None:
     import tagmill as package
 

@@ -187,5 +187,6 @@ class _Described:
             typer.echo(f"{line['id']}\n  {line['text']}")
             for sentence in line["sentences"]:
                 if sentence["flagged"]:
-                    missing = ", ".join(sentence["unsupported"]) or say("no_source")
+                    reason = "other_language" if sentence["foreign"] else "no_source"
+                    missing = ", ".join(sentence["unsupported"]) or say(reason)
                     typer.echo(say("flagged", text=sentence["text"], missing=missing))

@@ -363,6 +363,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "尚未设置模型：以上是发往其他机器上的模型或写入批量文件的内容。",
     ),
     "no_source": ("no words of the product", "商品资料中没有依据"),
+    "other_language": ("another language", "不是所要的语言"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
         "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
