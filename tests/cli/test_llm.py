@@ -443,6 +443,25 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
     assert "0.5" in kinds
 
 
+def test_a_closed_run_does_not_keep_an_open_one_from_proposing(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+
+    def invents(body: dict[str, Any]) -> Response | None:
+        if body["max_tokens"] == 1 or "4K" not in body["messages"][1]["content"]:
+            return None
+        new = [{"facet": "功能", "name": "高分辨率", "quote": "4K分辨率"}]
+        return chat(json.dumps({"tags": [], "new": new}))
+
+    server = ChatServer(in_thread(answering(invents)))
+    with server.running() as url:
+        asking = ("tag", "--llm", "all", "--llm-url", url, "--llm-model", "m", "-w", shop)
+        assert "new name" not in tagmill(*asking, "--closed", cwd=shop).err
+        paid = len(server.requests)
+        assert "1 new name noted" in tagmill(*asking, cwd=shop).err
+    assert len(server.requests) == paid
+
+
 def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     rows = [{"id": f"p{i}", "title": f"red cotton shirt number {i}"} for i in range(60)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
