@@ -488,6 +488,20 @@ def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     assert len((shop / "out.jsonl").read_text().splitlines()) == 60
 
 
+def test_a_terminated_run_leaves_no_unfinished_file(shop: Path) -> None:
+    slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=30.0)))
+    with slow.running() as url:
+        process = start_process("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all",
+                                "--llm-url", url, "--llm-model", "m", cwd=shop)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not slow.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert list(shop.glob(".out.jsonl-*"))
+        process.terminate()
+        assert process.wait(20) == 130
+    assert not list(shop.glob(".out.jsonl-*"))
+
+
 def test_like_products_get_their_own_answers_and_evidence(shop: Path) -> None:
     """Redacted alike, they share requests and stored answers, and nothing of one another."""
     rows = [
