@@ -247,5 +247,5 @@ def test_bad_rows_and_failed_products_are_named(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("")
     batch = ("--llm-model", "m", "--batch-in", "none.jsonl")
     done = tagmill(*common, *batch, cwd=tmp_path, code=1)
-    assert "Failed and not tagged: 1 product." in done.err
+    assert "Failed and not described: 1 product." in done.err
     assert '"id": "1"' in (tmp_path / "d.jsonl.failed.jsonl").read_text()

@@ -113,7 +113,7 @@ def describe(
         done.run(describer, batches, store)
     options.note_spending()
     options.note_batch(done.waiting)
-    write_beside(base, "failed", done.failed, "llm_failed")
+    write_beside(base, "failed", done.failed, "llm_not_described")
     if catalog is not None:
         note_catalog(catalog)
     if done.failed:

@@ -406,6 +406,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
     ),
+    "llm_not_described": (
+        "Failed and not described: {count:product|products}. What failed and why: {path}.",
+        "{count:,} 件商品失败，未写描述；原因见 {path}。",
+    ),
     "proposals_written": (
         "{count:new name is|new names are} proposed in {path}.",
         "{count:,} 个新名称作为建议写入 {path}。",
