@@ -488,6 +488,25 @@ def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     assert len((shop / "out.jsonl").read_text().splitlines()) == 60
 
 
+def test_one_process_at_a_time_tags_a_workspace(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+    slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=30.0)))
+    with slow.running() as url:
+        process = start_process("tag", "--llm", "all", "--llm-url", url, "--llm-model", "m",
+                                "-w", shop, cwd=shop)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not slow.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for more in ((), ("--llm", "all", "--llm-url", url, "--llm-model", "m")):
+            assert "Another process is tagging" in refusal("tag", *more, "-w", shop, cwd=shop)
+        assert tagmill("products", "show", "tv", "--json", "-w", shop).json()["id"] == "tv"
+        tagmill("library", "add", "用途:送礼", "-w", shop)
+        process.kill()
+        process.wait()
+    assert "3 products tagged" in tagmill("tag", "-w", shop, cwd=shop).out
+
+
 def test_a_terminated_run_leaves_no_unfinished_file(shop: Path) -> None:
     slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=30.0)))
     with slow.running() as url:
