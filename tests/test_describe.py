@@ -129,12 +129,19 @@ def test_no_other_language_is_published(
 
 
 def test_brands_in_latin_letters_are_no_other_language() -> None:
-    sentence = "Apple iPhone 15 Pro Max 手机，配 USB-C 接口。"
-    product = {"id": "p", "title": "Apple iPhone 15 Pro Max 手机 USB-C"}
-    asker = Asker(Writer((sentence, "手机")), LanguageModelSettings())
-    (written,) = Describer(asker, starter_model()).describe(products_to_batch([product]))
-    assert written.description is not None
-    assert written.description.text == sentence
+    for title, *sentences in (
+        (
+            "Apple iPhone 15 Pro Max 手机 USB-C",
+            "Apple iPhone 15 Pro Max 手机，配 USB-C。",
+            "iPhone。",
+        ),
+        ("Le Creuset pot and lid of cast iron", "Le Creuset pot.", "It is a pot."),
+    ):
+        asker = Asker(Writer(*[(one, title) for one in sentences]), LanguageModelSettings())
+        batch = products_to_batch([{"id": "p", "title": title}])
+        (written,) = Describer(asker, starter_model()).describe(batch)
+        assert written.description is not None
+        assert [one.foreign for one in written.description.sentences] == [False, False]
 
 
 def test_a_repeated_sentence_is_kept_once(

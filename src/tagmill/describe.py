@@ -40,6 +40,7 @@ _TOKENS = 800
 _NEIGHBOURS, _NEIGHBOUR_TAGS = 8, 6
 _ALIKE = 0.2  # cosine from which a product is a neighbour
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _LANGUAGES = {"zh": {"zh": "简体中文", "en": "英文"}, "en": {"zh": "Chinese", "en": "English"}}
 _NOTHING = {"zh": "不限", "en": "any"}
@@ -163,7 +164,8 @@ class Describer:
         source = "\n".join(text for text in fields if text)
         missing = [*_missing(sentence.text, source), *self._claimed(sentence.text, product)]
         evidence = asdict(sentence.evidence) if sentence.evidence else None
-        foreign = not detect_language(sentence.text).startswith(language)
+        own = source if (product["language"] or "").startswith(language) else ""
+        foreign = _is_foreign(sentence.text, language, own)
         return Checked(sentence.text, evidence, tuple(dict.fromkeys(missing)), foreign)
 
     def _claimed(self, sentence: str, product: Mapping[str, Any]) -> list[str]:
@@ -228,6 +230,16 @@ def _missing(sentence: str, source: str) -> list[str]:
         words = (match.group() for match in pattern.finditer(sentence))
         found += [word for word in words if _plain(word) not in own]
     return found
+
+
+def _is_foreign(sentence: str, language: str, source: str) -> bool:
+    """Whether it is in another language; words of a `source` in the right one, such as brands, are
+    not."""
+    if detect_language(sentence).startswith(language):
+        return False
+    own = {_plain(word) for word in _WORD.findall(source)}
+    others = [word for word in _WORD.findall(sentence) if _plain(word) not in own]
+    return bool(others) and not detect_language(" ".join(others)).startswith(language)
 
 
 def _plain(word: str) -> str:
