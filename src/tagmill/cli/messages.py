@@ -366,6 +366,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "尚未设置模型：以上是发往其他机器上的模型或写入批量文件的内容。",
     ),
     "no_source": ("no words of the product", "商品资料中没有依据"),
+    "other_language": ("another language", "不是所要的语言"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
         "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
@@ -407,6 +408,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "llm_failed": (
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
+    ),
+    "llm_not_described": (
+        "Failed and not described: {count:product|products}. What failed and why: {path}.",
+        "{count:,} 件商品失败，未写描述；原因见 {path}。",
     ),
     "proposals_written": (
         "{count:new name is|new names are} proposed in {path}.",
