@@ -131,6 +131,27 @@ def test_without_logprobs_it_still_works(shop: Path) -> None:
     assert "液晶电视" in names(tagged["tv"])
 
 
+def test_an_option_that_the_server_refuses_is_left_out(shop: Path) -> None:
+    """From then on, for every product: not one refusal a request."""
+    refusals = {"response_format": "This response_format type is unavailable now",
+                "logprobs": "logprobs are not supported with this model"}  # fmt: skip
+
+    def refuses(body: dict[str, Any]) -> Response | None:
+        named = [said for option, said in refusals.items() if option in body]
+        return error(400, named[0]) if named else None
+
+    (shop / "tagmill.toml").write_text("[llm]\nmax_concurrency = 1\n", encoding="utf-8")
+    tagged, done, server = run(shop, answering(refuses))
+    assert "液晶电视" in names(tagged["tv"])
+    assert "(0 failed)" in done.err
+    assert "does not take logprobs, response_format, top_logprobs" in done.err
+    assert sum(refuses(body) is not None for body in server.requests) == 2
+    described = ChatServer(in_thread(answering(refuses)))
+    with described.running() as url:
+        tagmill("describe", "--text", "红色连衣裙", "--llm-url", url, "--llm-model", "m", cwd=shop)
+    assert ["response_format" in body for body in described.requests] == [True, False]
+
+
 def test_a_failed_verification_is_missing_not_zero(shop: Path) -> None:
     def fails(body: dict[str, Any]) -> Response | None:
         return error(400, "no") if body["max_tokens"] == 1 else None

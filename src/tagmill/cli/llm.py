@@ -28,7 +28,7 @@ from tagmill.settings import LanguageModelSettings, Settings, find_workspace, lo
 
 if TYPE_CHECKING:
     from tagmill.describe import Describer
-    from tagmill.language import Asker, Spending
+    from tagmill.language import Asker, LanguageModel, Spending
     from tagmill.language.batches import BatchRequests, BatchResults
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
@@ -146,6 +146,7 @@ class LlmOptions:
     profile: str | None = None
     store: Store | None = None  # of a workspace: answers are kept there, not in `cache`
     spending: Spending = field(init=False)
+    server: LanguageModel | None = field(default=None, init=False)
     results: BatchResults | None = field(default=None, init=False)
     requests: BatchRequests | None = field(default=None, init=False)
 
@@ -185,7 +186,7 @@ class LlmOptions:
         self, *stages: str
     ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
         """The settings, who asks in each stage, stored answers, and what may not leave."""
-        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language import Asker, Spending, open_model
         from tagmill.language.batches import BatchAudit, BatchModel, BatchRequests, BatchResults
         from tagmill.store import open_store
 
@@ -199,7 +200,7 @@ class LlmOptions:
             keep_apart(self.batch_out, *self.batch_in)
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
-        only = None if is_batch else open_model(llm, settings.privacy)
+        self.server = only = None if is_batch else open_model(llm, settings.privacy)
 
         def model(stage: str) -> LanguageModel:
             if only is not None:
@@ -237,7 +238,8 @@ class LlmOptions:
             note(say("batch_foreign", count=foreign))
 
     def note_spending(self, taken_over: int = 0) -> None:
-        """What was asked and spent, and what near-duplicates told each other, to stderr."""
+        """What was asked and spent, without which options, and what near-duplicates told each
+        other, to stderr."""
         spent = self.spending
         note(
             say(
@@ -247,6 +249,8 @@ class LlmOptions:
         )  # fmt: skip
         if taken_over:
             note(say("llm_taken_over", count=taken_over))
+        if refused := getattr(self.server, "refused", None):
+            note(say("llm_refused", options=", ".join(sorted(refused))))
 
 
 @app.command("check")

@@ -401,6 +401,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer was|answers were} taken over from near-duplicate products.",
         "{count:,} 条答复沿用了近乎相同的商品的答复。",
     ),
+    "llm_refused": (
+        "The server does not take {options}: it was asked without.",
+        "服务器不接受 {options}：已不带这些选项询问。",
+    ),
     "llm_failed": (
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
