@@ -237,9 +237,9 @@ class LlmOptions:
         if foreign:
             note(say("batch_foreign", count=foreign))
 
-    def note_spending(self, taken_over: int = 0) -> None:
-        """What was asked and spent, without which options, and what near-duplicates told each
-        other, to stderr."""
+    def note_spending(self, taken_over: int = 0, undecided: int = 0) -> None:
+        """What was asked and spent, without which options, what near-duplicates told each other,
+        and how many answers say neither yes nor no, to stderr."""
         spent = self.spending
         note(
             say(
@@ -249,6 +249,8 @@ class LlmOptions:
         )  # fmt: skip
         if taken_over:
             note(say("llm_taken_over", count=taken_over))
+        if undecided:
+            note(say("llm_undecided", count=undecided))
         if refused := getattr(self.server, "refused", None):
             note(say("llm_refused", options=", ".join(sorted(refused))))
 

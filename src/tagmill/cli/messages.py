@@ -401,6 +401,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer was|answers were} taken over from near-duplicate products.",
         "{count:,} 条答复沿用了近乎相同的商品的答复。",
     ),
+    "llm_undecided": (
+        "{count:answer says|answers say} neither yes nor no to a tag: it is judged without.",
+        "{count:,} 条答复对标签既没有说是也没有说否：按其余信息判断。",
+    ),
     "llm_refused": (
         "The server does not take {options}: it was asked without.",
         "服务器不接受 {options}：已不带这些选项询问。",

@@ -50,8 +50,8 @@ class Replies:
             self._database.insert(connection, calls, _CALL_COLUMNS, audit)
 
     def failed(self) -> set[str]:
-        """The products whose newest call was not answered."""
-        newest = sa.select(sa.func.max(calls.c.id)).group_by(calls.c.subject)
+        """The products with a question whose newest call was not answered."""
+        newest = sa.select(sa.func.max(calls.c.id)).group_by(calls.c.key)
         wanted = sa.select(calls.c.subject).where(calls.c.id.in_(newest), calls.c.outcome != "")
         with self._database.read() as connection:
             return set(connection.execute(wanted).scalars())
