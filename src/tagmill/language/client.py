@@ -141,7 +141,7 @@ class ServerModel:
             try:
                 return read_body(*await self.post("/chat/completions", body), self.name)
             except BadReply as bad:
-                refused = _refused_in(body, str(bad))
+                refused = set() if bad.tokens else _refused_in(body, str(bad))
                 if not refused:
                     raise
                 self.refused |= refused
@@ -226,10 +226,12 @@ class ServerModel:
 
 
 def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
-    """The reply that the JSON of a chat completion holds. Raises BadReply where it holds none."""
+    """The reply that the JSON of a chat completion holds. Raises BadReply where it holds none, with
+    what that cost."""
+    tokens: tuple[int, int, int] | None = None
 
     def bad(what: str) -> BadReply:
-        return BadReply(f"{model} {what}", model=model)
+        return BadReply(f"{model} {what}", model=model, tokens=tokens)
 
     if not isinstance(body, Mapping) or status >= 300:
         raise bad(f"answered {status}: {_shown(_message_of(json.dumps(body)))}")
@@ -237,6 +239,8 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
         raise Busy(f"{model} answered {_shown(_message_of(json.dumps(body)))}", model=model)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
+    if choice is not None or body.get("usage"):
+        tokens = tokens_of(body.get("usage"))
     if not isinstance(choice, Mapping):
         raise bad("answered without a choice")
     message = choice.get("message")
@@ -249,7 +253,7 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
     return Reply(
         text.encode("utf-8", "replace").decode(),  # half a character (a lone surrogate) is none
         logprobs,
-        *tokens_of(body.get("usage")),
+        *(tokens or (0, 0, 0)),
         complete=choice.get("finish_reason") != "length",
     )
 
