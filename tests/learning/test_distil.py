@@ -12,7 +12,7 @@ import pytest
 
 import tagmill
 from tagmill.catalog import as_batches
-from tagmill.errors import NotTrained
+from tagmill.errors import BadReply, LanguageModelError, NeedsKey, NotTrained
 from tagmill.language import Asker, Request
 from tagmill.learning import evaluate
 from tagmill.learning.distil import choose_to_label, distil
@@ -162,6 +162,31 @@ def test_who_failed_is_named_once(model: Model) -> None:
     with pytest.raises(NotTrained, match="--from"):
         distil(model, consultant, lambda: batches(2000, 2060), lambda: [], count=60)
     assert consultant.propose.spending.calls == calls  # nothing was paid for it
+
+
+class Silent(Wise):
+    """Answers nothing, as `how` says."""
+
+    def __init__(self, how: LanguageModelError) -> None:
+        self.how = how
+
+    async def ask(self, request: Request) -> Reply:
+        raise self.how
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "says"),
+    [(NeedsKey("who are you"), NeedsKey, "who are you"),
+     (BadReply("I refuse"), NotTrained, "None of 10 products .* because I refuse")],
+)  # fmt: skip
+def test_a_teacher_that_says_nothing_makes_no_student(
+    model: Model, how: LanguageModelError, kind: type[Exception], says: str
+) -> None:
+    asker = Asker(Silent(how), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    people = batches(1000, 1020, tagged=True)
+    with pytest.raises(kind, match=says):
+        distil(model, consultant, lambda: batches(2000, 2010), lambda: people, count=10)
 
 
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def distil(
         )  # fmt: skip
     options.note_spending()
     options.note_batch(found.waiting)
-    write_beside(output, "failed", found.failed, "llm_failed")
+    write_beside(output, "failed", found.failed, "llm_unanswered")
     note_catalog(products)
     if found.waiting:
         return

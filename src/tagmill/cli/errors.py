@@ -302,6 +302,16 @@ ERRORS: dict[str, str] = {
     "tagged products, or a larger --sample": (
         "向模型询问了 {0} 对，其中 {1} 对正确：太少，无法学习。请给更多已标注商品，或加大 --sample"
     ),
+    "None of {0} products has a usable answer, the first because {1}. There is nothing to learn: "
+    "see to the server and the pool, and run the same command again": (
+        "{0} 件商品都没有可用的答复，第一件的原因：{1}。没有可学习的内容："
+        "请检查服务器和商品来源后再次运行同一命令"
+    ),
+    "{0} of {1} products have no usable answer, the first because {2}. What is left is too little "
+    "to learn from: see to the server, and run the same command again": (
+        "{1} 件商品中有 {0} 件没有可用的答复，第一件的原因：{2}。剩下的太少，无法学习："
+        "请检查服务器后再次运行同一命令"
+    ),
     "Only one product has tags; a model needs at least two. Tag some more": (
         "只有一件商品有标签；模型至少需要两件。请再标注一些"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tagmill.cli.terminal import (
     note_catalog,
     print_json,
     print_table,
+    write_beside,
 )
 from tagmill.errors import SettingsError
 from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
@@ -302,18 +304,23 @@ def fit(
         llm_url, llm_model, budget, True, llm_cache, workspace=workspace, profile=profile
     )
     with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
-        fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+        fitted, failed = fit_llm(
+            used, consultant, catalog, sample=sample, seed=seed, progress=progress
+        )
     note_catalog(catalog)
+    write_beside(Path(Path(source).name), "failed", failed, "llm_unanswered")
     used.card["llm"] = fitted.as_card()
     save_model(used, model)
+    start = fitted.auto_start(0.95)
     report: dict[str, Any] = {
-        "pairs": len(fitted.right), "right": int(fitted.right.sum()),
-        "auto_from": fitted.auto_start(0.95),
+        "pairs": len(fitted.right), "right": int(fitted.right.sum()), "failed": len(failed),
+        "auto_from": start if math.isfinite(start) else None,
     }  # fmt: skip
     if as_json:
         print_json({**report, "llm": vars(options.spending)})
     else:
         typer.echo(say("llm_fitted", **report))
+        typer.echo(say("llm_no_auto" if report["auto_from"] is None else "llm_auto_from", **report))
     options.note_spending()
 
 

@@ -365,16 +365,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "no_source": ("no words of the product", "商品资料中没有依据"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
-        "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
-        "{auto_from:.3f}.",
-        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
+        "Fitted on {pairs:pair|pairs}, {right:,} right.",
+        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。",
+    ),
+    "llm_auto_from": (
+        "Lane auto at 0.95 begins at {auto_from:.3f}.",
         "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
+    ),
+    "llm_no_auto": (
+        "No threshold is shown to hold 0.95: nothing of it goes to the lane auto.",
+        "没有阈值能保证 0.95：不会有标签进入自动发布通道。",
     ),
     "asking": ("Asking", "询问大模型"),
     "distilled": (
-        "Asked about {asked:product|products} ({failed:,} failed): {labels:label|labels}. "
-        "Model: {model}",
-        "询问了 {asked:,} 件商品（失败 {failed:,} 件），得到 {labels:,} 个标注。模型：{model}",
+        "Learned from answers about {asked:product|products}: {labels:label|labels}. Model: "
+        "{model}",
+        "从关于 {asked:,} 件商品的答复中学习：{labels:,} 个标注。模型：{model}",
     ),
     "distilled_f1": (
         "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
@@ -412,6 +418,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "llm_failed": (
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
+    ),
+    "llm_unanswered": (
+        "Without a usable answer: {count:product|products}. Which and why: {path}.",
+        "{count:,} 件商品没有可用的答复；原因见 {path}。",
     ),
     "proposals_written": (
         "{count:new name is|new names are} proposed in {path}.",

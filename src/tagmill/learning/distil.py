@@ -102,7 +102,8 @@ def distil(
     The student of each round chooses what the next asks about. Pool and labelled products are gone
     through more than once. Where the budget ends early, or the model cannot be asked further, the
     student learns from what was answered. Raises NotTrained, before anything is asked, where people
-    have tagged fewer than two products.
+    have tagged fewer than two products, and where nothing was answered; LanguageModelError, where
+    the model cannot be asked at all.
     """
     fusion = consultant.fusion(model.card)
     people = [batch for batch in labelled() if batch.num_rows]
@@ -128,15 +129,25 @@ def distil(
                 asked.update(batch.column("id").to_pylist())
                 progress(batch.num_rows)
         except LanguageModelError as error:
+            if not said:
+                raise
             result.stopped = str(error)
         if result.waiting:
             return result
+        if not said:
+            continue
         result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
         result.model = train(
             [*people, *map(_without_tags, taught)], model.library, verdicts=said, seed=seed
         )
         if result.stopped or not any(mask.any() for mask in chosen):
             break
+    if not said:
+        reason = result.failed[0]["reason"] if result.failed else "nothing was asked about it"
+        raise NotTrained(
+            f"None of {len(asked)} products has a usable answer, the first because {reason}. There "
+            "is nothing to learn: see to the server and the pool, and run the same command again"
+        )
     return result
 
 
