@@ -545,6 +545,50 @@ def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> 
     assert set(ids) == {"shirt", "bag"}  # by the engine's own word
 
 
+@pytest.mark.parametrize(
+    ("options", "variables", "says"),
+    [
+        (("--budget", "-1"), {}, "--budget is -1; it must be 0 or more"),
+        (("--budget", "nan"), {}, "--budget is nan"),
+        (("--llm-url", "127.0.0.1:1/v1"), {}, "'127.0.0.1:1/v1', which does not begin with http"),
+        (("--llm-url", "http:///v1"), {}, "a host"),
+        ((), {"LLM": "3", "LLM__TIMEOUT": "5"}, "TAGMILL_LLM: setting 'llm' is '3'"),
+        ((), {"LLM__TIMEOUT": "-5"}, "TAGMILL_LLM__TIMEOUT: setting 'llm.timeout' is '-5'"),
+        ((), {"LLM__API_KEY": "two\nlines"}, "'llm.api_key' is more than one line"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_asked(
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    variables: dict[str, str],
+    says: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TAGMILL_{name}", value)
+    asked = ("tag", "products.jsonl", "--llm", "all", "--llm-model", "m")
+    assert says in refusal(*asked, *options, cwd=shop)
+
+
+def test_the_end_of_a_line_is_no_part_of_the_key(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGMILL_LLM__API_KEY", "sk-secret\r\n")
+    _, _, server = run(shop, scripted)
+    assert b"Authorization: Bearer sk-secret\r\n" in server.headers[0]
+
+
+def test_check_lists_the_models_that_there_are(shop: Path) -> None:
+    server = ChatServer(error(404, "no such model"))
+    server.models = ["qwen3-8b", "bge-m3"]
+    with server.running() as url:
+        check = ("llm", "check", "--llm-url", url)
+        assert "No model is named. " in (unnamed := refusal(*check, cwd=shop))
+        assert unnamed.endswith("qwen3-8b, bge-m3")
+        wrong = refusal(*check, "--llm-model", "qwen", cwd=shop)
+    assert wrong.endswith("Set llm.model (--llm-model) to one of: qwen3-8b, bge-m3")
+
+
 def test_a_budget_needs_a_price(shop: Path) -> None:
     assert "no price is set" in refusal(
         "tag", "products.jsonl", "--llm", "all", "--llm-model", "scripted", "--budget", "0",

@@ -239,6 +239,25 @@ ERRORS: dict[str, str] = {
     "llm.gguf and llm.base_url are both set. Keep the one to be used": (
         "llm.gguf 和 llm.base_url 都已设置，请只保留要用的一个"
     ),
+    "setting 'llm.api_key' is more than one line, or has control characters. Give the key alone in "
+    "TAGMILL_LLM__API_KEY": (
+        "设置 llm.api_key 不止一行，或含控制字符。请在 TAGMILL_LLM__API_KEY 中只给出密钥"
+    ),
+    "--budget is {0}; it must be 0 or more: --budget 5": (
+        "--budget 是 {0}；必须大于等于 0：--budget 5"
+    ),
+    "llm.base_url is '{0}', which does not begin with http:// or https:// and a host. Write it "
+    "like http://localhost:8000/v1": (
+        "llm.base_url 是“{0}”，不是以 http:// 或 https:// 加主机开头。"
+        "请写如 http://localhost:8000/v1"
+    ),
+    "No model is named. Set llm.model (--llm-model) to one of {0}: {1}": (
+        "没有指定模型。请把 llm.model（--llm-model）设为 {0} 上的一个：{1}"
+    ),
+    "{0} does not list '{1}' and does not answer for it. Set llm.model (--llm-model) to one of: "
+    "{2}": (
+        "{0} 的列表中没有“{1}”，也不以它答复。请把 llm.model（--llm-model）设为其中之一：{2}"
+    ),
     "llm.base_url is {0}, but no model is named. Set llm.model (--llm-model); see what the server "
     "has with: tagmill llm check": (
         "llm.base_url 是 {0}，但没有指定模型。请设置 llm.model（--llm-model）；"

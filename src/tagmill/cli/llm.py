@@ -104,6 +104,8 @@ def settings_with(
         changed["gguf"] = root / llm.gguf
     changed["profile"] = profile or str(profile_folder(llm.profile, root))
     if budget is not None:
+        if not budget >= 0:  # nor NaN
+            raise SettingsError(f"--budget is {budget:g}; it must be 0 or more: --budget 5")
         changed["budget"] = budget
     llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
     return settings.model_copy(update={"llm": llm})
