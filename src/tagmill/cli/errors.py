@@ -321,6 +321,10 @@ ERRORS: dict[str, str] = {
     "tagged products, or a larger --sample": (
         "向模型询问了 {0} 对，其中 {1} 对正确：太少，无法学习。请给更多已标注商品，或加大 --sample"
     ),
+    "The pool has no product to ask about but those that people have tagged and those that the "
+    "model was taught. Give another": (
+        "除了人工标注过的和模型学过的商品，没有其他商品可供询问。请给出别的商品来源"
+    ),
     "None of {0} products has a usable answer, the first because {1}. There is nothing to learn: "
     "see to the server and the pool, and run the same command again": (
         "{0} 件商品都没有可用的答复，第一件的原因：{1}。没有可学习的内容："

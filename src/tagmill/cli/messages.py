@@ -378,9 +378,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "asking": ("Asking", "询问大模型"),
     "distilled": (
-        "Learned from answers about {asked:product|products}: {labels:label|labels}. Model: "
-        "{model}",
-        "从关于 {asked:,} 件商品的答复中学习：{labels:,} 个标注。模型：{model}",
+        "Learned from answers about {asked:product|products}, and about {before:,} of before: "
+        "{labels:label|labels}. Model: {model}",
+        "从关于 {asked:,} 件商品的新答复和 {before:,} 件商品的旧答复中学习：{labels:,} 个标注。"
+        "模型：{model}",
     ),
     "distilled_f1": (
         "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
