@@ -74,7 +74,17 @@ class NeedsKey(LanguageModelError):
 
 
 class BadReply(LanguageModelError):
-    """The answer cannot be used: broken, cut off, refused or empty. The product has failed."""
+    """The answer cannot be used: broken, cut off, refused or empty. The product has failed.
+
+    `tokens` (input, cached input, output) are what the server counts for it all the same, 0 where
+    it does not say; None: it was not billed.
+    """
+
+    def __init__(
+        self, message: str, *, model: str = "", tokens: tuple[int, int, int] | None = None
+    ) -> None:
+        super().__init__(message, model=model)
+        self.tokens = tokens
 
 
 class BudgetExceeded(LanguageModelError):

@@ -148,6 +148,7 @@ class ConsultReport:
 
     asked: int = 0  # products
     reused: int = 0  # answers taken over from a near-duplicate product
+    undecided: int = 0  # questions of yes or no that were answered with neither
     failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
     waiting: int = 0  # products whose requests stand in the batch file
     new_names: NewNames = field(default_factory=NewNames)
@@ -157,6 +158,7 @@ class ConsultReport:
         ids = batch.column("id").to_pylist()
         self.asked += len({row for row, _ in opinions.pairs})
         self.reused += opinions.reused
+        self.undecided += opinions.undecided
         self.waiting += len(opinions.waiting)
         for row, reason in opinions.failed.items():
             self.failed.append({"id": ids[row], "reason": reason})

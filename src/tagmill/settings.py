@@ -75,6 +75,18 @@ class LanguageModelSettings(_Section):
     price_output: float = Field(default=0.0, ge=0)
     budget: float | None = Field(default=None, ge=0)  # of one run, in that currency
 
+    @field_validator("api_key")
+    @classmethod
+    def _stripped(cls, value: str | None) -> str | None:
+        """What reads a key from a file leaves the end of the line."""
+        key = None if value is None else value.strip()
+        if key and not key.isprintable():
+            raise SettingsError(
+                "setting 'llm.api_key' is more than one line, or has control characters. Give the "
+                "key alone in TAGMILL_LLM__API_KEY"
+            )
+        return key
+
 
 class TaggingSettings(_Section):
     """What is published."""
@@ -202,13 +214,13 @@ def load_settings(root: Path | None) -> Settings:
     values: dict[str, Any] = {} if root is None else _read(path)
     if "root" in values:
         raise SettingsError(f"{path}: 'root' cannot be set; it is the folder of the file")
-    _overlay_environment(values)
+    variables = _overlay_environment(values)
     try:
         return Settings(root=root or Path("."), **values)
-    except ValidationError as error:
-        raise SettingsError(f"{path}: {_explain(error)}") from error
-    except SettingsError as error:  # a section's own check does not know the file
-        raise SettingsError(f"{path}: {error}") from error
+    except (ValidationError, SettingsError) as error:  # a section's own check knows no file
+        said = _explain(error) if isinstance(error, ValidationError) else str(error)
+        source = variables.get(said.split("'")[1], path)
+        raise SettingsError(f"{source}: {said}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -223,15 +235,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def _overlay_environment(values: dict[str, Any]) -> None:
-    for variable, value in os.environ.items():
+def _overlay_environment(values: dict[str, Any]) -> dict[str, str]:
+    """Put what variables say into the values of the file; the variables by the setting's name."""
+    variables: dict[str, str] = {}
+    for variable, value in sorted(os.environ.items()):  # a section comes before what is in it
         if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
             continue
         *sections, key = variable.removeprefix(_PREFIX).lower().split("__")
-        target = values
+        target: Any = values
         for section in sections:
-            target = target.setdefault(section, {})
-        target[key] = value
+            target = target.setdefault(section, {}) if isinstance(target, dict) else None
+        if isinstance(target, dict):  # else the section is wrong, and will be named
+            target[key] = value
+            variables[".".join([*sections, key])] = variable
+    return variables
 
 
 def _explain(error: ValidationError) -> str:

@@ -131,13 +131,50 @@ def test_without_logprobs_it_still_works(shop: Path) -> None:
     assert "液晶电视" in names(tagged["tv"])
 
 
-def test_a_failed_verification_is_missing_not_zero(shop: Path) -> None:
-    def fails(body: dict[str, Any]) -> Response | None:
-        return error(400, "no") if body["max_tokens"] == 1 else None
+def test_an_option_that_the_server_refuses_is_left_out(shop: Path) -> None:
+    """From then on, for every product: not one refusal a request."""
+    refusals = {"response_format": "This response_format type is unavailable now",
+                "logprobs": "logprobs are not supported with this model"}  # fmt: skip
 
-    tagged, done, _ = run(shop, answering(fails))
+    def refuses(body: dict[str, Any]) -> Response | None:
+        named = [said for option, said in refusals.items() if option in body]
+        return error(400, named[0]) if named else None
+
+    (shop / "tagmill.toml").write_text("[llm]\nmax_concurrency = 1\n", encoding="utf-8")
+    tagged, done, server = run(shop, answering(refuses))
     assert "液晶电视" in names(tagged["tv"])
-    assert "failed)" in done.err
+    assert "(0 failed)" in done.err
+    assert "does not take logprobs, response_format, top_logprobs" in done.err
+    assert sum(refuses(body) is not None for body in server.requests) == 2
+    described = ChatServer(in_thread(answering(refuses)))
+    with described.running() as url:
+        tagmill("describe", "--text", "红色连衣裙", "--llm-url", url, "--llm-model", "m", cwd=shop)
+    assert ["response_format" in body for body in described.requests] == [True, False]
+
+
+def test_a_product_with_a_question_unanswered_has_failed(shop: Path) -> None:
+    def fails(body: dict[str, Any]) -> Response | None:
+        unwanted = body["max_tokens"] == 1 and "液晶电视" in body["messages"][1]["content"]
+        return error(400, "max_tokens too low") if unwanted else None
+
+    tagged, _, _ = run(shop, answering(fails), code=1)
+    assert set(tagged) == {"shirt", "bag"}
+    (failed,) = map(json.loads, (shop / "out.jsonl.failed.jsonl").read_text().splitlines())
+    assert failed["id"] == "tv"
+    assert "max_tokens too low" in failed["reason"]
+    tagged, _, server = run(shop, scripted)  # only what has no answer is asked again
+    assert "液晶电视" in names(tagged["tv"])
+    assert {body["max_tokens"] for body in server.requests} == {1}
+
+
+def test_who_says_neither_yes_nor_no_is_missing_not_zero(shop: Path) -> None:
+    def muses(body: dict[str, Any]) -> Response | None:
+        return chat("Well") if body["max_tokens"] == 1 else None
+
+    tagged, done, _ = run(shop, answering(muses))
+    assert "液晶电视" in names(tagged["tv"])
+    assert "(0 failed)" in done.err
+    assert "say neither yes nor no to a tag" in done.err
 
 
 def test_closed_means_closed_and_new_names_are_only_proposed(shop: Path) -> None:
@@ -378,7 +415,7 @@ def test_personal_data_stays_and_comes_back_as_evidence(shop: Path) -> None:
               "response": {"status_code": 200,
                            "body": json.loads(chat(json.dumps(answer)).body)}}  # fmt: skip
     (shop / "results.jsonl").write_text(json.dumps(result), encoding="utf-8")
-    tagmill(*common, "--batch-in", "results.jsonl", cwd=shop)
+    tagmill(*common, "--batch-in", "results.jsonl", "--batch-out", "more.jsonl", cwd=shop)
     proposed = (shop / "out.jsonl.proposals.jsonl").read_text(encoding="utf-8")
     assert json.loads(proposed)["examples"][0]["text"] == "张伟"
 
@@ -413,7 +450,10 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
     tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
 
     def fails(body: dict[str, Any]) -> Response | None:
-        return chat("no") if "手提包" in body["messages"][1]["content"] else None
+        text = body["messages"][1]["content"]
+        if body["max_tokens"] == 1 and "cotton" in text:
+            return error(400, "no questions of that kind")
+        return chat("no") if "手提包" in text else None
 
     def run_it(behaviour: Callable[..., Response], code: int = 0) -> tuple[Done, ChatServer]:
         server = ChatServer(in_thread(behaviour))
@@ -423,14 +463,16 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
         return done, server
 
     done, _ = run_it(answering(fails), code=1)
-    assert "2 products tagged" in done.out
+    assert "1 product tagged" in done.out
     (path,) = shop.glob("run-*.failed.jsonl")
-    (failed,) = map(json.loads, path.read_text().splitlines())
-    assert failed["id"] == "bag"
+    failed = {one["id"]: one["reason"] for one in map(json.loads, path.read_text().splitlines())}
+    assert set(failed) == {"bag", "shirt"}
+    assert "no questions of that kind" in failed["shirt"]
     assert not (shop / "tagmill-llm.db").exists()  # answers lie in the workspace's database
     done, server = run_it(scripted)
-    assert "1 product tagged" in done.out
-    assert all("手提包" in body["messages"][1]["content"] for body in server.requests)
+    assert "2 products tagged" in done.out
+    texts = {body["messages"][1]["content"] for body in server.requests}
+    assert all("手提包" in text or "cotton" in text for text in texts)
     shown = tagmill("products", "show", "tv", "-w", shop, "--json").json()
     assert "液晶电视" in {tag["name"] for tag in shown["tags"]}
     done, server = run_it(scripted)
@@ -539,7 +581,8 @@ def test_like_products_get_their_own_answers_and_evidence(shop: Path) -> None:
         for line in lines
     ]
     (shop / "results.jsonl").write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
-    tagmill(*common, "--batch-in", "results.jsonl", cwd=shop)
+    done = tagmill(*common, "--batch-in", "results.jsonl", cwd=shop, code=1)
+    assert "Failed and not tagged: 2 products" in done.err  # whether tags fit was not answered
     (proposal,) = map(json.loads, (shop / "out.jsonl.proposals.jsonl").read_text().splitlines())
     texts = {example["id"]: example["text"] for example in proposal["examples"]}
     assert texts == {"a": "联系王经理 13800138000", "b": "联系李经理 13911112222"}
@@ -595,6 +638,50 @@ def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> 
     assert len(lines) == 1  # only the television has a category
     ids = [json.loads(line)["id"] for line in (shop / "out.jsonl").read_text().splitlines()]
     assert set(ids) == {"shirt", "bag"}  # by the engine's own word
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "says"),
+    [
+        (("--budget", "-1"), {}, "--budget is -1; it must be 0 or more"),
+        (("--budget", "nan"), {}, "--budget is nan"),
+        (("--llm-url", "127.0.0.1:1/v1"), {}, "'127.0.0.1:1/v1', which does not begin with http"),
+        (("--llm-url", "http:///v1"), {}, "a host"),
+        ((), {"LLM": "3", "LLM__TIMEOUT": "5"}, "TAGMILL_LLM: setting 'llm' is '3'"),
+        ((), {"LLM__TIMEOUT": "-5"}, "TAGMILL_LLM__TIMEOUT: setting 'llm.timeout' is '-5'"),
+        ((), {"LLM__API_KEY": "two\nlines"}, "'llm.api_key' is more than one line"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_asked(
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    variables: dict[str, str],
+    says: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TAGMILL_{name}", value)
+    asked = ("tag", "products.jsonl", "--llm", "all", "--llm-model", "m")
+    assert says in refusal(*asked, *options, cwd=shop)
+
+
+def test_the_end_of_a_line_is_no_part_of_the_key(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAGMILL_LLM__API_KEY", "sk-secret\r\n")
+    _, _, server = run(shop, scripted)
+    assert b"Authorization: Bearer sk-secret\r\n" in server.headers[0]
+
+
+def test_check_lists_the_models_that_there_are(shop: Path) -> None:
+    server = ChatServer(error(404, "no such model"))
+    server.models = ["qwen3-8b", "bge-m3"]
+    with server.running() as url:
+        check = ("llm", "check", "--llm-url", url)
+        assert "No model is named. " in (unnamed := refusal(*check, cwd=shop))
+        assert unnamed.endswith("qwen3-8b, bge-m3")
+        wrong = refusal(*check, "--llm-model", "qwen", cwd=shop)
+    assert wrong.endswith("Set llm.model (--llm-model) to one of: qwen3-8b, bge-m3")
 
 
 def test_a_budget_needs_a_price(shop: Path) -> None:

@@ -57,6 +57,7 @@ class ChatServer:
         self.responses = list(responses)
         self.requests: list[dict[str, Any]] = []
         self.headers: list[bytes] = []
+        self.models: list[str] = []  # what `GET /models` lists
         self.most_at_once = 0
         self._now = 0
 
@@ -87,6 +88,9 @@ class ChatServer:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if head.startswith(b"GET"):
+                    await self._list(writer)
+                    continue
                 lines = head.lower().split(b"\r\n")
                 size = next(int(i.split(b":")[1]) for i in lines if i.startswith(b"content-length"))
                 body = json.loads(await reader.readexactly(size))
@@ -95,6 +99,11 @@ class ChatServer:
             pass
         finally:
             writer.close()
+
+    async def _list(self, writer: asyncio.StreamWriter) -> None:
+        body = json.dumps({"data": [{"id": name} for name in self.models]}).encode()
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
 
     async def _answer(
         self, head: bytes, body: dict[str, Any], writer: asyncio.StreamWriter

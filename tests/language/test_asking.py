@@ -162,6 +162,40 @@ def test_nobody_there_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.spending.failed < 40
 
 
+def test_who_never_answers_in_time_is_given_up_soon() -> None:
+    server = ChatServer(Response(b"", wait=30))
+    with server.running() as url:
+        one = asker(url, timeout=0.3)
+        with pytest.raises(LanguageModelError, match="no answer in 0.3 s, .* times in a row"):
+            list(one.ask_all(question(number) for number in range(1000)))
+    assert len(server.requests) <= 16  # as many as are under way at once
+
+
+@pytest.mark.parametrize("answer", [error(400, "no such thing"), chat("broken"), chat(None)])
+def test_who_never_answers_usefully_is_given_up(answer: Response, store: Store) -> None:
+    server = ChatServer(answer)
+    with server.running() as url:
+        one = asker(url, store, max_concurrency=4)
+        with pytest.raises(LanguageModelError, match="20 requests in a row failed, the last"):
+            list(one.ask_all(question(number) for number in range(1000)))
+    assert one.spending.failed <= 24
+    ask(ChatServer(chat("fine")), 1, store)  # one that did so once: it is the questions
+    answers, _ = ask(server, 60, store)
+    assert sum(isinstance(failure, BadReply) for failure in answers.values()) == 59
+
+
+@pytest.mark.parametrize(
+    "answer", [chat(""), chat("no", finish="content_filter"), chat(None, refusal="I cannot")]
+)
+def test_an_answer_that_cannot_be_used_is_paid_all_the_same(answer: Response, store: Store) -> None:
+    _, one = ask(ChatServer(answer), 3, store, price_input=2.0)
+    assert (one.spending.input_tokens, one.spending.failed) == (300, 3)
+    assert one.spending.cost == pytest.approx(3 * 100 * 2 / 1e6)
+    assert [call.input_tokens for call in store.replies.calls()] == [100] * 3
+    _, unpaid = ask(ChatServer(error(400)), 3, price_input=2.0)
+    assert unpaid.spending.cost == 0
+
+
 def test_the_key_is_sent_and_never_shown() -> None:
     server = ChatServer(chat("fine"))
     _, one = ask(server, api_key="sk-secret")

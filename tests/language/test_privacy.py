@@ -127,7 +127,7 @@ def test_the_section_is_read_from_file_and_environment(
         send=("title", "category"), never=("attributes.供应商",), offline=True
     )
     monkeypatch.setenv("TAGMILL_PRIVACY__SEND", "titel")
-    with pytest.raises(SettingsError, match="Did you mean 'title'"):
+    with pytest.raises(SettingsError, match="^TAGMILL_PRIVACY__SEND: .*Did you mean 'title'"):
         load_settings(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 
 import tagmill
 from tagmill.catalog import as_batches
-from tagmill.errors import NotTrained
+from tagmill.errors import BadReply, LanguageModelError, NeedsKey, NotTrained
 from tagmill.language import Asker, Request
 from tagmill.learning import evaluate
-from tagmill.learning.distil import choose_to_label, distil
+from tagmill.learning.distil import Distilled, choose_to_label, distil
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
 from tagmill.tagging.llm import Consultant
@@ -164,6 +165,31 @@ def test_who_failed_is_named_once(model: Model) -> None:
     assert consultant.propose.spending.calls == calls  # nothing was paid for it
 
 
+class Silent(Wise):
+    """Answers nothing, as `how` says."""
+
+    def __init__(self, how: LanguageModelError) -> None:
+        self.how = how
+
+    async def ask(self, request: Request) -> Reply:
+        raise self.how
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "says"),
+    [(NeedsKey("who are you"), NeedsKey, "who are you"),
+     (BadReply("I refuse"), NotTrained, "None of 10 products .* because I refuse")],
+)  # fmt: skip
+def test_a_teacher_that_says_nothing_makes_no_student(
+    model: Model, how: LanguageModelError, kind: type[Exception], says: str
+) -> None:
+    asker = Asker(Silent(how), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+    people = batches(1000, 1020, tagged=True)
+    with pytest.raises(kind, match=says):
+        distil(model, consultant, lambda: batches(2000, 2010), lambda: people, count=10)
+
+
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path / "old")
     for name, rows in (
@@ -187,3 +213,41 @@ def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_p
         "people.jsonl", "--llm-model", "scripted", cwd=tmp_path,
     )  # fmt: skip
     assert "0 calls" in again.err
+    more = command(
+        "distil", "pool.jsonl", "--model", "new", "-o", "newest", "--labels", "20", "--from",
+        "people.jsonl", "--llm-model", "scripted", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert (more.json()["asked"], more.json()["before"]) == (20, 50)
+    assert more.json()["labels"] > report["labels"]
+
+
+def test_a_student_that_is_distilled_again_forgets_nothing(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[set[str]] = []
+
+    def train(*_: object, verdicts: dict[str, dict[str, float]], **__: object) -> Model:
+        told.append(set(verdicts))
+        return replace(model, card={})
+
+    monkeypatch.setattr("tagmill.learning.distil.train", train)
+    asker = Asker(Wise(), LanguageModelSettings())
+    consultant = Consultant(asker, asker, model.library)
+
+    def again(student: Model, pool: list[pa.RecordBatch]) -> Distilled:
+        people = batches(1000, 1020, tagged=True)
+        return distil(student, consultant, lambda: pool, lambda: people, count=30, rounds=1)
+
+    first = again(model, batches(2000, 2100))
+    card = json.loads(json.dumps(first.model.card))
+    calls = asker.spending.calls
+    second = again(replace(model, card=card), batches(2000, 2100))
+    assert (second.before, second.asked, len(told[1])) == (30, 30, 60)
+    assert told[0] < told[1]
+    assert asker.spending.calls < 3 * calls  # about the 30 others
+    assert len(second.model.card["distilled"]) == 60
+    rows = products(2000, 2100, tagged=False)
+    others = list(as_batches([{**row, "title": f"new {row['title']}"} for row in rows]))
+    assert again(replace(model, card=card), others).before == 0  # other products by these ids
+    with pytest.raises(NotTrained, match="no product to ask about"):
+        again(model, batches(1000, 1020))

@@ -14,7 +14,7 @@ import pytest
 
 import tagmill
 from tagmill.catalog import as_batches
-from tagmill.errors import NotTrained
+from tagmill.errors import BadReply, LanguageModelError, NotTrained
 from tagmill.language import Asker, Request
 from tagmill.learning.llm_fit import fit_llm
 from tagmill.records import Reply
@@ -24,6 +24,7 @@ from tagmill.tagging.llm import Consultant
 from tagmill.tagging.llm_fusion import FEATURES, LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
+from tests.cli.command import tagmill as command
 
 COLOURS = ["red", "blue", "green", "black"]
 
@@ -95,7 +96,9 @@ def batch(first: int, last: int) -> pa.RecordBatch:
 
 @pytest.fixture(scope="module")
 def fitted(model: Model) -> LlmFusion:
-    return fit_llm(model, consultant(model), [batch(2000, 2400)], sample=400)
+    fusion, failed = fit_llm(model, consultant(model), [batch(2000, 2400)], sample=400)
+    assert failed == []
+    return fusion
 
 
 def outcome(model: Model, lane: str) -> tuple[int, int]:
@@ -162,3 +165,38 @@ def test_too_little_to_learn_from(model: Model) -> None:
         fit_llm(model, consultant(model), [])
     with pytest.raises(NotTrained, match="too few to learn from"):
         fit_llm(model, consultant(model), [batch(300, 303)])
+
+
+class Mute(Teacher):
+    """Has no answer about the first products."""
+
+    def __init__(self, until: int) -> None:
+        self.until = until
+
+    async def ask(self, request: Request) -> Reply:
+        found = re.search(r"item (\d+)", request.messages[-1]["content"])
+        assert found
+        if int(found.group(1)) < self.until:
+            raise BadReply("it is silent")
+        return await super().ask(request)
+
+
+def test_who_failed_is_named_and_nothing_is_no_fit(model: Model) -> None:
+    def fit(until: int, last: int = 360) -> list[dict[str, str]]:
+        asker = Asker(Mute(until), LanguageModelSettings())
+        return fit_llm(model, Consultant(asker, asker, model.library), [batch(300, last)])[1]
+
+    assert fit(303) == [{"id": str(i), "reason": "it is silent"} for i in range(300, 303)]
+    with pytest.raises(LanguageModelError, match="20 requests in a row failed"):
+        fit(400)
+    with pytest.raises(NotTrained, match="15 of 15 .* no usable answer, .* because it is silent"):
+        fit(400, 315)
+
+
+def test_the_command_says_that_no_threshold_holds(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+    lines = [json.dumps(row) + "\n" for row in products(300, 360)]
+    (tmp_path / "tagged.jsonl").write_text("".join(lines))
+    options = ("llm", "fit", "tagged.jsonl", "--model", "model", "--llm-model", "scripted")
+    assert command(*options, "--json", cwd=tmp_path).json()["auto_from"] is None
+    assert "No threshold is shown to hold 0.95" in command(*options, cwd=tmp_path).out

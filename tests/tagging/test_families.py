@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from tagmill.catalog import products_to_batch
+from tagmill.errors import BadReply
 from tagmill.language import Asker, Request
 from tagmill.language.profiles import open_profile
 from tagmill.library import Library
@@ -206,3 +207,23 @@ def test_a_failed_answer_is_not_handed_on() -> None:
     found = consult(Broken(), memory, silk)[0]
     assert set(found.opinions.failed) == {0, 1}
     assert found.products.num_rows == 0
+
+
+def test_an_answer_that_was_not_verified_is_not_handed_on() -> None:
+    memory, reader = Memory(), Reader()
+    consult(reader, memory, shirts(120))
+
+    class Unsure(Reader):
+        async def ask(self, request: Request) -> Reply:
+            if request.max_tokens == 1:
+                raise BadReply("no questions of that kind")
+            return await super().ask(request)
+
+    silk = products_to_batch([{"id": "1", "title": "silk tie"}, {"id": "2", "title": "silk tie"}])
+    found = consult(Unsure(), memory, silk)[0].opinions
+    assert set(found.failed) == {0, 1}
+    assert not found.pairs
+    again = consult(Reader(), memory, silk)[0].opinions
+    assert not again.failed
+    verified = {row for (row, _), answer in again.pairs.items() if answer.yes is not None}
+    assert verified == {0, 1}

@@ -65,7 +65,7 @@ def distil(
     """Train a small model on a large one's answers, about the products worth asking about.
 
     Give it the products that people have tagged too (--from): they weigh more. Repeat it with the
-    new model: answers that are paid for are not asked for again.
+    new model: what that one was taught is learned again for nothing, and others are asked about.
     """
     from tagmill.learning import evaluate
     from tagmill.learning.distil import ROUNDS
@@ -87,13 +87,13 @@ def distil(
         )  # fmt: skip
     options.note_spending()
     options.note_batch(found.waiting)
-    write_beside(output, "failed", found.failed, "llm_failed")
+    write_beside(output, "failed", found.failed, "llm_unanswered")
     note_catalog(products)
     if found.waiting:
         return
     save_model(found.model, output)
     report: dict[str, Any] = {
-        "model": str(output), "asked": found.asked, "labels": found.labels,
+        "model": str(output), "asked": found.asked, "before": found.before, "labels": found.labels,
         "failed": len(found.failed), "stopped": found.stopped,
     }  # fmt: skip
     if test is not None:

@@ -242,6 +242,25 @@ ERRORS: dict[str, str] = {
     "llm.gguf and llm.base_url are both set. Keep the one to be used": (
         "llm.gguf 和 llm.base_url 都已设置，请只保留要用的一个"
     ),
+    "setting 'llm.api_key' is more than one line, or has control characters. Give the key alone in "
+    "TAGMILL_LLM__API_KEY": (
+        "设置 llm.api_key 不止一行，或含控制字符。请在 TAGMILL_LLM__API_KEY 中只给出密钥"
+    ),
+    "--budget is {0}; it must be 0 or more: --budget 5": (
+        "--budget 是 {0}；必须大于等于 0：--budget 5"
+    ),
+    "llm.base_url is '{0}', which does not begin with http:// or https:// and a host. Write it "
+    "like http://localhost:8000/v1": (
+        "llm.base_url 是“{0}”，不是以 http:// 或 https:// 加主机开头。"
+        "请写如 http://localhost:8000/v1"
+    ),
+    "No model is named. Set llm.model (--llm-model) to one of {0}: {1}": (
+        "没有指定模型。请把 llm.model（--llm-model）设为 {0} 上的一个：{1}"
+    ),
+    "{0} does not list '{1}' and does not answer for it. Set llm.model (--llm-model) to one of: "
+    "{2}": (
+        "{0} 的列表中没有“{1}”，也不以它答复。请把 llm.model（--llm-model）设为其中之一：{2}"
+    ),
     "llm.base_url is {0}, but no model is named. Set llm.model (--llm-model); see what the server "
     "has with: tagmill llm check": (
         "llm.base_url 是 {0}，但没有指定模型。请设置 llm.model（--llm-model）；"
@@ -304,6 +323,20 @@ ERRORS: dict[str, str] = {
     "The model was asked about {0} pairs, {1} of them right: too few to learn from. Give more "
     "tagged products, or a larger --sample": (
         "向模型询问了 {0} 对，其中 {1} 对正确：太少，无法学习。请给更多已标注商品，或加大 --sample"
+    ),
+    "The pool has no product to ask about but those that people have tagged and those that the "
+    "model was taught. Give another": (
+        "除了人工标注过的和模型学过的商品，没有其他商品可供询问。请给出别的商品来源"
+    ),
+    "None of {0} products has a usable answer, the first because {1}. There is nothing to learn: "
+    "see to the server and the pool, and run the same command again": (
+        "{0} 件商品都没有可用的答复，第一件的原因：{1}。没有可学习的内容："
+        "请检查服务器和商品来源后再次运行同一命令"
+    ),
+    "{0} of {1} products have no usable answer, the first because {2}. What is left is too little "
+    "to learn from: see to the server, and run the same command again": (
+        "{1} 件商品中有 {0} 件没有可用的答复，第一件的原因：{2}。剩下的太少，无法学习："
+        "请检查服务器后再次运行同一命令"
     ),
     "Only one product has tags; a model needs at least two. Tag some more": (
         "只有一件商品有标签；模型至少需要两件。请再标注一些"

@@ -83,10 +83,11 @@ HELP: dict[str, str] = {
     "Other folder for the learned model.": "把学习后的模型存到另一个文件夹。",
     "Train a small model on a large one's answers, about the products worth asking about.\n\n"
     "Give it the products that people have tagged too (--from): they weigh more. Repeat it with "
-    "the\nnew model: answers that are paid for are not asked for again.": (
+    "the\nnew model: what that one was taught is learned again for nothing, and others are asked "
+    "about.": (
         "挑出值得询问的商品，用大模型的回答训练小模型。\n\n"
         "也可给出人工打过标签的商品（--from）：它们的权重更高。可用新模型再做一次：\n"
-        "付过费的回答不会再问。"
+        "它学过的会免费再学一遍，并另外询问其他商品。"
     ),
     "Products to choose from; file or SQL URL.": "供挑选的商品；文件或 SQL URL。",
     "Model folder: chooses, and gives its library.": "模型文件夹：用来挑选，并提供标签库。",

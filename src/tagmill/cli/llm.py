@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,13 +22,14 @@ from tagmill.cli.terminal import (
     note_catalog,
     print_json,
     print_table,
+    write_beside,
 )
 from tagmill.errors import SettingsError
 from tagmill.settings import LanguageModelSettings, Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
     from tagmill.describe import Describer
-    from tagmill.language import Asker, Spending
+    from tagmill.language import Asker, LanguageModel, Spending
     from tagmill.language.batches import BatchRequests, BatchResults
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
@@ -101,6 +103,8 @@ def settings_with(
         changed["gguf"] = root / llm.gguf
     changed["profile"] = profile or str(profile_folder(llm.profile, root))
     if budget is not None:
+        if not budget >= 0:  # nor NaN
+            raise SettingsError(f"--budget is {budget:g}; it must be 0 or more: --budget 5")
         changed["budget"] = budget
     llm = LanguageModelSettings.model_validate({**llm.model_dump(), **changed})
     return settings.model_copy(update={"llm": llm})
@@ -145,6 +149,7 @@ class LlmOptions:
     profile: str | None = None
     store: Store | None = None  # of a workspace: answers are kept there, not in `cache`
     spending: Spending = field(init=False)
+    server: LanguageModel | None = field(default=None, init=False)
     results: BatchResults | None = field(default=None, init=False)
     requests: BatchRequests | None = field(default=None, init=False)
 
@@ -184,7 +189,7 @@ class LlmOptions:
         self, *stages: str
     ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
         """The settings, who asks in each stage, stored answers, and what may not leave."""
-        from tagmill.language import Asker, LanguageModel, Spending, open_model
+        from tagmill.language import Asker, Spending, open_model
         from tagmill.language.batches import BatchAudit, BatchModel, BatchRequests, BatchResults
         from tagmill.store import open_store
 
@@ -197,7 +202,7 @@ class LlmOptions:
                 raise SettingsError("A batch needs the model's name: --llm-model")
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
-        only = None if is_batch else open_model(llm, settings.privacy)
+        self.server = only = None if is_batch else open_model(llm, settings.privacy)
 
         def model(stage: str) -> LanguageModel:
             if only is not None:
@@ -234,8 +239,9 @@ class LlmOptions:
         if foreign:
             note(say("batch_foreign", count=foreign))
 
-    def note_spending(self, taken_over: int = 0) -> None:
-        """What was asked and spent, and what near-duplicates told each other, to stderr."""
+    def note_spending(self, taken_over: int = 0, undecided: int = 0) -> None:
+        """What was asked and spent, without which options, what near-duplicates told each other,
+        and how many answers say neither yes nor no, to stderr."""
         spent = self.spending
         note(
             say(
@@ -245,6 +251,10 @@ class LlmOptions:
         )  # fmt: skip
         if taken_over:
             note(say("llm_taken_over", count=taken_over))
+        if undecided:
+            note(say("llm_undecided", count=undecided))
+        if refused := getattr(self.server, "refused", None):
+            note(say("llm_refused", options=", ".join(sorted(refused))))
 
 
 @app.command("check")
@@ -294,18 +304,23 @@ def fit(
         llm_url, llm_model, budget, True, llm_cache, workspace=workspace, profile=profile
     )
     with options.consultant(used.library) as consultant, counting("tagging", sample) as progress:
-        fitted = fit_llm(used, consultant, catalog, sample=sample, seed=seed, progress=progress)
+        fitted, failed = fit_llm(
+            used, consultant, catalog, sample=sample, seed=seed, progress=progress
+        )
     note_catalog(catalog)
+    write_beside(Path(Path(source).name), "failed", failed, "llm_unanswered")
     used.card["llm"] = fitted.as_card()
     save_model(used, model)
+    start = fitted.auto_start(0.95)
     report: dict[str, Any] = {
-        "pairs": len(fitted.right), "right": int(fitted.right.sum()),
-        "auto_from": fitted.auto_start(0.95),
+        "pairs": len(fitted.right), "right": int(fitted.right.sum()), "failed": len(failed),
+        "auto_from": start if math.isfinite(start) else None,
     }  # fmt: skip
     if as_json:
         print_json({**report, "llm": vars(options.spending)})
     else:
         typer.echo(say("llm_fitted", **report))
+        typer.echo(say("llm_no_auto" if report["auto_from"] is None else "llm_auto_from", **report))
     options.note_spending()
 
 

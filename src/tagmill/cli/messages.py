@@ -369,16 +369,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "other_language": ("another language", "不是所要的语言"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
-        "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
-        "{auto_from:.3f}.",
-        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。"
+        "Fitted on {pairs:pair|pairs}, {right:,} right.",
+        "已用 {pairs:,} 个商品标签对拟合，其中 {right:,} 个正确。",
+    ),
+    "llm_auto_from": (
+        "Lane auto at 0.95 begins at {auto_from:.3f}.",
         "0.95 的自动发布通道从 {auto_from:.3f} 开始。",
+    ),
+    "llm_no_auto": (
+        "No threshold is shown to hold 0.95: nothing of it goes to the lane auto.",
+        "没有阈值能保证 0.95：不会有标签进入自动发布通道。",
     ),
     "asking": ("Asking", "询问大模型"),
     "distilled": (
-        "Asked about {asked:product|products} ({failed:,} failed): {labels:label|labels}. "
-        "Model: {model}",
-        "询问了 {asked:,} 件商品（失败 {failed:,} 件），得到 {labels:,} 个标注。模型：{model}",
+        "Learned from answers about {asked:product|products}, and about {before:,} of before: "
+        "{labels:label|labels}. Model: {model}",
+        "从关于 {asked:,} 件商品的新答复和 {before:,} 件商品的旧答复中学习：{labels:,} 个标注。"
+        "模型：{model}",
     ),
     "distilled_f1": (
         "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
@@ -405,6 +412,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer was|answers were} taken over from near-duplicate products.",
         "{count:,} 条答复沿用了近乎相同的商品的答复。",
     ),
+    "llm_undecided": (
+        "{count:answer says|answers say} neither yes nor no to a tag: it is judged without.",
+        "{count:,} 条答复对标签既没有说是也没有说否：按其余信息判断。",
+    ),
+    "llm_refused": (
+        "The server does not take {options}: it was asked without.",
+        "服务器不接受 {options}：已不带这些选项询问。",
+    ),
     "llm_failed": (
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
@@ -412,6 +427,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "llm_not_described": (
         "Failed and not described: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未写描述；原因见 {path}。",
+    ),
+    "llm_unanswered": (
+        "Without a usable answer: {count:product|products}. Which and why: {path}.",
+        "{count:,} 件商品没有可用的答复；原因见 {path}。",
     ),
     "proposals_written": (
         "{count:new name is|new names are} proposed in {path}.",

@@ -264,7 +264,7 @@ def _consult(
         shown = {"output": str(output)} if output else {"tagged": lines.lines}
         print_json({**shown, **numbers, "llm": vars(asked.spending)})
     note(say("tagged", **summary.numbers()))
-    asked.note_spending(report.reused)
+    asked.note_spending(report.reused, report.undecided)
     write_beside(base, "proposals", report.new_names.proposals(), "proposals_written")
     write_beside(base, "failed", report.failed, "llm_failed")
     asked.note_batch(report.waiting)

@@ -112,7 +112,7 @@ def tag_in_workspace(
         shown = ", ".join(f"{one.facet}:{one.name}" for one in accepted)
         note(say("accepted_by_rule", count=len(accepted), names=shown))
     if llm is not None:
-        llm.note_spending(report.reused)
+        llm.note_spending(report.reused, report.undecided)
         base = settings.root / (f"run-{run.id}" if run else "run")
         write_beside(base, "failed", report.failed, "llm_failed")
         if report.failed:

@@ -3,8 +3,8 @@
 `Asker.ask_all` takes requests as they come and gives answers as they come, at most
 `max_concurrency` under way: memory does not grow with their number. What was answered before comes
 from the store. A busy server is waited for and asked less at a time, until it answers again; one
-that does not answer at all ends the run. An answer is stored before it is given, so a killed
-process loses only what was under way.
+that does not answer at all, or never usefully, ends the run. An answer is stored before it is
+given, so a killed process loses only what was under way.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class ReplyStore(Protocol):
 
     def keep(self, replies: list[tuple[str, Reply]], calls: list[ModelCall]) -> None:
         """Store replies and the audit of their calls, in one transaction."""
+        ...
+
+    def answered(self, model: str, stage: str) -> bool:
+        """Whether a model ever gave a usable answer in a stage."""
         ...
 
 
@@ -110,6 +114,8 @@ class Asker:
             )
         self._limits = _Limits(self.settings)
         self._dead = self._silent = self._answered = 0
+        self._is_useful = False  # once an answer could be used
+        self._stop: LanguageModelError | None = None  # why asking on is in vain
         self._reserved = 0.0  # money that what is under way may cost
         self._factor = 1.0  # tokens that requests really had for each one guessed, at most
 
@@ -121,6 +127,7 @@ class Asker:
         given first.
         """
         self._limits.begin()
+        self._stop = None
         before = self._reserved
         with asyncio.Runner() as runner:
             try:
@@ -136,30 +143,34 @@ class Asker:
     ) -> Iterator[Answer[T, V]]:
         waiting: list[_Asked[T, V]] = []
         by_key: dict[str, _Asked[T, V]] = {}  # those waiting and pending
-        stop: LanguageModelError | None = None
         exhausted = is_spent = False
 
-        def go_on(done: _Asked[T, V] | None = None) -> None:
+        def go_on() -> None:
             """Ask as many as may be under way; called whenever one is done, not once many are, so
             that they do not come in bursts."""
-            nonlocal is_spent, stop
-            stop = done.stop if done and done.stop else stop
+            nonlocal is_spent
             is_spent = False
-            while waiting and stop is None and under_way.running < self.settings.max_concurrency:
+            while (
+                waiting and self._stop is None and under_way.running < self.settings.max_concurrency
+            ):
                 if is_spent := not self._reserve(waiting[-1]):
                     break
                 under_way.start(self._ask(waiting.pop()))
 
         under_way = _UnderWay[_Asked[T, V]](runner.get_loop(), go_on)
         while True:
-            if len(waiting) < self.settings.max_concurrency and not exhausted and stop is None:
+            if (
+                len(waiting) < self.settings.max_concurrency
+                and not exhausted
+                and self._stop is None
+            ):
                 read, found, exhausted = self._read(questions, by_key)
                 waiting[:0] = read
                 yield from found
             go_on()
             if not len(under_way):
-                if stop is not None or is_spent:
-                    raise stop or self._spent()
+                if self._stop is not None or is_spent:
+                    raise self._stop or self._spent()
                 if exhausted and not waiting:
                     return
                 continue
@@ -227,9 +238,12 @@ class Asker:
         tries, answered = 0, self._answered
         while True:
             async with self._limits.turn(tokens):
+                if self._stop is not None:  # nobody waits for his turn to ask in vain
+                    asked.failure = asked.failure or self._stop
+                    return asked
                 wait = await self._try(asked)
             if wait is None:
-                return asked
+                break
             crowded = isinstance(asked.failure, Busy) and asked.failure.crowded
             if not crowded or self._answered == answered:  # else others had its place: go on
                 tries += 1
@@ -237,43 +251,66 @@ class Asker:
                 break
             answered = self._answered
             await asyncio.sleep(_pause(max(tries - 1, 0), wait))
-        self._dead += 1
-        if self._dead >= _DEAD:
-            asked.stop = LanguageModelError(
-                f"{self._dead} requests in a row failed, the last because {asked.failure}. All "
-                "answers so far are stored: see to the server, and run the same command again",
-                model=self.model.name,
-            )
+        self._note_outcome(asked.failure)
         return asked
+
+    def _note_outcome(self, failure: LanguageModelError | None) -> None:
+        """Give up where nobody is there, or nobody who ever gave an answer that could be used."""
+        if failure is None:
+            self._is_useful = True
+        if failure is None or (isinstance(failure, BadReply) and self._is_useful):
+            self._dead = 0
+            return
+        if isinstance(failure, Waiting) or self._stop is not None:
+            return
+        self._dead += 1
+        if self._dead < _DEAD:
+            return
+        if isinstance(failure, BadReply) and self.store is not None:
+            self._is_useful = self.store.answered(self.model.name, self.stage)
+            if self._is_useful:
+                return
+        self._stop = LanguageModelError(
+            f"{self._dead} requests in a row failed, the last because {failure}. All answers so "
+            "far are stored: see to the server, and run the same command again",
+            model=self.model.name,
+        )
 
     async def _try(self, asked: _Asked[T, V]) -> float | None:
         """Ask once; None where this is settled, else how long the server wants to be left alone."""
+        asked.sent = True
         try:
             reply = await self.model.ask(asked.question.request)
         except Busy as busy:
             asked.failure = busy
             self._limits.was_busy(busy.wait)
             self._silent += busy.silent
-            if self._silent >= _SILENT and not self.spending.calls:
-                asked.stop = LanguageModelError(
+            if self._silent >= _SILENT and not self._answered:
+                self._stop = LanguageModelError(
                     f"{busy}, {self._silent} times in a row. See to the server, or raise "
                     "llm.timeout, and run the same command again",
                     model=self.model.name,
                 )
                 return None
             return busy.wait or 0.0
-        except (BadReply, Waiting) as none:
-            asked.failure, self._dead = none, 0
+        except BadReply as bad:
+            asked.failure = bad
+            self._answered += 1
+            if bad.tokens is not None:
+                asked.tokens.append(bad.tokens)
+            return None
+        except Waiting as waiting:
+            asked.failure = waiting
             return None
         except LanguageModelError as error:
-            asked.failure = asked.stop = error
+            asked.failure = self._stop = error
             return None
-        self._dead = 0
         self._answered += 1
         self._limits.went_well()
         guessed = _guess_tokens(asked.question.request)
         self._factor = max(self._factor, reply.input_tokens / guessed)
         asked.replies.append(reply)
+        asked.tokens.append((reply.input_tokens, reply.cached_tokens, reply.output_tokens))
         try:
             asked.value, asked.failure = asked.question.read(reply), None
         except BadReply as bad:
@@ -302,15 +339,16 @@ class Asker:
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 calls.append(self._call(one, (0, 0, 0), 0.0))
                 continue
-            paid = (
-                sum(reply.input_tokens for reply in one.replies),
-                sum(reply.cached_tokens for reply in one.replies),
-                sum(reply.output_tokens for reply in one.replies),
-            )
-            cost = self.cost_of(*paid)
-            if one.replies and not any(paid):  # a server that does not say: the most it may be
-                cost = one.reserved
             self._reserved -= one.reserved
+            if not one.sent:
+                everyone = [one.question, *one.same]
+                answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
+                continue
+            counts = [sum(column) for column in zip(*one.tokens, strict=True)] or [0, 0, 0]
+            paid = counts[0], counts[1], counts[2]
+            cost = self.cost_of(*paid)
+            if one.tokens and not any(paid):  # a server that does not say: the most it may be
+                cost = one.reserved
             self.spending.add(paid, cost, failed=one.failure is not None)
             if one.failure is None:
                 replies.append((one.key, one.replies[-1]))
@@ -338,10 +376,11 @@ class _Asked(Generic[T, V]):
     question: Question[T, V]
     key: str
     same: list[Question[T, V]] = field(default_factory=list)  # others with the same request
-    replies: list[Reply] = field(default_factory=list)  # the last one counts, all are paid
+    sent: bool = False
+    replies: list[Reply] = field(default_factory=list)  # the last one counts
+    tokens: list[tuple[int, int, int]] = field(default_factory=list)  # of all that is paid
     value: V | None = None
     failure: LanguageModelError | None = None
-    stop: LanguageModelError | None = None  # asking on is in vain
     reserved: float = 0.0  # money kept for it until what it cost is known
 
 
@@ -351,7 +390,7 @@ class _UnderWay(Generic[R]):
     `on_done` is called in the loop for each that is.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_done: Callable[[R], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_done: Callable[[], None]) -> None:
         self._loop = loop
         self._on_done = on_done
         self._tasks: set[asyncio.Task[R]] = set()
@@ -377,7 +416,7 @@ class _UnderWay(Generic[R]):
         self._done.append(task)
         self._woken.set()
         if not task.cancelled() and task.exception() is None:
-            self._on_done(task.result())
+            self._on_done()
 
     def wait(self) -> list[R]:
         """The results of those that are done; at least one."""

@@ -10,7 +10,7 @@ import time
 import zlib
 from typing import Any
 
-from tagmill.errors import LanguageModelError
+from tagmill.errors import LanguageModelError, SettingsError
 from tagmill.language import open_model
 from tagmill.language.client import ALTERNATIVES, LanguageModel, Request, ServerModel, read_body
 from tagmill.language.embedded import EmbeddedModel
@@ -34,10 +34,13 @@ def check_model(
 ) -> dict[str, Any]:
     """What was tried and what came of it, by name, in the order it is shown.
 
-    Raises LanguageModelError where not even a plain question is answered, Offline.
+    Raises LanguageModelError where not even a plain question is answered, SettingsError where no
+    model is named, both with the models that the server lists; Offline.
     """
+    is_unnamed = settings.base_url is not None and not settings.model
     with asyncio.Runner() as runner:
-        model = open_model(settings, privacy)
+        asked = settings.model_copy(update={"model": "unnamed"}) if is_unnamed else settings
+        model = open_model(asked, privacy)
         try:
             return runner.run(_check(model, settings))
         finally:
@@ -49,8 +52,23 @@ async def _check(model: LanguageModel, settings: LanguageModelSettings) -> dict[
     door = model.door if isinstance(model, EmbeddedModel) else model
     if isinstance(door, ServerModel):
         found["models"] = await door.models()
+    listed = found.get("models", [])
+    if settings.base_url is not None and not settings.model:
+        raise SettingsError(
+            f"No model is named. Set llm.model (--llm-model) to one of {model.where}: "
+            f"{', '.join(listed) or 'it lists none'}"
+        )
     start = time.perf_counter()
-    reply = await model.ask(_question("Answer with one word: what colour is the sky?", 16))
+    try:
+        reply = await model.ask(_question("Answer with one word: what colour is the sky?", 16))
+    except LanguageModelError as error:
+        if not listed or model.name in listed:
+            raise
+        raise LanguageModelError(
+            f"{model.where} does not list '{model.name}' and does not answer for it. Set llm.model "
+            f"(--llm-model) to one of: {', '.join(listed)}",
+            model=model.name,
+        ) from error
     found["answers"] = reply.text.strip()[:80]
     found["seconds"] = time.perf_counter() - start
     found["json_schema"] = await _honours_schema(model)

@@ -38,6 +38,11 @@ __all__ = [
 
 ALTERNATIVES = 5  # of each token, wanted for P(yes): more is refused by some servers
 _SHOWN = 200  # characters of a server's own words in a message
+# Options that a question can do without, and what a server that refuses them speaks of.
+_DISPENSABLE = {
+    ("response_format",): ("response_format", "response format", "json_schema", "json schema"),
+    ("logprobs", "top_logprobs"): ("logprobs",),
+}
 
 
 @dataclass(frozen=True)
@@ -113,9 +118,13 @@ class LanguageModel(Protocol):
 
 @dataclass
 class ServerModel:
-    """A model behind an OpenAI-compatible server. Needs a running event loop at the first `ask`."""
+    """A model behind an OpenAI-compatible server. Needs a running event loop at the first `ask`.
+
+    `refused` are the options that the server did not take: it is asked without them from then on.
+    """
 
     settings: LanguageModelSettings
+    refused: set[str] = field(default_factory=set, init=False)
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -126,8 +135,16 @@ class ServerModel:
 
     async def ask(self, request: Request) -> Reply:
         """See `LanguageModel.ask`."""
-        status, body = await self.post("/chat/completions", request.body(self.name))
-        return read_body(status, body, self.name)
+        body = request.body(self.name)
+        while True:
+            body = {name: value for name, value in body.items() if name not in self.refused}
+            try:
+                return read_body(*await self.post("/chat/completions", body), self.name)
+            except BadReply as bad:
+                refused = set() if bad.tokens else _refused_in(body, str(bad))
+                if not refused:
+                    raise
+                self.refused |= refused
 
     async def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Status and JSON of a call; a status that says how things stand becomes its error."""
@@ -209,10 +226,12 @@ class ServerModel:
 
 
 def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
-    """The reply that the JSON of a chat completion holds. Raises BadReply where it holds none."""
+    """The reply that the JSON of a chat completion holds. Raises BadReply where it holds none, with
+    what that cost."""
+    tokens: tuple[int, int, int] | None = None
 
     def bad(what: str) -> BadReply:
-        return BadReply(f"{model} {what}", model=model)
+        return BadReply(f"{model} {what}", model=model, tokens=tokens)
 
     if not isinstance(body, Mapping) or status >= 300:
         raise bad(f"answered {status}: {_shown(_message_of(json.dumps(body)))}")
@@ -220,6 +239,8 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
         raise Busy(f"{model} answered {_shown(_message_of(json.dumps(body)))}", model=model)
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
+    if choice is not None or body.get("usage"):
+        tokens = tokens_of(body.get("usage"))
     if not isinstance(choice, Mapping):
         raise bad("answered without a choice")
     message = choice.get("message")
@@ -232,7 +253,7 @@ def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
     return Reply(
         text.encode("utf-8", "replace").decode(),  # half a character (a lone surrogate) is none
         logprobs,
-        *tokens_of(body.get("usage")),
+        *(tokens or (0, 0, 0)),
         complete=choice.get("finish_reason") != "length",
     )
 
@@ -251,6 +272,16 @@ def tokens_of(usage: Any) -> tuple[int, int, int]:  # noqa: ANN401
     counts = usage.get("prompt_tokens"), cached, usage.get("completion_tokens")
     found = [count if isinstance(count, int) and count >= 0 else 0 for count in counts]
     return found[0], min(found[1], found[0]), found[2]
+
+
+def _refused_in(body: Mapping[str, Any], said: str) -> set[str]:
+    """The options of a request that an error speaks of, and that it can do without."""
+    said = said.lower()
+    found: set[str] = set()
+    for names, words in _DISPENSABLE.items():
+        if any(word in said for word in words):
+            found.update(name for name in names if name in body)
+    return found
 
 
 def _logprobs(value: Any) -> tuple[Mapping[str, float], ...]:  # noqa: ANN401

@@ -138,8 +138,9 @@ def read_choices(
     return Choices(chosen, tuple(new.values()), quotes)
 
 
-def read_verification(reply: Reply) -> Verification:
-    """P(yes) from the first token that says yes or no, or else from the text. Raises BadReply."""
+def read_verification(reply: Reply) -> Verification | None:
+    """P(yes) from the first token that says yes or no, or else from the text; None: neither says
+    so."""
     for alternatives in reply.logprobs:
         mass = {True: 0.0, False: 0.0}
         for text, logprob in alternatives.items():
@@ -151,7 +152,7 @@ def read_verification(reply: Reply) -> Verification:
             return Verification(min(max(mass[True] / total, _LEAST), 1 - _LEAST), measured=True)
     says = _says(_THOUGHT.sub("", reply.text))
     if says is None:
-        raise BadReply(f"The answer says neither yes nor no: {reply.text[:80]!r}")
+        return None
     return Verification(1 - _LEAST if says else _LEAST, measured=False)
 
 

@@ -8,8 +8,12 @@ said weighs more, and of the pairs nobody asked about nothing is known.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +33,7 @@ _AT_ONCE = 64  # products in one round of questions: what an unfinished one was 
 _RARE = 0.5  # a tag with c examples counts 1 + (1 + c)^-_RARE
 _POWER = 3  # of a product's worth, to which it is chosen in proportion
 _LEAST = 1e-3  # the worth of a product the engine is sure of
+_CARD = "distilled"  # in the card: by product id the digest of its text, and its soft labels
 ROUNDS = 6
 
 
@@ -39,6 +44,7 @@ class Distilled:
     model: Model
     asked: int  # products
     labels: int  # pairs with a soft label
+    before: int = 0  # products that the model given was taught, learned again
     failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
     waiting: int = 0  # products whose requests stand in a batch file; then nothing was trained
     stopped: str = ""  # why not all that were chosen were asked about
@@ -99,10 +105,13 @@ def distil(
 ) -> Distilled:
     """A student of the same library, from `count` products of the pool and the labelled ones.
 
-    The student of each round chooses what the next asks about. Pool and labelled products are gone
+    The student of each round chooses what the next asks about. Its card has what it was taught: who
+    distils it again learns that too, of the products of the pool that are as they were, beside
+    `count` others. Pool and labelled products are gone
     through more than once. Where the budget ends early, or the model cannot be asked further, the
     student learns from what was answered. Raises NotTrained, before anything is asked, where people
-    have tagged fewer than two products.
+    have tagged fewer than two products, and where nothing was answered; LanguageModelError, where
+    the model cannot be asked at all.
     """
     fusion = consultant.fusion(model.card)
     people = [batch for batch in labelled() if batch.num_rows]
@@ -112,14 +121,15 @@ def distil(
             "A student needs at least two products that people have tagged, to tell what products "
             "do not have. Give them with --from"
         )
-    taught: list[pa.RecordBatch] = []
+    taught = _taught_before(pool(), model.card, known)
+    before = {i: model.card[_CARD][i] for batch in taught for i in batch.column("id").to_pylist()}
     said: dict[str, dict[str, float]] = {}
     asked: set[str] = set()  # also those that failed: the next command asks about them again
-    result = Distilled(model, 0, 0)
+    result = Distilled(model, 0, 0, len(before))
     for number in range(rounds):
         size = count * (number + 1) // rounds - count * number // rounds
         chosen = choose_to_label(
-            result.model, pool(), size, seed=seed + number, without=known | asked
+            result.model, pool(), size, seed=seed + number, without=known | asked | set(before)
         )
         try:
             for batch in _picked(pool(), chosen):
@@ -128,16 +138,60 @@ def distil(
                 asked.update(batch.column("id").to_pylist())
                 progress(batch.num_rows)
         except LanguageModelError as error:
+            if not said:
+                raise
             result.stopped = str(error)
         if result.waiting:
             return result
-        result.asked, result.labels = len(said), sum(len(tags) for tags in said.values())
-        result.model = train(
-            [*people, *map(_without_tags, taught)], model.library, verdicts=said, seed=seed
+        if not said:
+            continue
+        labels = {i: one["labels"] for i, one in before.items()} | said
+        result.asked, result.labels = len(said), sum(map(len, labels.values()))
+        student = train(
+            [*people, *map(_without_tags, taught)], model.library, verdicts=labels, seed=seed
         )
+        texts = dict(chain.from_iterable(map(_texts, taught)))
+        new = {i: {"text": texts[i], "labels": said[i]} for i in said}
+        result.model = replace(student, card={**student.card, _CARD: before | new})
         if result.stopped or not any(mask.any() for mask in chosen):
             break
+    if not said:
+        raise _nothing_said(asked, result.failed)
     return result
+
+
+def _nothing_said(asked: Set[str], failed: list[dict[str, str]]) -> NotTrained:
+    if not asked:
+        return NotTrained(
+            "The pool has no product to ask about but those that people have tagged and those that "
+            "the model was taught. Give another"
+        )
+    reason = failed[0]["reason"] if failed else "nothing was asked about it"
+    return NotTrained(
+        f"None of {len(asked)} products has a usable answer, the first because {reason}. There is "
+        "nothing to learn: see to the server and the pool, and run the same command again"
+    )
+
+
+def _taught_before(
+    pool: Iterable[pa.RecordBatch], card: Mapping[str, Any], without: Set[str]
+) -> list[pa.RecordBatch]:
+    """The products of the pool that a card has labels of and that are as they were then."""
+    kept = card.get(_CARD, {})
+    found = []
+    for batch in pool if kept else ():
+        ids = batch.column("id").to_pylist()
+        some = batch.filter(pa.array([i in kept and i not in without for i in ids], pa.bool_()))
+        same = [kept[i]["text"] == text for i, text in _texts(some)]
+        found.append(some.filter(pa.array(same, pa.bool_())))
+    return [batch for batch in found if batch.num_rows]
+
+
+def _texts(batch: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    """Id of each product, and 16 hex digits of all that is said in it but its tags."""
+    for product in batch.drop_columns(["tags"]).to_pylist():
+        text = json.dumps(product, ensure_ascii=False)
+        yield product["id"], hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _picked(
@@ -170,7 +224,7 @@ def _ask(
     probability = fusion(features)
     said: dict[str, dict[str, float]] = {}
     for i in np.flatnonzero(asked).tolist():
-        said.setdefault(ids[scored.rows[i]], {})[tags[i]] = float(probability[i])
+        said.setdefault(ids[scored.rows[i]], {})[tags[i]] = round(float(probability[i]), 4)
     return said
 
 

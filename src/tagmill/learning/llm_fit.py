@@ -19,7 +19,7 @@ from tagmill.learning.dataset import label_matrix
 from tagmill.probability import best_f1_threshold, fit_curve
 from tagmill.tagging.cascade import ask_about
 from tagmill.tagging.fusion import Trees, fit_trees
-from tagmill.tagging.llm import Consultant
+from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.llm_fusion import LlmFusion
 from tagmill.tagging.model import Model
 from tagmill.tagging.options import TrainingOptions
@@ -40,8 +40,9 @@ def fit_llm(
     sample: int = 500,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
-) -> LlmFusion:
-    """The fit on at most `sample` tagged products, picked at random.
+) -> tuple[LlmFusion, list[dict[str, str]]]:
+    """The fit on at most `sample` tagged products, picked at random, and those of them that have no
+    usable answer, {"id", "reason"}.
 
     Raises NotTrained where there is too little to learn from, BudgetExceeded, LanguageModelError.
     """
@@ -49,12 +50,23 @@ def fit_llm(
     if judged is None:
         raise NotTrained("No product has tags to learn from. Give some rows a 'tags' column")
     parts: list[tuple[npt.NDArray[Any], ...]] = []
+    failed: list[dict[str, str]] = []
     for start in range(0, judged.num_rows, _AT_ONCE):
         batch = judged.slice(start, _AT_ONCE)
-        parts.append(_pairs(model, consultant, batch, start))
+        pairs, opinions = _pairs(model, consultant, batch, start)
+        parts.append(pairs)
+        ids = batch.column("id").to_pylist()
+        failed += [{"id": ids[row], "reason": why} for row, why in opinions.failed.items()]
         progress(batch.num_rows)
     features, right, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if len(right) < _FEWEST or right.all() or not right.any():
+    is_little = len(right) < _FEWEST or right.all() or not right.any()
+    if is_little and failed:
+        raise NotTrained(
+            f"{len(failed)} of {judged.num_rows} products have no usable answer, the first because "
+            f"{failed[0]['reason']}. What is left is too little to learn from: see to the server, "
+            "and run the same command again"
+        )
+    if is_little:
         raise NotTrained(
             f"The model was asked about {len(right)} pairs, {int(right.sum())} of them right: too "
             "few to learn from. Give more tagged products, or a larger --sample"
@@ -69,10 +81,11 @@ def fit_llm(
         inside = folds == fold
         held_out[inside] = fit_curve(log_odds[~inside], right[~inside])(log_odds[inside])
     gold, _ = label_matrix([judged], model.library, model.tag_ids)
-    return LlmFusion(
+    fusion = LlmFusion(
         _fit(features, right, seed), fit_curve(log_odds, right), consultant.propose.model.name,
         consultant.prompts, held_out, right, best_f1_threshold(held_out, right, gold.nnz),
     )  # fmt: skip
+    return fusion, failed
 
 
 def _sample(products: Iterable[pa.RecordBatch], size: int, seed: int) -> pa.RecordBatch | None:
@@ -88,14 +101,16 @@ def _sample(products: Iterable[pa.RecordBatch], size: int, seed: int) -> pa.Reco
 
 def _pairs(
     model: Model, consultant: Consultant, batch: pa.RecordBatch, first: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+) -> tuple[tuple[npt.NDArray[Any], ...], Opinions]:
     """Features of the pairs that were asked about, whether they are right, and their products."""
     scored, opinions = ask_about(model, consultant, batch, model.lexicon.find(batch), 0)
     ids = model.tag_ids[scored.tags].tolist()
     features, asked = opinions.features(scored.rows, ids, scored.probability)
     gold, _ = label_matrix([batch], model.library, model.tag_ids)
-    right = np.asarray(gold[scored.rows[asked], scored.tags[asked]]).ravel() > 0
-    return features[asked], right, first + scored.rows[asked].astype(np.int64)
+    right = np.zeros(0, np.bool_)
+    if asked.any():  # SciPy has no array of no entries
+        right = np.asarray(gold[scored.rows[asked], scored.tags[asked]]).ravel() > 0
+    return (features[asked], right, first + scored.rows[asked].astype(np.int64)), opinions
 
 
 def _fit(features: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], seed: int) -> Trees:

@@ -43,7 +43,7 @@ def ask_about_pairs(asker: Asker, library: Library, pairs: Sequence[Duplicate]) 
 
 def _questions(
     library: Library, pairs: Sequence[Duplicate], places: Iterable[int]
-) -> Iterator[Question[int, Verification]]:
+) -> Iterator[Question[int, Verification | None]]:
     for place in places:
         a, b = pairs[place].a, pairs[place].b
         language = "zh" if any(map(is_unspaced, a.name + b.name)) else "en"

@@ -49,9 +49,15 @@ class Replies:
             self._database.insert(connection, replies, ("key", "stage", "reply", "at"), rows)
             self._database.insert(connection, calls, _CALL_COLUMNS, audit)
 
+    def answered(self, model: str, stage: str) -> bool:
+        """Whether a model ever gave a usable answer in a stage."""
+        of_stage = calls.c.model == model, calls.c.stage == stage, calls.c.outcome == ""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(calls.c.id).where(*of_stage)).first() is not None
+
     def failed(self) -> set[str]:
-        """The products whose newest call was not answered."""
-        newest = sa.select(sa.func.max(calls.c.id)).group_by(calls.c.subject)
+        """The products with a question whose newest call was not answered."""
+        newest = sa.select(sa.func.max(calls.c.id)).group_by(calls.c.key)
         wanted = sa.select(calls.c.subject).where(calls.c.id.in_(newest), calls.c.outcome != "")
         with self._database.read() as connection:
             return set(connection.execute(wanted).scalars())

@@ -81,13 +81,17 @@ class AnswerStore(Protocol):
 
 @dataclass
 class Opinions:
-    """The answers to a batch: of pairs (row, tag id), of rows, and what failed."""
+    """The answers to a batch: of pairs (row, tag id), of rows, and what failed.
+
+    A row with a question that has no answer, or none yet, has no pairs: it failed, or waits.
+    """
 
     pairs: dict[tuple[int, str], PairAnswer] = field(default_factory=dict)
     new: dict[int, list[NewName]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)  # row → reason
     waiting: set[int] = field(default_factory=set)  # rows with a request in a batch file
     reused: int = 0  # pairs that took over the answer about a near-duplicate
+    undecided: int = 0  # pairs of which the model, asked yes or no, said neither
 
     def fail(self, row: int, failure: LanguageModelError | None) -> None:
         """Note that a row has no answer, or none yet."""
@@ -95,6 +99,13 @@ class Opinions:
             self.waiting.add(row)
         else:
             self.failed[row] = str(failure)
+
+    def fail_with(self, leader: int, row: int) -> None:
+        """Note that a row has no answer where the one that it takes answers over from has none."""
+        if leader in self.waiting:
+            self.waiting.add(row)
+        elif leader in self.failed:
+            self.failed[row] = self.failed[leader]
 
     def candidates(self) -> list[Candidate]:
         """The new names, by row; the model gives no probability of them."""
@@ -183,6 +194,8 @@ class Consultant:
         }
         self._verify(wanted, opinions)
         self._hand_on(shared, told, opinions)
+        unanswered = {*opinions.failed, *opinions.waiting}
+        opinions.pairs = {p: said for p, said in opinions.pairs.items() if p[0] not in unanswered}
         return opinions
 
     def _families(
@@ -236,14 +249,9 @@ class Consultant:
                 opinions.pairs[pair] = replace(
                     opinions.pairs[pair], yes=said.yes, measured=said.measured
                 )
-                if leader[0] in opinions.waiting:
-                    opinions.waiting.add(pair[0])
+                opinions.fail_with(leader[0], pair[0])
         for pair, answer in told.items():
-            if pair in opinions.pairs:
-                answer |= {
-                    "yes": opinions.pairs[pair].yes,
-                    "measured": opinions.pairs[pair].measured,
-                }
+            answer |= {"yes": opinions.pairs[pair].yes, "measured": opinions.pairs[pair].measured}
         facets = {self._tag(tag_id).facet for _, tag_id in told}
         counts = {
             self._agreement_key(facet): {
@@ -253,7 +261,11 @@ class Consultant:
             for facet in facets
             if facet in shared.agreement.compared
         }
-        self._keep({**shared.to_keep(told), **counts})
+        whole = {
+            pair: answer for pair, answer in told.items()
+            if pair[0] not in opinions.failed and pair[0] not in opinions.waiting
+        }  # fmt: skip
+        self._keep({**shared.to_keep(whole), **counts})
 
     def _propose(
         self,
@@ -316,11 +328,7 @@ class Consultant:
             elif leader in told:
                 stored = told[leader]
             else:  # nothing came of it, or not yet
-                reason = opinions.failed.get(leader[0])
-                if reason is None:
-                    opinions.waiting.add(row)
-                else:
-                    opinions.failed[row] = reason
+                opinions.fail_with(leader[0], row)
                 continue
             opinions.pairs[row, tag_id] = _from_json(stored, products[row])
 
@@ -345,9 +353,9 @@ class Consultant:
     def _verify(
         self, wanted: Mapping[tuple[int, str], tuple[_Subject, str]], opinions: Opinions
     ) -> None:
-        """Fill in P(yes) of pairs; one that cannot be told stays without."""
+        """Fill in P(yes) of pairs; one of which the model says neither yes nor no stays without."""
 
-        def questions() -> Iterator[Question[tuple[int, str], Verification]]:
+        def questions() -> Iterator[Question[tuple[int, str], Verification | None]]:
             for pair, (subject, tag_id) in wanted.items():
                 prompt = load_prompt(self.profile, "verify", subject.language)
                 line = tag_line(self._tag(tag_id), subject.language, self.library.facets)
@@ -356,9 +364,11 @@ class Consultant:
                 yield Question(pair, subject.product["id"], request, read_verification)
 
         for answer in self.verify.ask_all(questions()):
-            if answer.value is None:  # missing is missing: the pair keeps what it has
-                if isinstance(answer.failure, Waiting):
-                    opinions.waiting.add(answer.about[0])
+            if answer.failure is not None:
+                opinions.fail(answer.about[0], answer.failure)
+                continue
+            if answer.value is None:
+                opinions.undecided += 1
                 continue
             before = opinions.pairs[answer.about]
             opinions.pairs[answer.about] = PairAnswer(
