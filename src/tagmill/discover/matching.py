@@ -128,13 +128,14 @@ class Matcher:
             found = self._found[number, part] = self._postings(number, part)
         return found
 
-    def quantities(self, number: int, document: int) -> list[tuple[Range, float]]:
-        """The ranges asked for, each with the least of the product's values in it."""
+    def quantities(self, number: int, document: int) -> list[tuple[Range, float, float]]:
+        """The ranges asked for, each with the least of the product's values in it, or with one of
+        its ranges: from, to."""
         found = []
         for asked in self.query.ranges:
-            documents, values = _within(self._view.segments[number], asked)
-            own = values[documents == document]
-            found += [(asked, float(own[0]))] if len(own) else []
+            documents, lows, highs = _within(self._view.segments[number], asked)
+            own = np.flatnonzero(documents == document)[:1]
+            found += [(asked, float(lows[place]), float(highs[place])) for place in own]
         return found
 
     def _postings(self, number: int, part: Part) -> Postings:
@@ -247,13 +248,21 @@ def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in search_words(names, whole=True)]
 
 
-def _within(segment: Segment, asked: Range) -> tuple[Array, Array]:
-    """The documents with a quantity in a range, and the quantities, ascending."""
-    dimension = DIMENSIONS.index(asked.dimension)
-    here = slice(*segment.quantity_starts[dimension : dimension + 2].tolist())
-    values = segment.quantity_values[here]
-    low, high = np.searchsorted(values, asked.low), np.searchsorted(values, asked.high, "right")
-    return segment.quantity_documents[here][low:high], values[low:high]
+def _within(segment: Segment, asked: Range) -> Postings:
+    """(documents, lows, highs) of the quantities in a range: values ascending, then ranges."""
+    kind = 2 * DIMENSIONS.index(asked.dimension)
+    start, middle, end = segment.quantity_starts[kind : kind + 3].tolist()
+    low, high = asked.for_values
+    values = segment.quantity_lows[start:middle]
+    inside = np.arange(
+        start + np.searchsorted(values, low), start + np.searchsorted(values, high, "right")
+    )
+    low, high = asked.for_ranges
+    ranges = slice(middle, end)
+    overlap = (segment.quantity_lows[ranges] < high) & (segment.quantity_highs[ranges] > low)
+    found = np.concatenate([inside, middle + np.flatnonzero(overlap)])
+    arrays = segment.quantity_documents, segment.quantity_lows, segment.quantity_highs
+    return arrays[0][found], arrays[1][found], arrays[2][found]
 
 
 def _zeros(size: int) -> tuple[Array, Array]:

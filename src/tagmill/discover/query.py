@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tagmill.discover.quantities import Range, find_ranges
+from tagmill.discover.quantities import IN_TEXTS, Range, find_ranges
 from tagmill.library import Library
+from tagmill.quantities import quantity_of
 from tagmill.text import fold, is_unspaced, normal_form, search_words
 
 __all__ = ["Concept", "Query", "QueryParser"]
@@ -79,7 +80,10 @@ class QueryParser:
     def __init__(self, library: Library) -> None:
         self._names: dict[str, list[str]] = {}  # normal form → tag ids
         self._any_order: dict[tuple[str, ...], list[str]] = {}
+        self._measured = set(IN_TEXTS)  # what a range may be asked of
         for tag in library.active():
+            quantity = quantity_of(tag.name, library.facets.get(tag.facet))
+            self._measured |= {quantity.unit} if quantity else set()
             for name in library.writings_of(tag):
                 folded = fold(name).text
                 _append(self._names, folded.replace(" ", "") or normal_form(name), tag.id)
@@ -90,7 +94,7 @@ class QueryParser:
     def parse(self, text: str) -> Query:
         """The query that a text means; any text means one."""
         text = text[:_LONGEST]
-        ranges, rest = find_ranges(text)
+        ranges, rest = find_ranges(text, self._measured, self._names)
         wanted: list[Concept] = []
         unwanted: list[Concept] = []
         position = 0

@@ -245,8 +245,8 @@ class Search:
                     for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
                 ),
                 tuple(
-                    {"asked": asked.text, "found": asked.shown(value)}
-                    for asked, value in matcher.quantities(number, document)
+                    {"asked": asked.text, "found": asked.shown(low, high)}
+                    for asked, low, high in matcher.quantities(number, document)
                 ),
             ),
             _highlights(title, list(words)),
