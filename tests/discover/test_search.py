@@ -103,6 +103,25 @@ def test_a_word_is_found_where_a_title_is_cut_across_it(store: Store, search: Se
     assert search.complete("\x1f") == []
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("500ml", ["m1", "m2"]), ("500 ml", ["m1", "m2"]), ("steel 500 ml", ["m2"]),
+        ("iphone15", ["m3"]), ("iPhone15手机壳", ["m3"]), ("iphone 16", ["m4"]),
+        ("16", []), ("s24ultra", ["m5"]), ("usb c", ["m6"]),
+    ],
+)  # fmt: skip
+def test_digits_and_letters_are_found_together_and_apart(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "m1": "Bottle 500 ml", "m2": "Steel bottle 500ml", "m3": "iPhone 15 手机壳",
+        "m4": "iPhone16 手机壳", "m5": "S24 Ultra case", "m6": "USBC cable",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    assert sorted(ids(search, query)) == found
+
+
 def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:
     result = search.search("真皮 连衣裙")
     assert result.relaxed

@@ -162,7 +162,8 @@ class Matcher:
         names = [
             name for tag_id in concept.tag_ids for name in library.names_of(library.tags[tag_id])
         ]
-        known = {concept.words}
+        parts += [Part(words, factor=1 / len(words)) for words in concept.others]
+        known = {concept.words, *concept.others}
         for words in _words_of(tuple(names[: _NAMES * len(concept.tag_ids)])):
             if words and words not in known:
                 known.add(words)

@@ -9,8 +9,9 @@ A query is words, not a language: what looks like syntax of a search engine sepa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from tagmill.discover.quantities import IN_TEXTS, Range, find_ranges
@@ -37,16 +38,22 @@ _WITHOUT = re.compile(
     re.I,
 )
 _PART = re.compile(r"[^\s,，、;；。|]+")
+_LATIN = re.compile(r"[a-z0-9]+")
+_DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
 _UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One thing asked for: any of these tags, or its words; either list may be empty."""
+    """One thing asked for: any of these tags, or its words; either list may be empty.
+
+    `others` are lists of words that may stand for them: 16 oz or 16oz.
+    """
 
     text: str
     tag_ids: tuple[str, ...]
     words: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,7 @@ class QueryParser:
                 loose.append(piece)
             place += max(count, 1)
         flush()
+        found = _with_other_spellings(found)
         return list({concept.tag_ids or concept.words: concept for concept in found}.values())
 
     def _match(
@@ -193,6 +201,35 @@ class QueryParser:
             if tags:
                 return count, tuple(tags)
         return 0, ()
+
+
+def _with_other_spellings(concepts: Sequence[Concept]) -> list[Concept]:
+    """Words with those they may be written as: taken apart, or as one with the word beside them.
+
+    Each half stands for the whole by itself, so that products with both halves and products with
+    the whole match alike, and those with one half only do not.
+    """
+    others = [[*_taken_apart(concept.words)] for concept in concepts]
+    for left, right in pairwise(range(len(concepts))):
+        whole = _as_one(concepts[left].words[-1:] + concepts[right].words[:1])
+        if not (concepts[left].tag_ids or concepts[right].tag_ids) and whole:
+            others[left].append(whole)
+            others[right].append(whole)
+    return [
+        replace(concept, others=tuple(ways)) for concept, ways in zip(concepts, others, strict=True)
+    ]
+
+
+def _taken_apart(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """A word in two where digits and letters meet; the two words of a name as one."""
+    if len(words) == 2 and (whole := _as_one(words)):
+        yield whole
+    for match in _DIGITS_MEET_LETTERS.finditer(words[0]) if len(words) == 1 else ():
+        yield words[0][: match.start()], words[0][match.start() :]
+
+
+def _as_one(words: Sequence[str]) -> tuple[str, ...]:
+    return ("".join(words),) if len(words) == 2 and all(map(_LATIN.fullmatch, words)) else ()
 
 
 def _units(folded: str) -> list[str]:
