@@ -6,9 +6,10 @@ import pytest
 
 from tagmill.discover import FacetCount, Search
 from tagmill.errors import SearchError, UnknownTag
+from tagmill.records import Facet
 from tagmill.store import Store
 from tests.discover.shop import BLUE, DRESS, LEATHER, RED, SHOP, fill_shop, ids, shop_search
-from tests.store.samples import product, product_batch
+from tests.store.samples import make_tag, product, product_batch
 
 
 @pytest.fixture
@@ -62,6 +63,28 @@ def test_words_that_are_no_tags_are_found(search: Search) -> None:
 )
 def test_negation(search: Search, query: str, found: list[str]) -> None:
     assert sorted(ids(search, query)) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("不要红色的连衣裙", ["d3"]), ("除了红色的连衣裙", ["d3"]), ("不是红色连衣裙", ["d3"]),
+        ("连衣裙 不要太红色的", ["d3"]), ("不要恐龙水杯", ["c1", "c2"]),
+        ("壳 -\"iphone 14\"", ["n2"]), ("壳 -“iPhone14”", ["n2"]),
+        ("女包 -皮", ["n4"]), ("不要皮女包", ["n4"]), ("背包 不防水", ["n6"]),
+        ("背包 防水", ["n5", "n6"]), ("可乐 不含糖", ["n7"]), ("可乐 -糖", ["n7"]),
+        ("canvas without leather", ["n9"]), ("canvas -leather", ["n9"]),
+    ],
+)  # fmt: skip
+def test_what_is_negated(store: Store, search: Search, query: str, found: list[str]) -> None:
+    titles = {
+        "n1": "iPhone 14 壳", "n2": "iPhone 15 壳", "n3": "PU皮女包", "n4": "帆布女包",
+        "n5": "背包 防水", "n6": "背包 不防水", "n7": "无糖可乐", "n8": "可乐 含糖",
+        "n9": "Canvas sack, no leather", "n10": "Canvas sack with leather",
+    }  # fmt: skip
+    store.library.save([make_tag("品类", "女包"), make_tag("功能", "防水")], [Facet("功能")])
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    assert sorted(ids(search, query)) == found
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from threading import local
@@ -10,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagmill.discover.index import View
@@ -24,9 +27,9 @@ from tagmill.discover.kernels import (
     release,
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
-from tagmill.discover.query import Concept, Query
+from tagmill.discover.query import LACKING, Concept, Query, is_lack
 from tagmill.discover.segment import CERTAIN, LIKELY, PARTED, Segment, hash_texts
-from tagmill.text import is_unspaced, search_words
+from tagmill.text import is_doubtful, is_unspaced, search_words
 
 __all__ = ["Hits", "How", "Matcher", "Part"]
 
@@ -37,6 +40,9 @@ _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
 _NAMES = 8  # of a tag that are searched as words
+_DENYING = tuple(
+    "不 无 非 免 零 0 没 没有 不含 不带 不是 不加 no not non without free".split()
+)  # of titles that may say they lack something
 _scratch = local()
 
 # All concepts; one of them (a part); or one, be it by a tag that is improbable (any).
@@ -69,6 +75,7 @@ class Matcher:
         self._view = view
         self.query = query
         self._found: dict[tuple[int, Part], Postings] = {}
+        self._denial: dict[int, Array] = {}
         self.parts = [self._parts(concept) for concept in query.wanted]
         self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
 
@@ -216,20 +223,40 @@ class Matcher:
                 documents, weights, places = self.postings(number, part)
                 if part.tag_id:
                     ban_postings(documents, weights, np.float32(CERTAIN), banned)
-                else:  # a description may say that it has none
-                    ban_postings(documents, places & 3, np.uint8(1), banned)
+                else:
+                    self._ban(number, part.words, documents, places, banned)
             for word in concept.words if len(concept.words) == 1 else ():
-                if is_unspaced(word[0]):  # 皮: 真皮, 牛皮
-                    ends, pair = (
-                        np.asarray(test(segment.words, text))
-                        for test, text in ((pc.ends_with, word), (pc.starts_with, PARTED))
+                for place, kind in _kinds(segment, word) if is_unspaced(word[0]) else ():
+                    here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
+                    self._ban(
+                        number, (kind,), segment.documents[here], segment.places[here], banned
                     )
-                    for place in np.flatnonzero(ends & ~pair).tolist():
-                        here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
-                        ban_postings(
-                            segment.documents[here], segment.places[here] & 3, np.uint8(1), banned
-                        )
         return banned
+
+    def _ban(
+        self, number: int, words: tuple[str, ...], documents: Array, places: Array, banned: Array
+    ) -> None:
+        """Mark the products with words as unwanted, but those whose title says it lacks them.
+
+        A description may say so in many ways: it does not count.
+        """
+        in_title = documents[(places & 3) == 1]
+        maybe = in_title[self._denying(number)[in_title] & ~banned[in_title]]
+        ban_postings(documents, places & 3, np.uint8(1), banned)
+        if len(maybe):
+            titles = self._view.segments[number].shown.column("title").take(pa.array(maybe))
+            banned[maybe[_lack(titles, words)]] = False
+
+    def _denying(self, number: int) -> Array:
+        """The products of a segment whose title has a word that denies something."""
+        mask = self._denial.get(number)
+        if mask is None:
+            segment = self._view.segments[number]
+            mask = self._denial[number] = np.zeros(segment.size, np.bool_)
+            for word_hash in _hashes(_DENYING):
+                here = segment.postings(word_hash)
+                ban_postings(segment.documents[here], segment.places[here] & 1, np.uint8(1), mask)
+        return mask
 
 
 _NO_POSTINGS: Postings = (
@@ -247,6 +274,35 @@ def _hashes(words: tuple[str, ...]) -> tuple[np.uint64, ...]:
 @cache
 def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in search_words(names, whole=True)]
+
+
+def _kinds(segment: Segment, word: str) -> Iterator[tuple[int, str]]:
+    """(place, word) of the words that a Chinese word is the head of: of 皮 真皮, 牛皮.
+
+    A lone character is meant too where it begins what no dictionary has (皮女), not in 皮蛋.
+    """
+    ends, starts = (
+        np.asarray(test(segment.words, word)) for test in (pc.ends_with, pc.starts_with)
+    )
+    for place in np.flatnonzero(ends | (starts if len(word) == 1 else False)).tolist():
+        kind = str(segment.words[place])
+        if not kind.startswith(PARTED) and (
+            not is_lack(kind, word) if ends[place] else is_doubtful(kind)
+        ):
+            yield place, kind
+
+
+def _lack(titles: pa.ChunkedArray, words: tuple[str, ...]) -> Array:
+    """Which titles deny the words wherever they name them: no leather, leather-free, 无糖."""
+    text = " ".join(re.escape(word.removeprefix(PARTED)) for word in words)
+    if text.isascii():
+        text = rf"\b{text}(?:e?s)?\b"
+    named, denied = (
+        np.asarray(pc.count_substring_regex(titles, pattern, ignore_case=True))
+        for pattern in (text, rf"{LACKING}{text}|{text}[ -]free\b")
+    )
+    lacking: Array = (named > 0) & (named == denied)
+    return lacking
 
 
 def _within(segment: Segment, asked: Range) -> Postings:
