@@ -94,6 +94,8 @@ def test_what_is_negated(store: Store, search: Search, query: str, found: list[s
         ("水杯 under 0.5 L", ["c1"]),
         ("水杯 1升以上", ["c2"]),
         ("水杯 300-400毫升", ["c1"]),
+        ("品类 500ml以下", ["c1"]),  # the name of a facet
+        ("category under 0.5 L", ["c1"]),
         ("电视 60寸以上", ["t1"]),
         ("电视 70寸以上", []),
         ("电视 over 60 inch", ["t1"]),
@@ -143,6 +145,28 @@ def test_digits_and_letters_are_found_together_and_apart(
     }  # fmt: skip
     store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
     assert sorted(ids(search, query)) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("鞋", ["h1", "h2", "h3", "h4"]), ("鞋子", ["h1", "h2", "h3", "h4"]),
+        ("杯", ["c1", "c2", "h5", "h6"]), ("杯子", ["c1", "c2", "h5", "h6"]),
+        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]),
+    ],
+)  # fmt: skip
+def test_one_character_stands_for_the_words_that_end_with_it(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "h1": "运动鞋 男", "h2": "老爹鞋女", "h3": "皮女鞋", "h4": "凉鞋子", "h5": "塑料杯",
+        "h6": "杯子 陶瓷", "h7": "无糖饮料", "h8": "水果糖", "h9": "杯垫",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search(query)
+    assert sorted(hit.id for hit in result.hits if hit.id != "h9") == found
+    assert result.hits[0].why.words[0]["fields"] == ["title"]
+    assert result.did_you_mean is None
 
 
 def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:

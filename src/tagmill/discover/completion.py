@@ -96,10 +96,13 @@ class Completer:
         return [Completion(before + word, count) for word, count in ranked[:limit]]
 
 
-def correct(view: View, matcher: Matcher) -> str | None:
-    """The query with words nothing has replaced by the nearest that something has, if any."""
+def correct(view: View, matcher: Matcher, *, heads: bool) -> str | None:
+    """The query with words nothing has replaced by the nearest that something has, if any.
+
+    With `heads` a Chinese character is one that something has where words end with it.
+    """
     text = matcher.query.text
-    for concept in matcher.unknown():
+    for concept in matcher.unknown(heads=heads):
         for word in _misspelled(matcher.query.wanted, concept):
             folded = fold(text)
             place = folded.text.find(word)

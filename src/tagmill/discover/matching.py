@@ -25,6 +25,7 @@ from tagmill.discover.kernels import (
     intersect,
     living_mass,
     release,
+    unite,
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
 from tagmill.discover.query import LACKING, Concept, Query, is_lack
@@ -39,6 +40,11 @@ _TAG_WEIGHT, _MISSED = 20.0, 3.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
+_HEAD = 0.4  # weight of words that end with the character asked for
+# Characters that are a thing's name by themselves within words, and with 子 alone: 杯子, 玻璃杯.
+_WITH_ENDING = frozenset(
+    "杯鞋裙裤帽袜靴褂袍桌椅凳柜架箱盒袋瓶罐盆盘碟篮筐勺叉筷刀锅镜扇梳刷钳锤被毯垫席帘带绳链珠"
+)
 _NAMES = 8  # of a tag that are searched as words
 _DENYING = tuple(
     "不 无 非 免 零 0 没 没有 不含 不带 不是 不加 no not non without free".split()
@@ -53,11 +59,13 @@ Postings = tuple[Array, Array, Array]  # documents, weights, places
 
 @dataclass(frozen=True)
 class Part:
-    """One way to match a concept: words that must all stand there, or a tag."""
+    """One way to match a concept: words that must all stand there, or a tag; with `is_head` the
+    word is a Chinese character, and a word must end with it."""
 
     words: tuple[str, ...] = ()
     tag_id: str = ""
     factor: float = 1.0
+    is_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,12 @@ class Matcher:
         self.parts = [self._parts(concept) for concept in query.wanted]
         self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
 
-    def unknown(self) -> list[Concept]:
-        """The concepts nothing matches."""
+    def unknown(self, *, heads: bool) -> list[Concept]:
+        """The concepts nothing matches, or (`heads`: it counts) only a word that ends with one."""
         return [
             concept
-            for concept, idfs in zip(self.query.wanted, self._idf, strict=True)
-            if not any(idfs)
+            for concept, parts, idfs in zip(self.query.wanted, self.parts, self._idf, strict=True)
+            if not any(idf for part, idf in zip(parts, idfs, strict=True) if heads >= part.is_head)
         ]
 
     def hits(self, number: int, how: How) -> Hits:
@@ -154,6 +162,8 @@ class Matcher:
             here = slice(*segment.by_tag_starts[place : place + 2].tolist())
             documents = segment.by_tag_documents[here]
             return documents, segment.by_tag_probability[here], np.zeros(len(documents), np.uint8)
+        if part.is_head:
+            return _with_head(segment, *part.words)
         found: Postings | None = None
         for word_hash in _hashes(part.words):
             here = segment.postings(word_hash)
@@ -182,7 +192,8 @@ class Matcher:
                 parts.append(Part(within, factor=_SYNONYM / len(within)))
         if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
             parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
-        return parts
+        head = _head_of(concept.words[0]) if len(concept.words) == 1 and not concept.tag_ids else ""
+        return [*parts, Part((head,), factor=_HEAD, is_head=True)] if head else parts
 
     def _frequency(self, part: Part) -> float:
         """How many living products a part matches; of a tag the sum of its probabilities.
@@ -220,6 +231,8 @@ class Matcher:
         segment, banned = self._view.segments[number], self._view.dead[number].copy()
         for concept in self.query.unwanted:
             for part in self._parts(concept):
+                if part.is_head:
+                    continue  # below, word by word
                 documents, weights, places = self.postings(number, part)
                 if part.tag_id:
                     ban_postings(documents, weights, np.float32(CERTAIN), banned)
@@ -281,15 +294,35 @@ def _kinds(segment: Segment, word: str) -> Iterator[tuple[int, str]]:
 
     A lone character is meant too where it begins what no dictionary has (皮女), not in 皮蛋.
     """
-    ends, starts = (
-        np.asarray(test(segment.words, word)) for test in (pc.ends_with, pc.starts_with)
-    )
-    for place in np.flatnonzero(ends | (starts if len(word) == 1 else False)).tolist():
-        kind = str(segment.words[place])
-        if not kind.startswith(PARTED) and (
-            not is_lack(kind, word) if ends[place] else is_doubtful(kind)
-        ):
+    for place, kind in segment.words_with(word, at_end=True):
+        if not kind.startswith(PARTED) and not is_lack(kind, word):
             yield place, kind
+    for place, kind in segment.words_with(word, at_end=False) if len(word) == 1 else ():
+        if not kind.endswith(word) and is_doubtful(kind):
+            yield place, kind
+
+
+def _head_of(word: str) -> str:
+    """The one character that a Chinese word is, but for 子: 鞋 of 鞋, 鞋子; "" of others."""
+    head = word.removesuffix("子")
+    known = word == head or head in _WITH_ENDING
+    return head if len(head) == 1 and known and is_unspaced(head) else ""
+
+
+def _with_head(segment: Segment, head: str) -> Postings:
+    """The products with a word that ends with a character: of 鞋 运动鞋, 帆布鞋, 鞋子."""
+    words = segment.words_with(head, at_end=True)
+    if head in _WITH_ENDING:
+        words = words + segment.words_with(f"{head}子", at_end=True)
+    words = [(place, word) for place, word in words if not is_lack(word, head)]
+    factors = [_PARTED if word.startswith(PARTED) else 1.0 for _, word in words]
+    weights, places = np.zeros(segment.size, np.float32), np.zeros(segment.size, np.uint8)
+    unite(
+        np.array([place for place, _ in words], np.int64), np.array(factors, np.float32),
+        segment.starts, segment.documents, segment.weights, segment.places, weights, places,
+    )  # fmt: skip
+    documents = np.flatnonzero(places).astype(np.int32)
+    return documents, weights[documents], places[documents]
 
 
 def _lack(titles: pa.ChunkedArray, words: tuple[str, ...]) -> Array:

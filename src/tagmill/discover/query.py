@@ -46,7 +46,6 @@ _WITHOUT = re.compile(
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
 _MODIFIERS = frozenset("太很纯带有含用是")  # before what is not wanted: 不要带拉链的
 _PART = re.compile(r"[^\s,，、;；。|]+")
-_LATIN = re.compile(r"[a-z0-9]+")
 _DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
 _UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
 
@@ -96,6 +95,9 @@ class QueryParser:
         self._names: dict[str, list[str]] = {}  # normal form → tag ids
         self._any_order: dict[tuple[str, ...], list[str]] = {}
         self._measured = set(IN_TEXTS)  # what a range may be asked of
+        self._facets = {
+            fold(name).text for facet in library.facets.values() for name in facet.names.values()
+        } | {fold(key).text for key in library.facets}
         for tag in library.active():
             quantity = quantity_of(tag.name, library.facets.get(tag.facet))
             self._measured |= {quantity.unit} if quantity else set()
@@ -124,6 +126,8 @@ class QueryParser:
             position = end
         wanted += self._concepts(rest[position:])
         telling = [c for c in wanted if c.tag_ids or not set(c.words) <= _STOP_WORDS]
+        if ranges:  # 容量 500ml以下
+            telling = [c for c in telling if c.tag_ids or c.text not in self._facets]
         if telling or unwanted or ranges:
             wanted = telling
         return Query(
@@ -227,7 +231,7 @@ class QueryParser:
                 flush()
                 whole = search_words([piece], whole=True)[0]
                 found.append(Concept(text[slice(*folded.span(start, end))], tags, tuple(whole)))
-            elif loose and is_unspaced(piece) and start == units[place - 1][1]:
+            elif loose and is_unspaced(piece) and folded.starts[start] == folded.ends[start - 1]:
                 loose[-1] += piece
             else:
                 loose.append(piece)
@@ -285,7 +289,7 @@ def _taken_apart(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _as_one(words: Sequence[str]) -> tuple[str, ...]:
-    return ("".join(words),) if len(words) == 2 and all(map(_LATIN.fullmatch, words)) else ()
+    return ("".join(words),) if len(words) == 2 and all(map(str.isalnum, words)) else ()
 
 
 def _units(folded: str) -> list[str]:

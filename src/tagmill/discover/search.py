@@ -164,7 +164,7 @@ class Search:
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
             next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, how).written(),
-            did_you_mean=correct(view, matcher) if cursor is None else None,
+            did_you_mean=correct(view, matcher, heads=how == "all") if cursor is None else None,
         )  # fmt: skip
 
     def complete(self, prefix: str, *, limit: int = 8, language: str = "") -> list[Completion]:

@@ -116,6 +116,21 @@ class Segment:
             return slice(0, 0)
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
 
+    def words_with(self, part: str, *, at_end: bool) -> list[tuple[int, str]]:
+        """(place, word) of the words that end or begin with a text, those PARTED too."""
+        found = self._words_with.get((part, at_end))
+        if found is None:
+            test = pc.ends_with if at_end else pc.starts_with
+            there = np.flatnonzero(np.asarray(test(self.words, part)))
+            found = [(place, str(self.words[place])) for place in there.tolist()]
+            if len(part) == 1:  # of which there are not many, and all words must be looked at
+                self._words_with[part, at_end] = found
+        return found
+
+    @cached_property
+    def _words_with(self) -> dict[tuple[str, bool], list[tuple[int, str]]]:
+        return {}
+
     def find(self, id_hashes: Array) -> Array:
         """The documents of products by the hash of their id; those it has."""
         if not self.size:
