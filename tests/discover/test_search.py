@@ -291,6 +291,16 @@ def test_did_you_mean(search: Search) -> None:
     assert search.search("letter").did_you_mean is None  # no name is that near
 
 
+def test_did_you_mean_finds_something(store: Store, search: Search) -> None:
+    assert search.search("lether", facets={"品类": ["手提包"]}).did_you_mean == "leather"
+    assert search.search("lether", facets={"品类": ["连衣裙"]}).did_you_mean is None
+    assert search.search("lether 5kg以上").did_you_mean is None
+    store.products.mark_gone([i for i in SHOP if i != "b1"])
+    assert search.search("lether").did_you_mean is None
+    store.library.save([make_tag("品类", "雨伞")])
+    assert search.search("雨傘架").did_you_mean is None
+
+
 def test_completion(search: Search) -> None:
     first = search.complete("红")[0]
     assert (first.text, first.products, first.facet) == ("红色", 3, "颜色")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -96,10 +96,13 @@ class Completer:
         return [Completion(before + word, count) for word, count in ranked[:limit]]
 
 
-def correct(view: View, matcher: Matcher, *, heads: bool) -> str | None:
+def correct(
+    view: View, matcher: Matcher, finds: Callable[[str], bool], *, heads: bool
+) -> str | None:
     """The query with words nothing has replaced by the nearest that something has, if any.
 
-    With `heads` a Chinese character is one that something has where words end with it.
+    `finds` says whether a query finds a product. With `heads` a Chinese character is one that
+    something has where words end with it.
     """
     text = matcher.query.text
     for concept in matcher.unknown(heads=heads):
@@ -107,11 +110,11 @@ def correct(view: View, matcher: Matcher, *, heads: bool) -> str | None:
             folded = fold(text)
             place = folded.text.find(word)
             better = _nearest(view, word) if place >= 0 else None
-            if better is not None:
+            if better is not None and finds(better):
                 start, end = folded.span(place, place + len(word))
                 text = text[:start] + better + text[end:]
                 break
-    return text if text != matcher.query.text else None
+    return text if text != matcher.query.text and finds(text) else None
 
 
 def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:

@@ -157,6 +157,12 @@ class Search:
         if log:
             tags, words = tuple(found.tag_ids), tuple(found.loose_words)
             self.store.searches.log([LoggedSearch(0, query, tags, words, total, "")])
+
+        def finds(text: str) -> bool:
+            other = Matcher(view, self._query_parser(view).parse(text))
+            hits = self._kept(view, other, FacetCounter(view, facets or {}), "part")
+            return any(len(one.documents) for one in hits)
+
         last = page[-1] if page and left else None
         return SearchResult(
             total,
@@ -164,7 +170,7 @@ class Search:
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
             next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, how).written(),
-            did_you_mean=correct(view, matcher, heads=how == "all") if cursor is None else None,
+            did_you_mean=None if cursor else correct(view, matcher, finds, heads=how == "all"),
         )  # fmt: skip
 
     def complete(self, prefix: str, *, limit: int = 8, language: str = "") -> list[Completion]:
