@@ -73,6 +73,7 @@ def test_negation(search: Search, query: str, found: list[str]) -> None:
         ("壳 -\"iphone 14\"", ["n2"]), ("壳 -“iPhone14”", ["n2"]),
         ("女包 -皮", ["n4"]), ("不要皮女包", ["n4"]), ("背包 不防水", ["n6"]),
         ("背包 防水", ["n5", "n6"]), ("可乐 不含糖", ["n7"]), ("可乐 -糖", ["n7"]),
+        ("没有糖的可乐", ["n7"]), ("可乐 不加糖", ["n7"]),
         ("canvas without leather", ["n9"]), ("canvas -leather", ["n9"]),
     ],
 )  # fmt: skip
@@ -289,6 +290,7 @@ def test_did_you_mean(search: Search) -> None:
     assert search.search("连衣群").did_you_mean == "连衣裙"
     assert search.search("leather").did_you_mean is None
     assert search.search("letter").did_you_mean is None  # no name is that near
+    assert search.search("皮 水杯").did_you_mean is None  # not 真皮 水杯
 
 
 def test_did_you_mean_finds_something(store: Store, search: Search) -> None:

@@ -118,12 +118,16 @@ def correct(
 
 
 def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
-    """What may stand for something else: a word, or the Chinese one it was cut off (连衣|群)."""
+    """What may stand for something else: a word, or the Chinese one it was cut off (连衣|群).
+
+    One Chinese character is only taken for the end of one: 糖 is not 无糖.
+    """
     place = wanted.index(concept)
     before = wanted[place - 1] if place else None
+    alone = [concept.text] if len(concept.text) > 1 or concept.text.isascii() else []
     if before is None or before.tag_ids or not is_unspaced(concept.text[0]):
-        return [concept.text]
-    return [before.text + concept.text, concept.text]
+        return alone
+    return [before.text + concept.text, *alone]
 
 
 def _nearest(view: View, word: str) -> str | None:
