@@ -13,9 +13,10 @@ from tagmill.describe import Describer, Description
 from tagmill.language import Asker, Request
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
-from tagmill.store import Store
+from tagmill.store import Store, open_store
 from tagmill.tagging.folder import starter_model
 from tests.cli.command import refusal, tagmill
+from tests.language.server import ChatServer, chat, error
 
 PRODUCT = {
     "id": "p1", "title": "纯棉连衣裙 红色 M码", "description": "夏季新款，圆领短袖，长度98cm",
@@ -107,6 +108,53 @@ def test_the_language_asked_for_is_checked(
     assert "not in the language asked for, zh" in written.reason
 
 
+def test_no_other_language_is_published(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    german = ("Das ist ein rotes Kleid für den Sommer.", "红色")
+    japanese = ("これは赤いドレスです。", "红色")
+    for language, sentences in (("zh", (german, german)), ("en", (german, japanese))):
+        asker = Asker(Writer(*sentences), LanguageModelSettings())
+        describer = Describer(asker, starter_model(), language=language)
+        (written,) = describer.describe(products_to_batch([PRODUCT]))
+        assert f"not in the language asked for, {language}" in written.reason
+    chinese = ("红色连衣裙，M码。", "红色 M码")
+    found, _ = describing(german, chinese, japanese, language="zh")
+    assert [one.foreign for one in found.sentences] == [True, False, True]
+    assert found.text == chinese[0]
+    english = ("It is a red dress for the summer.", "红色")
+    found, _ = describing(german, english, chinese, language="en")
+    assert [one.foreign for one in found.sentences] == [True, False, True]
+    assert found.text == english[0]
+
+
+def test_brands_in_latin_letters_are_no_other_language() -> None:
+    for title, *sentences in (
+        (
+            "Apple iPhone 15 Pro Max 手机 USB-C",
+            "Apple iPhone 15 Pro Max 手机，配 USB-C。",
+            "iPhone。",
+        ),
+        ("Le Creuset pot and lid of cast iron", "Le Creuset pot.", "It is a pot."),
+    ):
+        asker = Asker(Writer(*[(one, title) for one in sentences]), LanguageModelSettings())
+        batch = products_to_batch([{"id": "p", "title": title}])
+        (written,) = Describer(asker, starter_model()).describe(batch)
+        assert written.description is not None
+        assert [one.foreign for one in written.description.sentences] == [False, False]
+
+
+def test_a_repeated_sentence_is_kept_once(
+    describing: Callable[..., tuple[Description, str]],
+) -> None:
+    said, other = "这款连衣裙采用纯棉面料。", "圆领短袖。"
+    found, _ = describing(
+        (said, "法国进口"), (other, "圆领短袖"), *[(said, "纯棉连衣裙")] * 8, (said, "法国进口")
+    )
+    assert found.text == said + other
+    assert len(found.sentences) == 2
+
+
 def test_a_trained_model_tells_the_neighbours_tags(tmp_path: Path) -> None:
     import tagmill as package
 
@@ -129,8 +177,6 @@ def test_descriptions_of_a_workspace_stand_apart(tmp_path: Path) -> None:
     tagmill("catalog", "import", file, "-w", tmp_path)
     done = tagmill("describe", "p1", "--llm-model", "scripted", "-w", tmp_path, cwd=tmp_path)
     assert "纯棉连衣裙" in done.out
-    from tagmill.store import open_store
-
     with open_store(f"sqlite:///{tmp_path}/tagmill.db") as store:
         (kept,) = store.descriptions.of("p1")
         product = store.products.get("p1")
@@ -166,6 +212,32 @@ def test_batch_files_describe_too(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "d.jsonl").read_text())["text"] == "It is a red dress."
 
 
+def test_a_former_output_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text("former")
+    with ChatServer(error(401, "who are you")).running() as url:
+        refusal("describe", "--text", "red dress", "--llm-url", url, "--llm-model", "m",
+                "-o", "d.jsonl", cwd=tmp_path)  # fmt: skip
+    assert (tmp_path / "d.jsonl").read_text() == "former"
+    assert not list(tmp_path.glob(".d.jsonl-*"))
+
+
+def test_what_was_answered_before_a_stop_is_stored(tmp_path: Path) -> None:
+    tagmill("init", tmp_path)
+    file = tmp_path / "products.jsonl"
+    lines = [json.dumps({"id": str(i), "title": f"red dress number {i}"}) for i in range(3)]
+    file.write_text("\n".join(lines))
+    tagmill("catalog", "import", file, "-w", tmp_path)
+    answer = {"sentences": [{"text": "It is a red dress.", "quote": "red dress"}]}
+    settings = tmp_path / "tagmill.toml"
+    settings.write_text(settings.read_text().replace("[llm]", "[llm]\nmax_concurrency = 1"))
+    with ChatServer(chat(json.dumps(answer)), error(401, "who are you")).running() as url:
+        tagmill("describe", "--all", "--llm-url", url, "--llm-model", "m", "-w", tmp_path,
+                cwd=tmp_path, code=1)  # fmt: skip
+    with open_store(f"sqlite:///{tmp_path}/tagmill.db") as store:
+        kept = [one["text"] for i in range(3) for one in store.descriptions.of(str(i))]
+    assert kept == ["It is a red dress."]
+
+
 def test_what_cannot_be_described(tmp_path: Path) -> None:
     assert "Say what to describe" in refusal("describe", cwd=tmp_path)
     assert "Say what to describe" in refusal("describe", "p", "--all", cwd=tmp_path)
@@ -182,5 +254,5 @@ def test_bad_rows_and_failed_products_are_named(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_text("")
     batch = ("--llm-model", "m", "--batch-in", "none.jsonl")
     done = tagmill(*common, *batch, cwd=tmp_path, code=1)
-    assert "Failed and not tagged: 1 product." in done.err
+    assert "Failed and not described: 1 product." in done.err
     assert '"id": "1"' in (tmp_path / "d.jsonl.failed.jsonl").read_text()

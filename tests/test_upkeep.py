@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ def test_a_merge_and_its_undo(store: Store, models: Path) -> None:
     red, blue = library.resolve("颜色:红色"), library.resolve("颜色:蓝色")
     changed = merge(library, blue, red)
     seen = forecast(store, models, library, Selection())
-    assert (seen.products, seen.gained, seen.lost) == (3, 0, 0)  # a verdict holds it
+    assert (seen.products, seen.gained, seen.lost) == (3, 1, 1)  # its verdict moves along
     done = _govern(store, models, library, changed)
     assert _all(store)["blue"] == ["红色"]
     assert store.verdicts.labels() == {"blue": {RED.id: True}, "silk": {RED.id: False}}
@@ -199,6 +199,62 @@ def test_a_forecast_counts_the_tags_that_people_gave(store: Store, models: Path)
     assert [names(store, i) for i in ("red", "given", "both", "other")] == [
         ["蓝色"], ["蓝色"], ["蓝色"], ["真丝"],
     ]  # fmt: skip
+
+
+def _facet(library: Library, **changes: Any) -> list[Tag]:  # noqa: ANN401
+    library.add_facet(replace(library.facets["颜色"], **changes))
+    return []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda library: _facet(library, single=True),
+        lambda library: _facet(library, only_for=(library.resolve("材质:真丝").id,)),
+        lambda library: _facet(library, names={"en": "Colour"}),
+        lambda library: split(library, library.resolve("颜色:红色"), ["酒红", "绯红"]),
+        lambda library: [library.retire(library.resolve("颜色:红色"))],
+        lambda library: merge(library, library.resolve("颜色:红色"), library.resolve("颜色:蓝色")),
+        lambda library: [library.add_alias(library.resolve("颜色:蓝色"), "绯红")],
+        lambda library: [library.update(BLUE, broader=(RED.id,))],
+        lambda library: [library.update(RED, facet="材质")],
+    ],
+)
+def test_a_forecast_says_what_then_happens(
+    store: Store, models: Path, change: Callable[[Library], list[Tag]]
+) -> None:
+    given = {
+        "given": ["颜色:红色"],
+        "both": ["颜色:红色", "颜色:蓝色"],
+        "new": ["材质:真丝", "绯红"],
+    }
+    store.products.upsert(product_batch(*(product(i, "衬衫", tags=t) for i, t in given.items())))
+    for tag in (RED, BLUE):
+        store.verdicts.add("silk", tag.id, accepted=True)
+    store.verdicts.add("red", RED.id, accepted=True)
+    store.verdicts.add("blue", RED.id, accepted=False)
+    before = _lists(store)
+    library = load_library(store)
+    changed = change(library)
+    seen = forecast(store, models, library, Selection())
+    assert _lists(store) == before
+    _govern(store, models, library, changed)
+    after = _lists(store)
+    pairs = [(before[i], after[i]) for i in before]
+    assert (seen.gained, seen.lost) == (
+        sum(len(new.keys() - old.keys()) for old, new in pairs),
+        sum(len(old.keys() - new.keys()) for old, new in pairs),
+    )
+    assert seen.moved == sum(
+        new[i] != old[i] for old, new in pairs for i in new.keys() & old.keys()
+    )
+    assert seen.changed == sum(old != new for old, new in pairs)
+
+
+def _lists(store: Store) -> dict[str, dict[str, str]]:
+    """Product → tag id → lane."""
+    rows = [row for batch in store.assignments.export() for row in batch.to_pylist()]
+    return {row["id"]: {tag["id"]: tag["lane"] for tag in row["tags"]} for row in rows}
 
 
 def test_a_change_of_the_library_leaves_a_run_alone_that_goes_on(

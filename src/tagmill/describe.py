@@ -1,16 +1,17 @@
 """Fuller, factual descriptions by a large language model, each sentence checked against the source.
 
 The model writes sentences, each with the words of the product that support it. A sentence is
-flagged where those words are nowhere, or where it names a number, a Latin word or a tag of the
-library that the product's own text does not: flagged sentences are kept in the record, left out of
-the text, and never become evidence. What is written stands apart from the merchant's own text.
+flagged where those words are nowhere, where it names a number, a Latin word or a tag of the
+library that the product's own text does not, or where it is in another language than asked for:
+flagged sentences are kept in the record, left out of the text, and never become evidence. What is
+written stands apart from the merchant's own text.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -39,6 +40,7 @@ _TOKENS = 800
 _NEIGHBOURS, _NEIGHBOUR_TAGS = 8, 6
 _ALIKE = 0.2  # cosine from which a product is a neighbour
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]+")
 _LATIN = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _LANGUAGES = {"zh": {"zh": "简体中文", "en": "英文"}, "en": {"zh": "Chinese", "en": "English"}}
 _NOTHING = {"zh": "不限", "en": "any"}
@@ -51,11 +53,12 @@ class Checked:
     text: str
     evidence: dict[str, Any] | None  # field, start, end, text
     unsupported: tuple[str, ...] = ()
+    foreign: bool = False  # not in the language asked for
 
     @property
     def flagged(self) -> bool:
-        """Whether the source does not say so."""
-        return self.evidence is None or bool(self.unsupported)
+        """Whether the source does not say so, or it is in another language."""
+        return self.evidence is None or bool(self.unsupported) or self.foreign
 
 
 @dataclass(frozen=True)
@@ -146,21 +149,24 @@ class Describer:
 
         def read(reply: Reply) -> Description:
             sentences = read_sentences(reply, product, restore=restore)
-            _check_language([one.text for one in sentences], language)
-            checked = tuple(self._check(one, product) for one in sentences)
+            checked = _once(self._check(one, product, language) for one in sentences)
+            if all(one.foreign for one in checked):
+                raise BadReply(f"The description is not in the language asked for, {language}")
             name = self.asker.model.name
             return Description(product["id"], language, checked, name, prompt.version)
 
         request = Request(messages, _TOKENS, DESCRIPTION_SCHEMA)
         return Question(product["id"], product["id"], request, read)
 
-    def _check(self, sentence: Sentence, product: Mapping[str, Any]) -> Checked:
+    def _check(self, sentence: Sentence, product: Mapping[str, Any], language: str) -> Checked:
         attributes = [part for pair in product["attributes"] or () for part in pair if part]
         fields = (product["title"], product["description"], product["category"], *attributes)
         source = "\n".join(text for text in fields if text)
         missing = [*_missing(sentence.text, source), *self._claimed(sentence.text, product)]
         evidence = asdict(sentence.evidence) if sentence.evidence else None
-        return Checked(sentence.text, evidence, tuple(dict.fromkeys(missing)))
+        own = source if (product["language"] or "").startswith(language) else ""
+        foreign = _is_foreign(sentence.text, language, own)
+        return Checked(sentence.text, evidence, tuple(dict.fromkeys(missing)), foreign)
 
     def _claimed(self, sentence: str, product: Mapping[str, Any]) -> list[str]:
         """Names of tags that stand in the sentence and not in the product."""
@@ -226,13 +232,25 @@ def _missing(sentence: str, source: str) -> list[str]:
     return found
 
 
+def _is_foreign(sentence: str, language: str, source: str) -> bool:
+    """Whether it is in another language; words of a `source` in the right one, such as brands, are
+    not."""
+    if detect_language(sentence).startswith(language):
+        return False
+    own = {_plain(word) for word in _WORD.findall(source)}
+    others = [word for word in _WORD.findall(sentence) if _plain(word) not in own]
+    return bool(others) and not detect_language(" ".join(others)).startswith(language)
+
+
 def _plain(word: str) -> str:
     return unicodedata.normalize("NFKC", word).casefold()
 
 
-def _check_language(sentences: Sequence[str], language: str) -> None:
-    """BadReply where it is written in the other language."""
-    found = detect_language(" ".join(sentences))
-    wrong = found == "en" if language == "zh" else found.startswith("zh")
-    if wrong:
-        raise BadReply(f"The description is not in the language asked for, {language}")
+def _once(sentences: Iterable[Checked]) -> tuple[Checked, ...]:
+    """What a model repeats, once: in its first place, not flagged if it ever is not."""
+    found: dict[str, Checked] = {}
+    for one in sentences:
+        form = _plain(one.text).strip(" .。!")
+        if form not in found or found[form].flagged:
+            found[form] = one
+    return tuple(found.values())

@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from tagmill.library import Library
 from tagmill.library.matching import Matcher
-from tagmill.records import Candidate, tag_text
+from tagmill.library.stored import load_library
+from tagmill.records import Candidate, parse_tag, tag_text
 from tagmill.store import NewName, Store
 from tagmill.text import normal_form
 
-__all__ = ["NameKeeper", "NewNames", "named_by"]
+__all__ = ["NameKeeper", "NewNames", "keep_given", "named_by"]
 
 _EXAMPLES = 3  # of products, for each new name
 
@@ -69,6 +70,23 @@ class NameKeeper:
                 if match is None or not match.certain:
                     new.append(known)
         return self._store.proposals.add(new) if new else 0
+
+
+def keep_given(store: Store) -> int:
+    """Keep what people wrote on products of the catalogue and the library lacks; how many names
+    are new."""
+    library = load_library(store)
+    unknown = {text for text in store.assignments.written() if library.find(text) is None}
+    keeper, new = NameKeeper(store, library), 0
+    for batch in store.products.of_ids(store.assignments.products_of(unknown)):
+        columns = (batch.column(name).to_pylist() for name in ("id", "tags"))
+        new += keeper.keep(
+            NewName(product_id, *parse_tag(text), "person")
+            for product_id, tags in zip(*columns, strict=True)
+            for text in tags or ()
+            if text in unknown
+        )
+    return new
 
 
 def named_by(

@@ -165,7 +165,7 @@ class ConsultReport:
 
 def consult_file(
     model: Model,
-    catalog: Catalog,
+    catalog: Catalog | list[pa.RecordBatch],
     consultant: Consultant,
     writer: TagWriter,
     selection: Selection,
@@ -327,6 +327,8 @@ def consult_workspace(
     """
     selection = replace(selection, lane="review")
     asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
+    if consultant.closed:
+        asked_with["closed"] = "yes"  # later without: its proposals are wanted
     if share is not None:
         asked_with["share"] = f"{share:g}"
         if (budget := consultant.propose.settings.budget) is not None:

@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 
 from tagmill.library import Library
-from tagmill.library.stored import load_library
+from tagmill.library.stored import UnstoredNames, load_library
 from tagmill.pipeline import Progress, TagSummary, tag_batches, tag_into
-from tagmill.records import Tag
-from tagmill.store import PERSON, Run, Store, UndoReport
+from tagmill.records import Tag, tag_text
+from tagmill.store import Run, Store, UndoReport
+from tagmill.store.current import Entry, Outlook
 from tagmill.tag_runs import outdated_products, run_signature, start_run
-from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
 from tagmill.tagging.touched import Touched
 from tagmill.workspace import current_model
@@ -88,12 +88,15 @@ def forecast(
     report = Forecast()
     if not touched:
         return report
-    given = _forecast_given(store, before, library, touched, report)
     for page in store.searches.pages():
         named = touched.in_queries([one.query for one in page])
         asked = zip(page, named.tolist(), strict=True)
         report.searches += sum(hit or not touched.tag_ids.isdisjoint(s.tags) for s, hit in asked)
-    having = store.assignments.products_with(touched.tag_ids)
+    names = UnstoredNames(library)
+    having = {
+        *store.assignments.products_with(touched.tag_ids),
+        *_meant_otherwise(store, before, names),
+    }
     signatures = {run.signature for run in store.runs.list("tag")}
     for batch in store.products.tagged(signatures, _PAGE):
         named = touched.in_text(batch)
@@ -101,8 +104,12 @@ def forecast(
         chosen = [hit or i in having for i, hit in zip(ids, named, strict=True)]
         kept = batch.filter(pa.array(chosen, pa.bool_()))
         if kept.num_rows:
-            _compare(store, model, kept, selection, report, given)
+            ((_, tagged),) = tag_batches(model, [kept], selection)
+            _compare(store, names, kept, tagged, report)
+        having.difference_update(ids)
         progress(batch.num_rows)
+    for batch in store.products.of_ids(sorted(having), _PAGE):  # that no run has tagged
+        _compare(store, names, batch, None, report)
     return report
 
 
@@ -189,31 +196,11 @@ def take_back(
     return TakenBack(governed.version, undone, governed)
 
 
-def _forecast_given(
-    store: Store, before: Library, after: Library, touched: Touched, report: Forecast
-) -> dict[str, bool]:
-    """Count what becomes of the tags that people gave; of touched products whether they change."""
-    meaning = {
-        text: (_living(before, text), _living(after, text)) for text in store.assignments.written()
-    }
-    moved = [t for t, pair in meaning.items() if not touched.tag_ids.isdisjoint(filter(None, pair))]
-    found: dict[str, bool] = {}
-    for batch in store.products.of_ids(store.assignments.products_of(moved), _PAGE):
-        columns = (batch.column(name).to_pylist() for name in ("id", "title", "tags"))
-        for product_id, title, texts in zip(*columns, strict=True):
-            old, new = ({meaning[text][side] for text in texts} - {None} for side in (0, 1))
-            gained = [after.tags[i].text for i in new - old if i]
-            lost = [before.tags[i].text for i in old - new if i]
-            found[product_id] = bool(gained or lost)
-            _add(report, product_id, title, {"gained": gained, "lost": lost, "moved": []})
-    report.products, report.changed = len(found), sum(found.values())
-    return found
-
-
-def _living(library: Library, text: str) -> str | None:
-    """The id of the tag that counts where a person wrote this one."""
-    tag = library.find(text)
-    return tag.id if tag is not None and tag.status != "retired" else None
+def _meant_otherwise(store: Store, before: Library, names: UnstoredNames) -> list[str]:
+    """The products on which people wrote a tag that would mean another."""
+    texts = store.assignments.written()
+    old, new = UnstoredNames(before).mean(texts), names.mean(texts)
+    return store.assignments.products_of([text for text in texts if old[text] != new[text]])
 
 
 def _add(report: Forecast, product_id: str, title: str, tags: dict[str, list[str]]) -> None:
@@ -228,39 +215,33 @@ def _add(report: Forecast, product_id: str, title: str, tags: dict[str, list[str
 
 def _compare(
     store: Store,
-    model: Model,
-    batch: pa.RecordBatch,
-    selection: Selection,
+    names: UnstoredNames,
+    products: pa.RecordBatch,
+    tagged: pa.RecordBatch | None,
     report: Forecast,
-    given: dict[str, bool],
 ) -> None:
-    """Count how the tags of touched products would change; what people said does not.
-
-    `given` are the products that are counted already, and whether as changed.
-    """
-    ids = batch.column("id").to_pylist()
-    verdicts = store.verdicts.labels(ids)
-    current = store.assignments.current(ids)
-    library = model.library
-    ((_, tagged),) = tag_batches(model, [batch], selection)
-    for before, after, title in zip(
-        current.to_pylist(), tagged.to_pylist(), batch.column("title").to_pylist(), strict=True
-    ):
-        judged = set(verdicts.get(before["id"], ()))
-        judged |= {tag["id"] for tag in before["tags"] if tag["origin"] == PERSON}
-        judged |= {target.id for i in judged if (target := library.by_id(i)) is not None}
-        old = {t["id"]: t for t in before["tags"] if t["id"] not in judged}
-        new = {t["id"]: t for t in after["tags"] if t["id"] not in judged}
+    """Count how the tags of touched products would change under the names of a library, and where
+    they are `tagged` again, of `TAGGED_SCHEMA`, by that."""
+    ids = products.column("id").to_pylist()
+    rows = [] if tagged is None else tagged.to_pylist()
+    entries = {row["id"]: list(map(_entry, row["tags"])) for row in rows}
+    outlook = Outlook(names, names.mean, entries)
+    both = (store.assignments.current(ids), store.assignments.current(ids, outlook=outlook))
+    lists = (batch.column("tags").to_pylist() for batch in both)
+    titles = products.column("title").to_pylist()
+    for product_id, title, before, after in zip(ids, titles, *lists, strict=True):
+        old, new = ({tag["id"]: tag for tag in tags} for tags in (before, after))
         gained = [new[i] for i in new.keys() - old.keys()]
         lost = [old[i] for i in old.keys() - new.keys()]
         moved = [new[i] for i in new.keys() & old.keys() if new[i]["lane"] != old[i]["lane"]]
-        report.products += before["id"] not in given
-        report.changed += bool(gained or lost or moved) and not given.get(before["id"], False)
+        report.products += 1
+        report.changed += bool(gained or lost or moved)
         pairs = (("gained", gained), ("lost", lost), ("moved", moved))
-        written = {key: [_written(library, tag) for tag in tags] for key, tags in pairs}
-        _add(report, before["id"], title, written)
+        written = {k: [tag_text(tag["facet"], tag["name"]) for tag in own] for k, own in pairs}
+        _add(report, product_id, title, written)
 
 
-def _written(library: Library, tag: dict[str, Any]) -> str:
-    known = library.tags.get(tag["id"])
-    return known.text if known else f"{tag['facet']}:{tag['name']}"
+def _entry(tag: dict[str, Any]) -> Entry:
+    return Entry(
+        tag["id"], tag["probability"], tag["calibration"], tag["lane"], tag["evidence"], ""
+    )

@@ -18,9 +18,9 @@ from tagmill.learning.tuning import Tuned
 from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.library.stored import load_library
-from tagmill.naming import NameKeeper
-from tagmill.records import LANES, parse_tag
-from tagmill.store import NewName, Store
+from tagmill.naming import keep_given
+from tagmill.records import LANES
+from tagmill.store import Store
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.model import Model
@@ -53,9 +53,10 @@ def train_workspace(
 
     What people called products and the library lacks becomes proposals.
     """
+    keep_given(store)
     last, library = _last_verdict(store), load_library(store)
     model = train(
-        _noting_labels(store, library),
+        store.products.batches(),
         library,
         verdicts=store.verdicts.labels(),
         taggers=taggers,
@@ -64,18 +65,6 @@ def train_workspace(
     )
     model.card["last_verdict"] = last
     return model, _keep(model, models)
-
-
-def _noting_labels(store: Store, library: Library) -> Iterator[pa.RecordBatch]:
-    """The workspace's products; tags that people gave and the library lacks are noted."""
-    keeper = NameKeeper(store, library)
-    for batch in store.products.batches():
-        labelled = zip(
-            batch.column("id").to_pylist(), batch.column("tags").to_pylist(), strict=True
-        )
-        written = [(i, *parse_tag(text)) for i, tags in labelled for text in tags or ()]
-        keeper.keep(NewName(i, facet, name, "person") for i, facet, name in written)
-        yield batch
 
 
 def tune_workspace(
@@ -90,9 +79,10 @@ def tune_workspace(
     progress: Stages = lambda stage, done, total: None,
 ) -> tuple[Tuned, Path]:
     """`train_workspace` with the best training options found in so many minutes."""
+    keep_given(store)
     last, library = _last_verdict(store), load_library(store)
     tuned = tune(
-        _noting_labels(store, library),
+        store.products.batches(),
         library,
         minutes=minutes,
         trials=trials,

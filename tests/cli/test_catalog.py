@@ -92,3 +92,19 @@ def test_a_source_without_products_takes_nothing_out(workspace: Path, tmp_path: 
     for product_id in ("d1", "s1"):
         product = tagmill("products", "show", product_id, "-w", workspace, "--json").json()
         assert product["gone"] is False
+
+
+def test_names_that_the_library_lacks_wait_as_proposals(workspace: Path, tmp_path: Path) -> None:
+    rows = [
+        {**DRESS, "id": "a", "tags": ["颜色:咕噜红", "颜色:紅色"]},
+        {**DRESS, "id": "b", "tags": ["Color:咕噜红"]},
+        {**DRESS, "id": "c", "tags": ["颜色:哈密红"]},
+    ]
+    source = write_lines(tmp_path / "products.jsonl", rows)
+    command = ("catalog", "import", source, "-w", workspace)
+    assert "2 new names noted" in tagmill(*command).err
+    assert tagmill(*command).err == ""
+    waiting = tagmill("library", "proposals", "-w", workspace, "--json").json()
+    assert [(one["facet"], one["name"], one["support"]) for one in waiting] == [
+        ("颜色", "咕噜红", 2)
+    ]

@@ -270,6 +270,37 @@ def test_results_that_are_of_no_use_are_named(shop: Path) -> None:
     assert (shop / "results.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (("tag", "products.jsonl", "--llm", "all"), ("--batch-out", "products.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("-o", "a.jsonl", "--batch-in", "a.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("-o", "b.jsonl", "--batch-out", "b.jsonl")),
+        (("tag", "a.jsonl.failed.jsonl", "--llm", "all"), ("-o", "a.jsonl")),
+        (("tag", "products.jsonl", "--llm", "all"), ("--batch-out", "link.jsonl")),
+        (("describe", "--file", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("describe", "--file", "products.jsonl"), ("-o", "a.jsonl", "--batch-in", "a.jsonl")),
+        (("describe", "--text", "red"), ("-o", "b.jsonl", "--batch-out", "./b.jsonl")),
+        (("distil", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "x.jsonl", "--from", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "x.jsonl", "--test", "products.jsonl"), ("--batch-out", "products.jsonl")),
+        (("distil", "products.jsonl"), ("--batch-in", "a.jsonl", "--batch-out", "a.jsonl")),
+        (("distil", "new.rejects.jsonl"), ()),
+    ],
+)
+def test_nothing_that_is_read_or_written_is_overwritten(
+    shop: Path, command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    for name in ("a.jsonl", "a.jsonl.failed.jsonl", "new.rejects.jsonl"):
+        (shop / name).write_bytes((shop / "products.jsonl").read_bytes())
+    (shop / "link.jsonl").symlink_to("products.jsonl")
+    before = {path.name: path.read_bytes() for path in shop.iterdir()}
+    folder = ("--model", "none", "-o", "new") if command[0] == "distil" else ()
+    said = refusal(*command, *folder, *options, "--llm-model", "m", cwd=shop)
+    assert "Name another file to write" in said
+    assert {path.name: path.read_bytes() for path in shop.iterdir()} == before
+
+
 def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     empty = shop / "results.jsonl"
     empty.write_text("")
@@ -278,6 +309,18 @@ def test_without_a_next_round_what_is_missing_has_failed(shop: Path) -> None:
     assert "Failed and not tagged: 3 products." in done.err
     assert "None" not in done.err
     assert "no result has the custom_id" in (shop / "out.jsonl.failed.jsonl").read_text()
+
+
+def test_a_text_is_asked_about_as_a_file_of_it_is(shop: Path) -> None:
+    tagged, _, _ = run(shop, scripted)
+    server = ChatServer(in_thread(scripted))
+    common = ("tag", "--text", PRODUCTS[0]["title"], "--llm", "all", "--llm-model", "m")
+    with server.running() as url:
+        done = tagmill(*common, "--llm-url", url, "--json", cwd=shop)
+    (line,) = done.json()["tagged"]
+    assert len(server.requests) >= 2
+    assert "液晶电视" in names(line["tags"]) & names(tagged["tv"])
+    assert "No large language model" in refusal(*common, cwd=shop)
 
 
 def test_what_cannot_be_asked(shop: Path) -> None:
@@ -400,6 +443,25 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
     assert "0.5" in kinds
 
 
+def test_a_closed_run_does_not_keep_an_open_one_from_proposing(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+
+    def invents(body: dict[str, Any]) -> Response | None:
+        if body["max_tokens"] == 1 or "4K" not in body["messages"][1]["content"]:
+            return None
+        new = [{"facet": "功能", "name": "高分辨率", "quote": "4K分辨率"}]
+        return chat(json.dumps({"tags": [], "new": new}))
+
+    server = ChatServer(in_thread(answering(invents)))
+    with server.running() as url:
+        asking = ("tag", "--llm", "all", "--llm-url", url, "--llm-model", "m", "-w", shop)
+        assert "new name" not in tagmill(*asking, "--closed", cwd=shop).err
+        paid = len(server.requests)
+        assert "1 new name noted" in tagmill(*asking, cwd=shop).err
+    assert len(server.requests) == paid
+
+
 def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     rows = [{"id": f"p{i}", "title": f"red cotton shirt number {i}"} for i in range(60)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -424,6 +486,39 @@ def test_a_killed_run_loses_only_the_calls_in_flight(shop: Path) -> None:
     again = set(before) & set(after)
     assert len(again) <= 4
     assert len((shop / "out.jsonl").read_text().splitlines()) == 60
+
+
+def test_one_process_at_a_time_tags_a_workspace(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+    slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=30.0)))
+    with slow.running() as url:
+        process = start_process("tag", "--llm", "all", "--llm-url", url, "--llm-model", "m",
+                                "-w", shop, cwd=shop)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not slow.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for more in ((), ("--llm", "all", "--llm-url", url, "--llm-model", "m")):
+            assert "Another process is tagging" in refusal("tag", *more, "-w", shop, cwd=shop)
+        assert tagmill("products", "show", "tv", "--json", "-w", shop).json()["id"] == "tv"
+        tagmill("library", "add", "用途:送礼", "-w", shop)
+        process.kill()
+        process.wait()
+    assert "3 products tagged" in tagmill("tag", "-w", shop, cwd=shop).out
+
+
+def test_a_terminated_run_leaves_no_unfinished_file(shop: Path) -> None:
+    slow = ChatServer(in_thread(lambda body: replace(scripted(body), wait=30.0)))
+    with slow.running() as url:
+        process = start_process("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all",
+                                "--llm-url", url, "--llm-model", "m", cwd=shop)  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not slow.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert list(shop.glob(".out.jsonl-*"))
+        process.terminate()
+        assert process.wait(20) == 130
+    assert not list(shop.glob(".out.jsonl-*"))
 
 
 def test_like_products_get_their_own_answers_and_evidence(shop: Path) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Event as Signal
 
 import numpy as np
 import pytest
@@ -132,7 +134,7 @@ def test_a_list_is_varied(recommender: Recommender) -> None:
     shelf = recommender._ready().shelf
     scores = np.zeros(len(shelf.ids), np.float32)
     for product_id, score in (("d1", 1.0), ("d2", 0.9), ("b2", 0.8)):
-        scores[shelf.places[product_id]] = score
+        scores[shelf.place(product_id)] = score
     pool = np.argsort(-scores)[:3]
     chosen = _varied(shelf, scores, pool, 3)
     assert [shelf.ids[place] for place in chosen] == ["d1", "b2", "d2"]
@@ -197,6 +199,49 @@ def test_past_the_closed_form_tags_still_speak(
     assert recommender.beside("fresh", limit=1)[0].id in ("d1", "d2")
 
 
+def test_several_threads_are_served_while_products_change(recommender: Recommender) -> None:
+    store = recommender._store
+    store.events.add([_event("u", "d1"), _event("u", "b1", "purchase")])
+    done = Signal()
+
+    def ask(_: int) -> int:
+        count = 0
+        while not done.is_set() or not count:
+            found = _ids(recommender, "u")
+            assert found
+            assert "b1" not in found
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as threads:
+        asking = [threads.submit(ask, i) for i in range(4)]
+        for n in range(12):
+            store.products.upsert(product_batch(product(f"n{n}", f"裙 {n}"), product("b1", f"{n}")))
+            tag_run(store, {f"n{n}": [entry(DRESS, 0.9)]}, f"run {n}")
+        done.set()
+        assert all(one.result() for one in asking)
+
+
+def test_processes_may_fit_and_forget_at_once(recommender: Recommender, tmp_path: Path) -> None:
+    store, folder = recommender._store, tmp_path / "recommend"
+    recommender.rebuild()
+    others = [open_recommender(store, folder) for _ in range(4)]
+    with ThreadPoolExecutor(5) as threads:
+        working = [threads.submit(one.rebuild) for _ in range(5) for one in others]
+        working += [threads.submit(recommender.forget) for _ in range(10)]
+        for one in working:
+            one.result()
+    recommender.rebuild()
+    assert {path.name for path in folder.iterdir()} >= {"fitted.npz", "shelf.npz"}
+    assert _ids(open_recommender(store, folder), "dress fan")
+
+
+def test_what_was_done_long_ago_still_tells(recommender: Recommender) -> None:
+    recommender._store.events.add([Event("old", "d3", "like", "1999-01-01T00:00:00Z")])
+    assert set(_ids(recommender, "old")[:2]) & {"d1", "d2"}
+    assert recommender.for_user("old", now=NOW)[0].why.because == "d3"
+
+
 def test_a_shelf_that_grew_says_what_a_new_one_says(
     recommender: Recommender, tmp_path: Path
 ) -> None:
@@ -212,8 +257,11 @@ def test_a_shelf_that_grew_says_what_a_new_one_says(
         assert "n0" in found
         assert "c1" not in found
         grown, new = recommender._ready().shelf, read_shelf(store)
-        assert grown.places.keys() == new.places.keys()
-        for product_id in new.places:
+        assert [one for one in grown.first | grown.later if grown.place(one) is not None] == [
+            one for one in grown.first | grown.later if new.place(one) is not None
+        ]
+        assert {one for one in new.ids if grown.place(one) is None} == set()
+        for product_id in new.ids:
             assert _tags_of(grown, product_id) == _tags_of(new, product_id)
         assert grown.gone.any() == (count == 1)
     assert {one.id for one in recommender.beside("d1", limit=2)} & {"b1", "b2"}
@@ -249,7 +297,9 @@ def test_a_change_of_the_library_reads_what_it_moves(
 
 
 def _tags_of(shelf: Shelf, product_id: str) -> dict[str, float]:
-    row = shelf.tags[[shelf.places[product_id]]]
+    place = shelf.place(product_id)
+    assert place is not None
+    row = shelf.tags[[place]]
     return {shelf.tag_ids[i]: p for i, p in zip(row.indices, row.data, strict=True)}
 
 

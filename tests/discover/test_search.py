@@ -253,6 +253,26 @@ def test_pages_of_equal_scores_go_by_id(store: Store, tmp_path: Path) -> None:
     assert third.next is None
 
 
+@pytest.mark.parametrize("sort", ["relevance", "newest", "id"])
+@pytest.mark.parametrize("title", ["dress new", "something else", ""])
+def test_pages_follow_each_other_while_products_come_and_go(
+    store: Store, tmp_path: Path, sort: str, title: str
+) -> None:
+    search = shop_search(store, tmp_path)
+    titles = {f"p{n}": f"dress {'long ' * n}" for n in range(9)}
+    others = {f"q{n}": f"shirt {n}" for n in range(20)}
+    store.products.upsert(product_batch(*(product(i, t) for i, t in (titles | others).items())))
+    found: list[str] = []
+    after, step = None, 0
+    while step == 0 or after is not None:
+        page = search.search("dress", sort=sort, limit=2, after=after)
+        found += [hit.id for hit in page.hits if hit.id in titles]
+        after, step = page.next, step + 1
+        changed = product(f"a{step}", title) if title else product(page.hits[-1].id, "of no kind")
+        store.products.upsert(product_batch(changed))
+    assert sorted(found) == sorted(titles)
+
+
 def test_a_wrong_sort_or_cursor_is_named(search: Search) -> None:
     with pytest.raises(SearchError, match="'price'.*relevance"):
         search.search("裙", sort="price")
@@ -309,6 +329,12 @@ def test_completion(search: Search) -> None:
     assert search.complete("red dr")[0].text == "red Dresses"
     assert search.complete("红色连")[0].text == "红色连衣裙"
     assert "tote" in [one.text for one in search.complete("to")]
+    store = search.store
+    store.library.save([make_tag("材质", f"leather {n}") for n in range(12)])
+    assert [one.text for one in search.complete("lea", limit=3)][:2] == ["Leather", "leather 0"]
+    store.products.upsert(product_batch(product("n1", "Lean lamp")))
+    texts = [one.text for one in search.complete("lea", limit=3)]
+    assert texts[:2] == ["Leather", "lean"]  # tags that no product has come last
     assert search.complete("zzz") == []
 
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from tagmill.errors import StoreError, TagConflict
-from tagmill.store import Store
+from tagmill.store import Store, open_store
 from tagmill.store.tables import assignments, changes
 from tests.store.samples import (
     BLUE,
@@ -172,3 +172,14 @@ def tag_run_of(store: Store, ids: list[str]) -> int:
         tags = {product_id: [entry(RED, 0.9)] for product_id in batch.column("id").to_pylist()}
         store.assignments.write(run, batch, tagged_batch(tags), "model")
     return store.runs.finish(run).id
+
+
+def test_one_at_a_time_has_the_right_to_tag(store_url: str) -> None:
+    with open_store(store_url, create=True) as store, open_store(store_url) as other:
+        for _ in range(2):  # whoever is done leaves it to others
+            with store.tagging():
+                with pytest.raises(StoreError, match="Another process is tagging"):
+                    other.tagging().__enter__()
+                fill(other, "p1")  # everything else goes on
+            with other.tagging():
+                pass

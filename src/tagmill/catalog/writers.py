@@ -17,7 +17,9 @@ from tagmill.catalog.json_text import json_lines
 from tagmill.errors import CatalogError
 from tagmill.records import TAGGED_SCHEMA, tag_text, write_tag_cell
 
-__all__ = ["WRITERS", "ListWriter", "SqlWriter", "TagWriter", "open_writer", "tag_lines"]
+__all__ = [
+    "WRITERS", "ListWriter", "SqlWriter", "TagWriter", "open_output", "open_writer", "tag_lines",
+]  # fmt: skip
 
 
 class TagWriter(Protocol):
@@ -143,6 +145,18 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
     """
     if path.suffix not in WRITERS:
         raise CatalogError(f"Cannot write '{path}'. Known endings: {', '.join(WRITERS)}")
+    with open_output(path) as file:
+        writer = WRITERS[path.suffix](file)
+        yield writer
+        writer.close()
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when complete; until then what was there stays.
+
+    Raises CatalogError for a folder that cannot be written.
+    """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
@@ -150,9 +164,7 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            writer = WRITERS[path.suffix](file)
-            yield writer
-            writer.close()
+            yield file
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)

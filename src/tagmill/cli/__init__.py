@@ -7,6 +7,7 @@ stderr; exit code 0 is success, 1 an error of ours in one line, 2 wrong usage.
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 import typer
@@ -22,6 +23,7 @@ def main() -> None:
     """The `tagmill` command."""
     gc.freeze()  # modules stay as long as the process: looking through them for garbage is in vain
     gc.set_threshold(500_000, 50, 50)  # so do a million tags, and nothing of ours goes in circles
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped as by Ctrl-C: tidily
     try:
         if interface_language() == "zh":
             from tagmill.cli.help import run_in_chinese

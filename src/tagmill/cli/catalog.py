@@ -74,6 +74,7 @@ def _read(
     many_gone: bool = False,
 ) -> None:
     from tagmill.catalog import SyncReport, import_products, sync_products
+    from tagmill.naming import keep_given
 
     with open_workspace(workspace) as (settings, store):
         rejects = settings.root / f"{_stem(source)}.rejects.jsonl"
@@ -85,6 +86,7 @@ def _read(
             if sync
             else import_products(store, catalog)
         )
+        named = keep_given(store) if report.new or report.changed else 0
     counts = {"gone": 0, **asdict(report)}
     if as_json:
         print_json(counts)
@@ -92,6 +94,8 @@ def _read(
         typer.echo(say("imported", **counts))
         if isinstance(report, SyncReport) and catalog.counts.read == catalog.counts.rejected:
             note(say("nothing_synced", source=catalog.name))
+    if named:
+        note(say("names_proposed", count=named))
     note_catalog(catalog)
 
 

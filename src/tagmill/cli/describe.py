@@ -27,6 +27,7 @@ from tagmill.cli.terminal import (
     AsJson,
     Map,
     Workspace,
+    beside,
     catalog_of,
     keep_apart,
     note,
@@ -40,7 +41,7 @@ from tagmill.errors import CatalogError, SettingsError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tagmill.describe import Describer
+    from tagmill.describe import Describer, Written
     from tagmill.settings import Settings
     from tagmill.store import Store
     from tagmill.tagging.model import Model
@@ -90,6 +91,8 @@ def describe(
     options = LlmOptions(
         llm_url, llm_model, budget, False, llm_cache, batch_in or [], batch_out, workspace, profile
     )
+    base = output or Path(Path(file or "describe").name)
+    keep_apart([output, batch_out], [file, *(batch_in or []), llm_cache], base)
     wanted = None if language == "product" else language
     done, catalog = _Described(output, as_json), None
     with ExitStack() as opened:
@@ -102,9 +105,7 @@ def describe(
             store = None
             used = load_model(model) if model else starter_model(profile_of(workspace, profile))
             if file is not None:
-                keep_apart(output, file)
-                rejects = Path(f"{output or Path(file).name}.rejects.jsonl")
-                catalog = catalog_of(file, mapping, rejects=rejects)
+                catalog = catalog_of(file, mapping, rejects=beside(base, "rejects"))
                 batches = iter(catalog)
             else:
                 batches = iter([products_to_batch([{"id": "text", "title": text}])])
@@ -112,7 +113,7 @@ def describe(
         done.run(describer, batches, store)
     options.note_spending()
     options.note_batch(done.waiting)
-    write_beside(output or Path("describe"), "failed", done.failed, "llm_failed")
+    write_beside(base, "failed", done.failed, "llm_not_described")
     if catalog is not None:
         note_catalog(catalog)
     if done.failed:
@@ -152,33 +153,40 @@ class _Described:
         self, describer: Describer, batches: Iterator[pa.RecordBatch], store: Store | None
     ) -> None:
         """Describe all products."""
-        opening = self._output.open("w", encoding="utf-8") if self._output else nullcontext(None)
-        with opening as out:
+        from tagmill.catalog.writers import open_output
+
+        with open_output(self._output) if self._output else nullcontext() as out:
             for batch in batches:
-                described = []
-                for one in describer.describe(batch):
-                    if one.description is not None:
-                        described.append(one.description)
-                        self._take(one.description.as_dict(), out)
-                    elif one.waits:
-                        self.waiting += 1
-                    else:
-                        self.failed.append({"id": one.id, "reason": one.reason})
-                if store is not None:
-                    store.descriptions.keep([one.as_dict() for one in described])
+                described: list[dict[str, Any]] = []
+                try:
+                    for one in describer.describe(batch):
+                        self._count(one, described, out)
+                finally:  # also where the budget ends, or nobody can be asked any more
+                    if store is not None:
+                        store.descriptions.keep(described)
         if self._as_json:
             print_json(self.lines)
         if self._output:
             note(say("written", path=self._output))
 
-    def _take(self, line: dict[str, Any], out: IO[str] | None) -> None:
+    def _count(self, one: Written, described: list[dict[str, Any]], out: IO[bytes] | None) -> None:
+        if one.description is not None:
+            described.append(one.description.as_dict())
+            self._take(described[-1], out)
+        elif one.waits:
+            self.waiting += 1
+        else:
+            self.failed.append({"id": one.id, "reason": one.reason})
+
+    def _take(self, line: dict[str, Any], out: IO[bytes] | None) -> None:
         if out is not None:
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            out.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         elif self._as_json:
             self.lines.append(line)
         else:
             typer.echo(f"{line['id']}\n  {line['text']}")
             for sentence in line["sentences"]:
                 if sentence["flagged"]:
-                    missing = ", ".join(sentence["unsupported"]) or say("no_source")
+                    reason = "other_language" if sentence["foreign"] else "no_source"
+                    missing = ", ".join(sentence["unsupported"]) or say(reason)
                     typer.echo(say("flagged", text=sentence["text"], missing=missing))

@@ -22,8 +22,10 @@ from tagmill.cli.terminal import (
     AsJson,
     Map,
     Workspace,
+    beside,
     catalog_of,
     counting,
+    keep_apart,
     note,
     note_catalog,
     print_json,
@@ -71,8 +73,9 @@ def distil(
     from tagmill.tagging.folder import check_goal, load_model, save_model
 
     check_goal(output)
+    keep_apart([batch_out], [pool, source, test, *(batch_in or []), llm_cache], output)
     used = load_model(model)
-    products = catalog_of(pool, mapping, rejects=Path(f"{output}.rejects.jsonl"))
+    products = catalog_of(pool, mapping, rejects=beside(output, "rejects"))
     tagged = None if source is None else catalog_of(source, mapping)
     options = LlmOptions(
         llm_url, llm_model, budget, True, llm_cache, batch_in or [], batch_out, workspace

@@ -95,6 +95,9 @@ ERRORS: dict[str, str] = {
     "'{0}' is what is read, and would be replaced. Name another file to write": (
         "“{0}”正是要读取的文件，会被覆盖。请换一个输出文件"
     ),
+    "'{0}' would be written twice. Name another file to write": (
+        "“{0}”会被写两次。请换一个输出文件"
+    ),
     "--map '{0}' is not OURS=THEIRS, such as title=product_name": (
         "--map“{0}”不是 我方=对方 的形式，如 title=product_name"
     ),
@@ -504,6 +507,8 @@ ERRORS: dict[str, str] = {
     "There is no database {0}. Make one with: tagmill init": (
         "没有数据库 {0}。新建：tagmill init"
     ),
+    "Another process is tagging the products of {0}. Wait until it is done; what it has tagged is "
+    "not tagged again": "另一个进程正在为 {0} 的商品打标签。请等它完成；已打过的不会重复",
     "{0} is not a tagmill database. Make one with: tagmill init": (
         "{0} 不是 tagmill 数据库。新建：tagmill init"
     ),

@@ -7,6 +7,8 @@ shown. So commands stay as they are read, and English pages cost nothing.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -15,7 +17,7 @@ from typer import rich_utils
 
 from tagmill.cli.errors import in_chinese
 
-__all__ = ["HELP", "USAGE", "into_chinese", "run_in_chinese"]
+__all__ = ["HELP", "USAGE", "chinese_pages", "run_in_chinese"]
 
 HELP: dict[str, str] = {
     "Turn a product catalogue into tags people can trust: canonical, calibrated, with evidence.": (
@@ -500,26 +502,25 @@ _FRAME = {
 def run_in_chinese(app: typer.Typer) -> None:
     """Run a command line as `app()` does, with its help pages and usage errors in Chinese."""
     command = typer.main.get_command(app)
-    into_chinese(command)
-    try:
-        code = command.main(standalone_mode=False)
-    except typer.Abort:
-        rich_utils.rich_abort_error()
-        sys.exit(1)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # none of the parser's
-            raise
-        message = in_chinese(error.format_message(), USAGE)
-        error.format_message = lambda: message
-        rich_utils.rich_format_error(error)  # type: ignore[arg-type]
-        sys.exit(getattr(error, "exit_code", 2))
+    with chinese_pages(command):
+        try:
+            code = command.main(standalone_mode=False)
+        except typer.Abort:
+            rich_utils.rich_abort_error()
+            sys.exit(1)
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # none of the parser's
+                raise
+            message = in_chinese(error.format_message(), USAGE)
+            error.format_message = lambda: message
+            rich_utils.rich_format_error(error)  # type: ignore[arg-type]
+            sys.exit(getattr(error, "exit_code", 2))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def into_chinese(command: Any) -> None:  # noqa: ANN401  (of the parser Typer brings along)
-    """Replace the texts of a command, and of all below it, and of what stands around them."""
-    for name, text in _FRAME.items():
-        setattr(rich_utils, name, text)
+@contextmanager
+def chinese_pages(command: Any) -> Iterator[None]:  # noqa: ANN401  (of the parser Typer brings)
+    """Have the texts of a command, of all below it and of what stands around them in Chinese."""
     make_text = rich_utils._make_rich_text
 
     def make_folded(**options: Any) -> Any:  # noqa: ANN401
@@ -528,8 +529,16 @@ def into_chinese(command: Any) -> None:  # noqa: ANN401  (of the parser Typer br
             made.overflow = "fold"
         return made
 
-    rich_utils._make_rich_text = make_folded
+    ours = {**_FRAME, "_make_rich_text": make_folded}
+    theirs = {name: getattr(rich_utils, name) for name in ours}
     _replace(command)
+    try:
+        for name, value in ours.items():
+            setattr(rich_utils, name, value)
+        yield
+    finally:
+        for name, value in theirs.items():
+            setattr(rich_utils, name, value)
 
 
 def _replace(command: Any) -> None:  # noqa: ANN401

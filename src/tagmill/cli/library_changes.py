@@ -249,7 +249,8 @@ def facet(
     kind = kind or known.value_kind
     if unit and kind == "text":
         raise LibraryError(
-            f"The names of '{known.key}' are text, which has no unit. Give --values number, or range"
+            f"The names of '{known.key}' are text, which has no unit. Give --values number, or "
+            "range"
         )
     wanted = known.only_for
     if only_for is not None:

@@ -130,7 +130,8 @@ def undo(
             }
         )  # fmt: skip
         return
-    typer.echo(say("change_undone", change=version, version=back.version, products=restored))
+    done = say("change_undone", change=version, version=back.version)
+    typer.echo(f"{done} {say('tags_of_before', products=restored)}" if restored else done)
     say_retagged(back.governed)
 
 

@@ -17,7 +17,6 @@ from tagmill.cli.terminal import (
     Workspace,
     catalog_of,
     counting,
-    keep_apart,
     note,
     note_catalog,
     print_json,
@@ -196,7 +195,6 @@ class LlmOptions:
         if is_batch:
             if not llm.model:
                 raise SettingsError("A batch needs the model's name: --llm-model")
-            keep_apart(self.batch_out, *self.batch_in)
             self.results = BatchResults(self.batch_in)
             self.requests = BatchRequests(self.batch_out) if self.batch_out else None
         only = None if is_batch else open_model(llm, settings.privacy)

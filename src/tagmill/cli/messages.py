@@ -273,9 +273,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}, "
+        "Change {change} is undone: library version {version}.",
+        "已撤销改动 {change}：标签库版本 {version}。",
+    ),
+    "tags_of_before": (
         "{products:product has|products have} the tags of before.",
-        "已撤销改动 {change}：标签库版本 {version}，{products:,} 件商品恢复原有标签。",
+        "{products:,} 件商品恢复原有标签。",
     ),
     "library_changed": ("Library version {version}: {what}.", "标签库版本 {version}：{what}。"),
     "exported": (
@@ -363,6 +366,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "尚未设置模型：以上是发往其他机器上的模型或写入批量文件的内容。",
     ),
     "no_source": ("no words of the product", "商品资料中没有依据"),
+    "other_language": ("another language", "不是所要的语言"),
     "flagged": ("  ⚑ {text} ({missing})", "  ⚑ {text}（{missing}）"),
     "llm_fitted": (
         "Fitted on {pairs:pair|pairs}, {right:,} right. Lane auto at 0.95 begins at "
@@ -404,6 +408,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "llm_failed": (
         "Failed and not tagged: {count:product|products}. What failed and why: {path}.",
         "{count:,} 件商品失败，未打标签；原因见 {path}。",
+    ),
+    "llm_not_described": (
+        "Failed and not described: {count:product|products}. What failed and why: {path}.",
+        "{count:,} 件商品失败，未写描述；原因见 {path}。",
     ),
     "proposals_written": (
         "{count:new name is|new names are} proposed in {path}.",

@@ -28,6 +28,7 @@ from tagmill.cli.terminal import (
     Query,
     Table,
     Workspace,
+    beside,
     catalog_of,
     counting,
     keep_apart,
@@ -40,6 +41,8 @@ from tagmill.cli.terminal import (
 from tagmill.errors import SettingsError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tagmill.catalog import Catalog
     from tagmill.tagging.model import Model
     from tagmill.tagging.output import Selection
@@ -149,28 +152,26 @@ def tag(
     selection = chosen.selection()
     used = model_of(model, workspace, profile)
     used.library.check_language(selection.language)
-    if text is not None:
-        lines = used.tag(
-            [{"id": "text", "title": text}],
-            top_k=selection.top_k, lane=selection.lane,
-            precision=selection.precision, per_facet=selection.per_facet, diverse=selection.diverse,
-            broader=selection.broader, language=selection.language,
-        )  # fmt: skip
-        print_json(lines) if as_json else print_tagged(lines)
-        return
-    keep_apart(output, source)
-    base = output or Path(Path(str(source)).name)
-    rejects = Path(f"{base}.rejects.jsonl")
-    catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
-    if llm != "off":
-        asked = LlmOptions(
-            llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace,
-            profile,
-        )  # fmt: skip
-        share = llm_share if llm == "cascade" else None
-        _consult(used, catalog, base, output, selection, asked, share, as_json)
-        return
-    _tag_catalog(used, catalog, base, output, selection, as_json, new_names)
+    base = output or Path(Path(source or "text").name)
+    keep_apart([output, batch_out], [source, *(batch_in or []), llm_cache], base)
+    asked = LlmOptions(
+        llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace, profile
+    )
+    share = llm_share if llm == "cascade" else None
+    if text is not None and llm == "off":
+        _tag_text(used, text, selection, as_json)
+    elif text is not None:
+        from tagmill.catalog import products_to_batch
+
+        products = [products_to_batch([{"id": "text", "title": text}])]
+        _consult(used, products, base, output, selection, asked, share, as_json)
+    else:
+        rejects = beside(base, "rejects")
+        catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
+        if llm == "off":
+            _tag_catalog(used, catalog, base, output, selection, as_json, new_names)
+        else:
+            _consult(used, catalog, base, output, selection, asked, share, as_json)
 
 
 def _check_llm(
@@ -226,9 +227,14 @@ def model_of(folder: Path | None, workspace: Path, profile: str | None) -> Model
     return starter_model(profile_of(workspace, profile))
 
 
+def _tag_text(model: Model, text: str, selection: Selection, as_json: bool) -> None:
+    lines = model.tag([{"id": "text", "title": text}], **vars(selection))
+    print_json(lines) if as_json else print_tagged(lines)
+
+
 def _consult(
     model: Model,
-    catalog: Catalog,
+    products: Catalog | list[pa.RecordBatch],
     base: Path,
     output: Path | None,
     selection: Selection,
@@ -236,18 +242,20 @@ def _consult(
     share: float | None,
     as_json: bool,
 ) -> None:
-    """Tag a file with a large language model; what failed and what is new stands beside it."""
+    """Tag with a large language model; what failed and what is new stands beside the output."""
+    from tagmill.catalog import Catalog
     from tagmill.catalog.writers import ListWriter, open_writer
     from tagmill.pipeline import consult_file
 
+    catalog = products if isinstance(products, Catalog) else None
     lines = ListWriter(None if as_json else print_tagged)
     with (
         asked.consultant(model.library) as consultant,
         nullcontext(lines) if output is None else open_writer(output) as writer,
-        counting("tagging", catalog.total_hint) as progress,
+        counting("tagging", catalog.total_hint if catalog else 1) as progress,
     ):
         summary, report = consult_file(
-            model, catalog, consultant, writer, selection, share=share, progress=progress
+            model, products, consultant, writer, selection, share=share, progress=progress
         )
     lines.flush() if not as_json else None
     numbers = {**summary.numbers(), "asked": report.asked, "failed": len(report.failed),
@@ -262,7 +270,8 @@ def _consult(
     asked.note_batch(report.waiting)
     if output is not None:
         note(say("written", path=output))
-    note_catalog(catalog)
+    if catalog is not None:
+        note_catalog(catalog)
     if report.failed:
         raise typer.Exit(1)
 

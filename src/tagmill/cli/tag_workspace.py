@@ -68,7 +68,7 @@ def tag_in_workspace(
     from tagmill.workspace import current_model
 
     report = ConsultReport()
-    with open_workspace(workspace) as (settings, store):
+    with open_workspace(workspace) as (settings, store), store.tagging():
         selection = options.selection(**settings.tagging.model_dump())
         model = current_model(store, settings.models_dir, load_library(store, library_version))
         model.library.check_language(selection.language)

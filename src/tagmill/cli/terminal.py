@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ __all__ = [
     "Query",
     "Table",
     "Workspace",
+    "beside",
     "catalog_of",
     "counting",
     "keep_apart",
@@ -55,6 +56,7 @@ Map = Annotated[
 ]
 Table = Annotated[str | None, typer.Option(help="Table of a SQL source.")]
 Query = Annotated[str | None, typer.Option(help="Query of a SQL source, instead of a table.")]
+_BESIDE = ("rejects", "proposals", "failed")
 
 
 def workspace_settings(workspace: Path) -> Settings:
@@ -114,15 +116,37 @@ def catalog_of(
     return open_catalog(source, mapping=mapping, table=table, query=query, rejects=rejects)
 
 
-def keep_apart(output: Path | None, *sources: Path | str | None) -> None:
-    """SettingsError where an output would take the place of what is read."""
-    for source in sources:
-        if output is not None and source is not None and output.exists():
-            read = Path(source)
-            if read.exists() and read.samefile(output):
-                raise SettingsError(
-                    f"'{output}' is what is read, and would be replaced. Name another file to write"
-                )
+def keep_apart(
+    outputs: Iterable[Path | None],
+    sources: Iterable[Path | str | None],
+    base: Path | str | None = None,
+) -> None:
+    """SettingsError where an output would take the place of what is read, or of another output.
+
+    Given all a command writes and reads, before it writes; `base` is what files `beside` are of.
+    """
+    written = [output for output in outputs if output is not None]
+    if base is not None:
+        written += [beside(base, what) for what in _BESIDE]
+    read = [Path(str(source).removeprefix("sqlite:///")) for source in sources if source]
+    for number, output in enumerate(written):
+        if any(_is_same(output, source) for source in read):
+            raise SettingsError(
+                f"'{output}' is what is read, and would be replaced. Name another file to write"
+            )
+        if any(_is_same(output, other) for other in written[:number]):
+            raise SettingsError(f"'{output}' would be written twice. Name another file to write")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def beside(base: Path | str, what: str) -> Path:
+    """Where a command writes what it leaves out of its output: one of `_BESIDE`."""
+    return Path(f"{base}.{what}.jsonl")
 
 
 def note(text: str) -> None:
@@ -233,9 +257,9 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def write_beside(base: Path, what: str, entries: list[dict[str, Any]], message: str) -> None:
+def write_beside(base: Path | str, what: str, entries: list[dict[str, Any]], message: str) -> None:
     """Entries as JSON Lines in a file beside the output; none, no file."""
-    path = Path(f"{base}.{what}.jsonl")
+    path = beside(base, what)
     path.unlink(missing_ok=True)  # that of an earlier run
     if entries:
         lines = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries]

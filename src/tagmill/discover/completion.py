@@ -56,13 +56,15 @@ class Completer:
         for start in _starts(prefix):
             form = fold(prefix[start:]).text
             if form:
-                found = self._tags(form, prefix[:start], limit, language)
-                known = {fold(one.text).text for one in found}
-                found += [
+                tags = self._tags(form, prefix[:start], limit, language)
+                known = {fold(one.text).text for one in tags}
+                words = [
                     word
                     for word in self._words(form, prefix[:start], limit)
                     if fold(word.text).text not in known
                 ]
+                found = [one for one in tags if one.products] + words
+                found += [one for one in tags if not one.products]
                 if found:
                     return found[:limit]
         return []

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tagmill.discover.item_model import Floats, ItemModel, TagMap, fit_items, matrix_of
-from tagmill.discover.shelf import Shelf, pack_texts, unpack_texts
+from tagmill.discover.shelf import Shelf, keep_arrays, pack_texts, unpack_texts
 from tagmill.store import Store
 from tagmill.store.events import EventState
 
@@ -55,17 +55,15 @@ class Fitted:
 
     def save(self, folder: Path) -> None:
         """Write it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "fitted.tmp.npz"
         weights, tags = self.model.weights, self.model.tags
-        np.savez(
-            temporary, database=self.database, state=[self.state.added, self.state.forgotten],
-            ids=pack_texts(self.ids), tag_ids=pack_texts(self.tag_ids),
+        keep_arrays(
+            folder / "fitted.npz", database=self.database,
+            state=[self.state.added, self.state.forgotten], ids=pack_texts(self.ids),
+            tag_ids=pack_texts(self.tag_ids),
             degrees=self.degrees, closed=self.model.closed,
             indptr=weights.indptr, indices=weights.indices, data=weights.data,
             **vars(tags),
         )  # fmt: skip
-        temporary.replace(folder / "fitted.npz")
 
     @classmethod
     def load(cls, folder: Path, database: str) -> Fitted | None:
@@ -185,7 +183,7 @@ def _people(store: Store, shelf: Shelf) -> sparse.csr_array:
     disliked: list[bool] = []
     for page in store.events.pages():
         for event in page:
-            place = shelf.places.get(event.product)
+            place = shelf.place(event.product)
             if place is not None:
                 people.append(numbers.setdefault(event.user, len(numbers)))
                 places.append(place)

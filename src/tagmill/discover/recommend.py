@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ __all__ = ["PersonalTag", "Recommendation", "Recommender", "Why", "open_recommen
 
 _WEIGHTS = {"view": 1.0, "cart": 2.0, "like": 3.0, "purchase": 3.0, "dislike": -3.0}
 _MOST = 4.0  # of one product in a profile, however often it was viewed
+_LEAST = 1e-9  # of the largest weight: what all was done decades ago is no 0 yet
 _REASONS = 50  # products of a profile, the weightiest, that may be a reason
 _SAVED = 0.01  # share of rows that came since the shelf was saved, from which it is again
 _POOL = 5  # times the wanted products are looked at for variety
@@ -70,7 +72,7 @@ class PersonalTag:
 
 
 class Recommender:
-    """Recommends products of a store; see `open_recommender`."""
+    """Recommends products of a store. Safe with several threads; see `open_recommender`."""
 
     def __init__(
         self, store: Store, folder: Path, exclude: Sequence[str] = (), half_life: float = 60.0
@@ -79,6 +81,7 @@ class Recommender:
         self._folder = folder
         self._exclude = tuple(exclude)
         self._half_life = half_life
+        self._lock = Lock()
         self._joined: Joined | None = None
         self._saved = 0  # rows of the shelf in the folder
 
@@ -107,7 +110,8 @@ class Recommender:
         scores = joined.scores(weights)
         for place in weights:  # what was only viewed may come again, behind what is new
             scores[place] *= 0.5 if scores[place] > 0 else 1.0
-        kinds = {shelf.places[e.product]: e.kind for e in events[::-1] if e.product in shelf.places}
+        places = ((shelf.place(event.product), event.kind) for event in events[::-1])
+        kinds = {place: kind for place, kind in places if place is not None}
         return self._listed(joined, scores, banned, limit, weights, kinds, language)
 
     def beside(
@@ -145,15 +149,21 @@ class Recommender:
 
     def rebuild(self) -> None:
         """Fit everything anew."""
-        self._fit(read_shelf(self._store))
+        with self._lock:
+            self._fit(read_shelf(self._store))
 
     def forget(self) -> None:
         """Delete what was fitted: nothing in it comes from a user who is gone."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._joined = None
+        with self._lock:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._joined = None
 
     def _ready(self) -> Joined:
         """What there is now, beside what was fitted to it or to what was there not long ago."""
+        with self._lock:
+            return self._brought_up_to_date()
+
+    def _brought_up_to_date(self) -> Joined:
         before = self._joined
         known = before.shelf if before else Shelf.load(self._folder, self._store)
         if known is not None and before is None:
@@ -191,18 +201,19 @@ class Recommender:
         now = now or datetime.now(UTC)
         weights: dict[int, float] = {}
         for event in events:
-            place = shelf.places.get(event.product)
+            place = shelf.place(event.product)
             if place is not None:
                 days = max((now - datetime.fromisoformat(event.at)).total_seconds() / _DAY, 0.0)
                 value = _WEIGHTS[event.kind] * math.pow(0.5, days / self._half_life)
                 weights[place] = min(weights.get(place, 0.0) + value, _MOST)
-        return weights
+        most = max(map(abs, weights.values()), default=1.0) or 1.0
+        return {place: weight * max(1.0, _LEAST / most) for place, weight in weights.items()}
 
     def _banned(
         self, shelf: Shelf, products: Iterable[str], exclude: Sequence[str]
     ) -> npt.NDArray[np.bool_]:
         banned = shelf.gone.copy()
-        banned[[shelf.places[i] for i in products if i in shelf.places]] = True
+        banned[[place for one in products if (place := shelf.place(one)) is not None]] = True
         for text in (*self._exclude, *exclude):
             number = shelf.tag_numbers.get(shelf.library.resolve(text).id)
             if number is not None:
@@ -274,7 +285,7 @@ def open_recommender(
 
 
 def _place(shelf: Shelf, product: str) -> int:
-    place = shelf.places.get(product)
+    place = shelf.place(product)
     if place is None:
         raise SearchError(f"No product has the id '{product}'. See: tagmill products list")
     return place

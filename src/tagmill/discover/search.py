@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from tagmill.discover.facets import FacetCount, FacetCounter
 from tagmill.discover.index import Index, Score, View
 from tagmill.discover.matching import Hits, How, Matcher
 from tagmill.discover.query import QueryParser
-from tagmill.discover.segment import FIELDS, PARTED
+from tagmill.discover.segment import FIELDS, PARTED, hash_texts
 from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
@@ -31,6 +32,7 @@ __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
 
 SORTS = ("relevance", "newest", "id")
 _MOST_HITS = 1000  # of a page
+_ANCHORS = 5  # products of a page that its cursor remembers
 
 Array = npt.NDArray[Any]
 
@@ -77,25 +79,29 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class _Cursor:
-    """Where a page ended: the sort key and id of its last product."""
+    """Where a page ended: the ids of its last products, the last one first, and its sort key.
+
+    The next page begins behind the first of them that is still found, wherever it stands then:
+    every product that comes or goes moves the scores of all.
+    """
 
     key: float
-    id: str
+    ids: tuple[str, ...]
     sort: str
     how: How
 
     def written(self) -> str:
-        text = json.dumps([self.key, self.id, self.sort, self.how], ensure_ascii=False)
+        text = json.dumps([self.key, self.ids, self.sort, self.how], ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def read(cls, text: str, sort: str) -> _Cursor:
         try:
             padded = text + "=" * (-len(text) % 4)
-            key, product_id, sorted_by, how = json.loads(base64.urlsafe_b64decode(padded))
-            if how not in get_args(How):
-                raise ValueError(how)
-            cursor = cls(float(key), str(product_id), str(sorted_by), how)
+            key, ids, sorted_by, how = json.loads(base64.urlsafe_b64decode(padded))
+            cursor = cls(float(key), tuple(map(str, ids)), str(sorted_by), how)
+            if how not in get_args(How) or not ids or not math.isfinite(cursor.key):
+                raise ValueError(text)
         except (ValueError, TypeError) as error:
             raise SearchError(
                 f"'{text[:40]}' is no cursor. Give --after the `next` of the page before"
@@ -163,13 +169,13 @@ class Search:
             hits = self._kept(view, other, FacetCounter(view, facets or {}), "part")
             return any(len(one.documents) for one in hits)
 
-        last = page[-1] if page and left else None
+        more = page and left
         return SearchResult(
             total,
             tuple(self._hit(view, matcher, *entry[1:], language) for entry in page),
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
-            next=last and _Cursor(last[0], self._id(view, *last[1:3]), sort, how).written(),
+            next=self._cursor(view, page, sort, how).written() if more else None,
             did_you_mean=None if cursor else correct(view, matcher, finds, heads=how == "all"),
         )  # fmt: skip
 
@@ -192,20 +198,39 @@ class Search:
             counter.add(number, matcher.hits(number, how)) for number in range(len(view.segments))
         ]
 
+    def _cursor(
+        self, view: View, page: Sequence[tuple[float, int, int, float]], sort: str, how: How
+    ) -> _Cursor:
+        last = page[: -_ANCHORS - 1 : -1]
+        ids = tuple(self._id(view, number, document) for _, number, document, _ in last)
+        return _Cursor(page[-1][0], ids, sort, how)
+
+    def _place(self, view: View, kept: list[Hits], sort: str, cursor: _Cursor) -> tuple[float, str]:
+        """The sort key and id behind which the next page begins."""
+        for product_id in cursor.ids:
+            hashed = hash_texts([product_id])
+            for segment, hits in zip(view.segments, kept, strict=True):
+                found = np.flatnonzero(np.isin(hits.documents, segment.find(hashed)))
+                if len(found):
+                    key = _sort_keys(segment.first_seen, hits, sort)[found[0]]
+                    return float(key), product_id
+        return cursor.key, cursor.ids[0]
+
     def _page(
         self, view: View, kept: list[Hits], limit: int, sort: str, cursor: _Cursor | None
     ) -> tuple[list[tuple[float, int, int, float]], bool]:
         """(sort key, segment, document, score) of the page; and whether there are more."""
         entries: list[tuple[float, str, int, int, float]] = []
+        key, last = self._place(view, kept, sort, cursor) if cursor is not None else (0.0, "")
         for number, (segment, hits) in enumerate(zip(view.segments, kept, strict=True)):
             documents, scores = hits.documents, hits.scores
             keys = _sort_keys(segment.first_seen, hits, sort)
             if cursor is not None:
                 ranks = segment.rank[documents]
-                place = segment.rank_of(cursor.id)
+                place = segment.rank_of(last)
                 same = place < segment.size and self._id(view, number, segment.by_id[place])
-                place += same == cursor.id
-                after = (keys < cursor.key) | ((keys == cursor.key) & (ranks >= place))
+                place += same == last
+                after = (keys < key) | ((keys == key) & (ranks >= place))
                 documents, scores, keys = documents[after], scores[after], keys[after]
             for i in _first(keys, segment.rank, documents, limit + 1).tolist():
                 document = int(documents[i])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +22,7 @@ from tagmill.library.stored import load_library
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
 
-__all__ = ["Shelf", "pack_texts", "read_shelf", "unpack_texts"]
+__all__ = ["Shelf", "keep_arrays", "pack_texts", "read_shelf", "unpack_texts"]
 
 _APPENDED = 0.1  # share of rows that came later, from which the shelf is packed anew
 
@@ -29,7 +32,7 @@ class Shelf:
     """n products, m tags; `tags` (n, m) are probabilities, `unit` (n, m) rows of length 1.
 
     A product that changes gets a new row at the end: `gone` (n,) are the rows that count no more,
-    because it left the catalogue too. `places` is handed on to the shelf that grows from this one.
+    because it left the catalogue too. Nothing in a shelf changes while somebody reads it.
     """
 
     ids: list[str]
@@ -41,8 +44,8 @@ class Shelf:
     cursor: int
     rarity: npt.NDArray[np.float32]  # (m,) of each tag when the shelf was packed
     unit: sparse.csr_array
-    places: dict[str, int]  # product id → its row
-    packed: int  # rows there were then
+    first: dict[str, int]  # product id → its row then; shared by all that grew from one
+    later: dict[str, int | None]  # of products that changed since; None: gone
     root: object = field(default_factory=object)  # the same for all that grew from one
 
     @classmethod
@@ -61,8 +64,12 @@ class Shelf:
         places = {product: place for place, product in enumerate(ids)}
         return cls(
             ids, titles, gone, tags, tag_ids, library, cursor, rarity, unit_rows(tags, rarity),
-            places, len(ids),
+            places, {},
         )  # fmt: skip
+
+    def place(self, product: str) -> int | None:
+        """The row of a product that is there."""
+        return self.later[product] if product in self.later else self.first.get(product)
 
     @cached_property
     def tag_numbers(self) -> dict[str, int]:
@@ -76,15 +83,12 @@ class Shelf:
 
     def save(self, folder: Path) -> None:
         """Write it, but for the library, which is the store's."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / "shelf.tmp.npz"
         whole = self._packed_anew() if self.gone.any() else self
-        np.savez(
-            temporary, ids=pack_texts(whole.ids), titles=pack_texts(whole.titles),
+        keep_arrays(
+            folder / "shelf.npz", ids=pack_texts(whole.ids), titles=pack_texts(whole.titles),
             indptr=whole.tags.indptr, indices=whole.tags.indices, data=whole.tags.data,
             tag_ids=pack_texts(whole.tag_ids), cursor=whole.cursor, version=whole.library.version,
         )  # fmt: skip
-        temporary.replace(folder / "shelf.npz")
 
     @staticmethod
     def load(folder: Path, store: Store) -> Shelf | None:
@@ -123,8 +127,8 @@ class Shelf:
                 more = store.searches.documents_of(sorted(ids - changed.keys()))
                 changed |= {document.id: document for page in more for document in page}
         grown = self._grown(list(changed.values()), library, state.cursor)
-        late = len(grown.ids) - grown.packed
-        return grown._packed_anew() if late > _APPENDED * grown.packed + 100 else grown
+        late = len(grown.ids) - len(grown.first)
+        return grown._packed_anew() if late > _APPENDED * len(grown.first) + 100 else grown
 
     def _ids_with(self, tag_ids: Iterable[str]) -> set[str]:
         """Ids of the products that have one of these tags here."""
@@ -135,22 +139,21 @@ class Shelf:
 
     def _grown(self, changed: list[StoredDocument], library: Library, cursor: int) -> Shelf:
         gone = self.gone.copy()
-        gone[[self.places[d.id] for d in changed if d.id in self.places]] = True
+        gone[[place for d in changed if (place := self.place(d.id)) is not None]] = True
         added = [document for document in changed if not document.gone]
         rows, tag_ids = _rows(added, library, self.tag_ids)
         n = len(self.ids) + len(added)
         more = len(tag_ids) - len(self.tag_ids)
-        new = np.full(more, np.log(self.packed + 1.0), np.float32)
+        new = np.full(more, np.log(len(self.first) + 1.0), np.float32)
         rarity = np.concatenate([self.rarity, new])
-        for document in changed:
-            self.places.pop(document.id, None)
-        self.places.update((d.id, len(self.ids) + place) for place, d in enumerate(added))
+        later = self.later | dict.fromkeys(document.id for document in changed)
+        later |= {d.id: len(self.ids) + place for place, d in enumerate(added)}
         return Shelf(
             [*self.ids, *(d.id for d in added)], [*self.titles, *(d.title for d in added)],
             np.concatenate([gone, np.zeros(len(added), np.bool_)]),
             _below(self.tags, rows, (n, len(tag_ids))), tag_ids, library, cursor, rarity,
-            _below(self.unit, unit_rows(rows, rarity), (n, len(tag_ids))), self.places,
-            self.packed, self.root,
+            _below(self.unit, unit_rows(rows, rarity), (n, len(tag_ids))), self.first, later,
+            self.root,
         )  # fmt: skip
 
     def _packed_anew(self) -> Shelf:
@@ -159,6 +162,16 @@ class Shelf:
             [self.ids[i] for i in kept], [self.titles[i] for i in kept],
             sparse.csr_array(self.tags[kept]), self.tag_ids, self.library, self.cursor,
         )  # fmt: skip
+
+
+def keep_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  (what numpy stores)
+    """Write a file of arrays, whole or not at all, also while others write it or delete its
+    folder, as `Recommender.forget` does: then it is not kept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{uuid.uuid4().hex}-{path.name}")
+    with suppress(FileNotFoundError):
+        np.savez(temporary, **arrays)
+        temporary.replace(path)
 
 
 def pack_texts(texts: list[str]) -> npt.NDArray[np.uint8]:

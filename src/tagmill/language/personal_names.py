@@ -44,12 +44,23 @@ _TITLED = re.compile(
 )
 # By itself between marks, as in a line of a parcel.
 _ALONE = re.compile(
-    rf"(?:(?<!{_HAN})|(?<=打到|转给|付给|寄给|发给))(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)(?=收?(?!{_HAN}))"
+    rf"(?:(?<!{_HAN})|(?<=打到|转给|付给|寄给|发给|送给|交给|联系|联络|致电|咨询)|(?<=找))"
+    rf"(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)"
+    rf"(?=(?:收|电话|手机)?(?!{_HAN}))"
+)
+# Beside a phone or an address alone: a surname that begins few words, and what people are called.
+_PERSON = re.compile(
+    rf"(?:{_COMPOUND}|[王李张刘陈杨赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许邓冯韩曹曾彭萧肖蔡潘袁董余叶程魏薛吕丁沈"
+    "任姚卢姜崔钟谭陆汪范廖贾韦付邹孟秦闫侯邱尹黎贺龚黄马苏蒋田])"
+    "[芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红建国伟雷德志文斌波辉鹏宇浩婷雪琳佳欣怡慧燕玲莉兰凤珍莲翠云雅洁"
+    "倩颖晶瑶萱涵梓轩泽晨阳俊豪博凯毅峰林龙飞翔海东松彬健康宁安永福生贵富春梅小大晓思雨诗梦琪少振世正宏鸿庆学家嘉佩淑惠"
+    "美菲蕾薇莹媛婉嫣妍娇丹坤鑫森江帆航远旭昊昕晗瑞瑾璐珊珂琴瑜璇绍继维守克义仁智忠良贤娥伦哲恒达立铭锋锐钢栋楠桐]{1,2}"
 )
 _COMMON_WORD = re.compile(
     r"(.)\1|包邮|安装|全国|高清|白色|黄色|金色|方便|马上|时尚|常年|支持|查询|费用|单价|平方|通知|通用|全新|全部|齐全|成都|广州|金牌"
     "|温州|杭州|苏州|常州|郑州|徐州|台州|贵州|广东|江苏|江西|安徽|云南|宁波|宁夏|金华|武汉|花园|水果|车间|车主|农行|平安"
     "|华夏|广发|成交|应付|关注|明天|毛重|封面|游客|康师傅|于是|万元|后付|房东|厂|路口|门店|咨询|管理|应急|强力|多谢|温馨|后付"
+    "|朱红|杨梅|黄梅|黄玉|黄海|黄龙|李宁|苏宁|马达|马克|韩国|王国|周大"
 )
 _BETWEEN = re.compile(r"收?[\s,:;/|(（、-]{0,3}(?:电话|手机|身份证|tel)?[\s:]{0,2}", re.IGNORECASE)
 # What may follow a name without a space between.
@@ -203,11 +214,13 @@ def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int
     owned = [*others.get("bank_card", ()), *others.get("id_card", ())]
     if places:  # 刘强，13655556666，福建省…
         owned += phones
-    if owned:
-        owning = _Others(text, owned)
-        for match in _ALONE.finditer(text):
-            if not _COMMON_WORD.match(match["name"]) and owning.beside(*match.span("name")):
-                yield match.span("name")
+    owning = _Others(text, owned)
+    for match in _ALONE.finditer(text) if owned or phones or places else ():
+        name, span = match["name"], match.span("name")
+        if _COMMON_WORD.match(name):
+            continue
+        if owning.beside(*span) or (_PERSON.fullmatch(name) and reached.beside(*span)):
+            yield span
 
 
 def _han_name(text: str, start: int, *, told: bool) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from tagmill.records import LANES, Scores
 from tagmill.store.changes import Change, record_changes
 from tagmill.store.connection import Database, Found
 from tagmill.store.content import content_hashes, list_slices
-from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA, CurrentTags
+from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA, CurrentTags, Names, Outlook
 from tagmill.store.given import GivenTags, products_having
 from tagmill.store.names import TagNames
 from tagmill.store.runs import Run, add_counts
@@ -80,20 +80,24 @@ class Assignments:
             updates = [(seq, seq, product_id) for seq, product_id in enumerate(ids, first)]
             self._database.update(connection, products, ("snapshot", "last_change"), updates)
 
-    def current(self, product_ids: Sequence[str], *, language: str = "") -> pa.RecordBatch:
+    def current(
+        self, product_ids: Sequence[str], *, language: str = "", outlook: Outlook | None = None
+    ) -> pa.RecordBatch:
         """The tags of these products now, in their order; none for an unknown product.
 
         A batch of `TAGGED_SCHEMA` whose tags have an `origin` too: what a person rejected is
         out; what one accepted, or gave in the catalogue, is in the lane auto, with origin `person`
         and probability 1.
-        Names are canonical, or in a `language` (`product`: the product's own).
+        Names are canonical, or in a `language` (`product`: the product's own). With an `outlook` as
+        it would be then.
         """
+        names: Names = TagNames(self._database) if outlook is None else outlook.names
         wanted = sa.select(
             products.c.id, products.c.language, products.c.snapshot, products.c.tags
         ).where(self._database.among(products.c.id, product_ids))
         with self._database.read() as connection:
             found = {row.id: row for row in connection.execute(wanted)}
-            reader = CurrentTags(self._database, connection, TagNames(self._database), language)
+            reader = CurrentTags(self._database, connection, names, language, outlook)
             lists = reader.read([found.get(product_id) for product_id in product_ids])
         return pa.RecordBatch.from_arrays(
             [pa.array(product_ids, pa.string()), lists], schema=CURRENT_SCHEMA

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,41 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             yield connection
+
+    @contextmanager
+    def alone(self, what: str, lock: int) -> Iterator[bool]:
+        """Whether no other process is within; who is killed is within no longer.
+
+        Readers and writers go on beside it: it is PostgreSQL's advisory `lock`, or that of a file
+        beside SQLite's. In memory there is nobody else.
+        """
+        if self.is_sqlite and self.file is None:
+            yield True
+            return
+        with ExitStack() as held:
+            with self._translated():
+                is_alone = self._hold(held, what, lock)
+            yield is_alone
+
+    def _hold(self, held: ExitStack, what: str, lock: int) -> bool:
+        """Take the lock of `alone`; False: another process has it."""
+        if not self.is_sqlite:
+            connection = held.enter_context(self.engine.connect())
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))):
+                return False
+            held.callback(connection.execute, sa.select(sa.func.pg_advisory_unlock(lock)))
+            return True
+        # A database of nothing: SQLite locks files everywhere, and the system unlocks the dead's.
+        file = sqlite3.connect(f"{self.file}-{what}", timeout=0, isolation_level=None)
+        held.callback(file.close)
+        try:
+            file.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        return True
 
     def use_write_ahead_log(self) -> None:
         """Let readers and a writer of a SQLite file work at once; it stays with the file.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -11,11 +12,10 @@ import sqlalchemy as sa
 from tagmill.records import TAGGED_SCHEMA
 from tagmill.store.connection import Database, Found
 from tagmill.store.given import GivenTags
-from tagmill.store.names import TagNames
 from tagmill.store.tables import assignments, verdicts
 from tagmill.store.verdicts import PERSON, UNDECIDED
 
-__all__ = ["CURRENT_SCHEMA", "EXPORT_SCHEMA", "CurrentTags"]
+__all__ = ["CURRENT_SCHEMA", "EXPORT_SCHEMA", "CurrentTags", "Entry", "Names", "Outlook"]
 
 _TAG_FIELDS = [
     *TAGGED_SCHEMA.field("tags").type.value_type,
@@ -49,16 +49,71 @@ class _Tag(NamedTuple):
     origin: str
 
 
+class Entry(NamedTuple):
+    """One tag of a snapshot that is not stored; a row of `assignments` has these fields too."""
+
+    tag_id: str
+    probability: float
+    calibration: str
+    lane: str
+    evidence: Any
+    origin: str
+
+
+class Names(Protocol):
+    """What tag ids stand for in a library that may not be the stored one; see `TagNames`."""
+
+    def load(self, connection: sa.Connection, tag_ids: Iterable[str]) -> None:
+        """Read what will be asked of."""
+
+    def target(self, tag_id: str) -> str | None:
+        """The tag that counts in its place."""
+
+    def facet(self, tag_id: str) -> str:
+        """Its key."""
+
+    def single_facet(self, tag_id: str) -> str | None:
+        """Its key, where the facet has one value a product."""
+
+    def asked_by(self, tag_id: str) -> set[str]:
+        """The tags that its facet is only for."""
+
+    def ancestors(self, tag_id: str) -> set[str]:
+        """What it implies."""
+
+    def parts(self, tag_id: str) -> Sequence[str]:
+        """What it was split into."""
+
+    def written(self, tag_id: str, language: str) -> tuple[str, str]:
+        """Facet and name."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is not stored, to see what would be: a library, and tags of some products."""
+
+    names: Names
+    mean: Callable[[Iterable[str]], Mapping[str, str | None]]  # as `GivenTags.mean`
+    tagged: Mapping[str, Sequence[Found | Entry]]  # by product id, in place of what is stored
+
+
 class CurrentTags:
     """Reads current tags on one connection; `names` may serve several."""
 
     def __init__(
-        self, database: Database, connection: sa.Connection, names: TagNames, language: str
+        self,
+        database: Database,
+        connection: sa.Connection,
+        names: Names,
+        language: str,
+        outlook: Outlook | None = None,
     ) -> None:
         self._database = database
         self._connection = connection
         self._names = names
         self._language = language
+        self._mean = outlook.mean if outlook else GivenTags(database, connection).mean
+        self._tagged: Mapping[str, Sequence[Found | Entry]] = outlook.tagged if outlook else {}
 
     def read(self, rows: Sequence[Found | None]) -> pa.ListArray:
         """The tags of product rows (`id`, `language`, `snapshot`, `tags`), none for None; (n,)
@@ -68,9 +123,8 @@ class CurrentTags:
         for row in rows:
             if row is not None:
                 language = (row.language or "") if self._language == "product" else self._language
-                tags += self._lay_over(
-                    stored.get(row.snapshot, ()), judged.get(row.id, {}), language
-                )
+                own = self._tagged.get(row.id, stored.get(row.snapshot, ()))
+                tags += self._lay_over(own, judged.get(row.id, {}), language)
             offsets.append(len(tags))
         columns = list(zip(*tags, strict=True)) or [()] * len(_TAG_FIELDS)
         arrays = [
@@ -116,7 +170,7 @@ class CurrentTags:
         """What people said, by product and tag: verdicts, over what the catalogue came with."""
         judged = self._judged([row.id for row in rows])
         texts = {text for row in rows for text in row.tags or ()}
-        meaning = GivenTags(self._database, self._connection).mean(texts) if texts else {}
+        meaning = self._mean(texts) if texts else {}
         for row in rows:
             given = {i: True for text in row.tags or () if (i := meaning[text]) is not None}
             if given:
@@ -138,7 +192,7 @@ class CurrentTags:
         return judged
 
     def _lay_over(
-        self, entries: Sequence[Found], judged: dict[str, bool], language: str
+        self, entries: Sequence[Found | Entry], judged: dict[str, bool], language: str
     ) -> list[_Tag]:
         verdict = {
             target: accepted

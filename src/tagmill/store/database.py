@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +29,8 @@ from tagmill.store.verdicts import Verdicts
 __all__ = ["HEAD", "Store", "open_store"]
 
 HEAD = "0008"  # the newest revision; reading it from the migrations would import Alembic each time
-_MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory lock of ours
+_MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory locks of ours
+_TAGGING_LOCK = _MIGRATION_LOCK + 1
 
 
 class Store:
@@ -60,6 +63,20 @@ class Store:
             self.library.undo_within(connection, version, who=who, why=why)
             self.proposals.reopen_within(connection, version)
         return undone
+
+    @contextmanager
+    def tagging(self) -> Iterator[None]:
+        """The right to tag the products that need it, of one process at a time.
+
+        Raises StoreError where another has it. Changes of the library need no such right.
+        """
+        with self._database.alone("tagging", _TAGGING_LOCK) as is_alone:
+            if not is_alone:
+                raise StoreError(
+                    f"Another process is tagging the products of {self._database.name}. Wait until "
+                    "it is done; what it has tagged is not tagged again"
+                )
+            yield
 
     @property
     def engine(self) -> sa.Engine:
