@@ -26,7 +26,8 @@ POWER = Facet("光通量", value_kind="number", unit="lm")
     ("text", "key"),
     [("500ml", "500..500 ml"), ("0.5 升", "500..500 ml"), ("6-8岁", "6..8 year"),
      ("13.3 英寸", "337.82..337.82 mm"), ("2斤", "1000..1000 g"), ("500ml以下", "..500 ml"),
-     ("8岁以上", "8.. year"), ("1,000 g", "1000..1000 g")],
+     ("8岁以上", "8.. year"), ("1,000 g", "1000..1000 g"),
+     ("500ml-1L", "500..1000 ml")],
 )  # fmt: skip
 def test_quantities_are_compared_in_one_unit(text: str, key: str) -> None:
     quantity = read_quantity(text)
@@ -156,6 +157,29 @@ def test_it_is_stored_given_and_undone(store: Store) -> None:
     with pytest.raises(TagConflict, match="same quantity"):
         store.library.save([], [VOLUME])
     assert load_library(store).facets["容量"].value_kind == "text"
+
+
+def test_a_search_finds_ranges_that_overlap(store: Store, tmp_path: Path) -> None:
+    weight = Facet("体重", value_kind="range", unit="kg")
+    volt = Facet("电压", value_kind="number", unit="V")
+    tags = [
+        Tag("small", "体重", "1-5kg"), Tag("large", "体重", "5kg以上"),
+        Tag("young", "年龄", "3-6岁"), Tag("old", "年龄", "6岁以上"), Tag("volt", "电压", "12V"),
+    ]  # fmt: skip
+    store.library.save(tags, [weight, volt, AGE])
+    store.products.upsert(product_batch(*(product(tag.id, "商品") for tag in tags)))
+    tag_run(store, {tag.id: [entry(tag, 0.9)] for tag in tags})
+    search = open_search(store, tmp_path / "search")
+    expected = {
+        "2-3kg": ["small"], "10kg以上": ["large"], "商品 4-8kg": ["large", "small"],
+        "5kg以下": ["small"], "7岁以上": ["old"], "5-9岁": ["old", "young"], "3-6岁": ["young"],
+        "10V以上": ["volt"], "24V以上": [],
+    }  # fmt: skip
+    assert {q: sorted(hit.id for hit in search.search(q).hits) for q in expected} == expected
+    (hit,) = search.search("2-3kg").hits
+    assert hit.why.quantities == ({"asked": "2-3kg", "found": "1–5 kg"},)
+    store.products.upsert(product_batch(product("small", "商品 改名")))
+    assert [hit.id for hit in search.search("2-3kg").hits] == ["small"]
 
 
 def test_a_search_compares_what_tags_measure(store: Store, tmp_path: Path) -> None:

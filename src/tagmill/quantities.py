@@ -14,7 +14,15 @@ from decimal import Decimal
 from tagmill.records import Facet
 from tagmill.text import fold
 
-__all__ = ["UNITS", "Quantity", "quantity_of", "read_quantity", "writings"]
+__all__ = [
+    "NUMBER",
+    "UNITS",
+    "Quantity",
+    "compatible",
+    "quantity_of",
+    "read_quantity",
+    "writings",
+]
 
 # unit → (base unit, how many of it)
 UNITS: dict[str, tuple[str, Decimal]] = {
@@ -67,12 +75,11 @@ UNITS: dict[str, tuple[str, Decimal]] = {
 # Units that are other words as well: 5 in 1, 3D.
 _AMBIGUOUS = frozenset(("in", "d"))
 _WORDS = re.compile(r"[^\W\d_]+(?: [^\W\d_]+)*")  # unlike the signs " and %
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _DIGIT = re.compile(r"\d")
-_NUMBER = r"\d+(?:\.\d+)?"
+NUMBER = r"\d+(?:,\d{3}(?!\d))*(?:\.\d+)?"  # thousands may be parted
 _QUANTITY = re.compile(
-    rf"(?P<low>{_NUMBER})\s*(?P<first>[^\d\s.~–—-]*)\s*(?:(?:-|~|–|—|至|到|to)\s*"
-    rf"(?P<high>{_NUMBER}))?\s*(?P<unit>\D*)"
+    rf"(?P<low>{NUMBER})\s*(?P<first>[^\d\s.~–—-]*)\s*(?:(?:-|~|–|—|至|到|to)\s*"
+    rf"(?P<high>{NUMBER}))?\s*(?P<unit>\D*)"
 )
 _TO = ("-", "~", "至", "到")
 _BARE = re.compile(r"[\d\s.,~–—至到-]+")
@@ -102,8 +109,7 @@ def read_quantity(text: str, unit: str | None = None) -> Quantity | None:
     """
     if not _DIGIT.search(text):
         return None
-    folded = unicodedata.normalize("NFKC", text).lower().strip()
-    folded = _THOUSANDS.sub("", folded)
+    folded = compatible(text).lower().strip()
     for pattern, below in ((_BELOW, True), (_ABOVE, False)):
         match = pattern.fullmatch(folded)
         if match:
@@ -118,13 +124,17 @@ def read_quantity(text: str, unit: str | None = None) -> Quantity | None:
     first, last = match["first"].strip(), match["unit"].strip().rstrip(".")
     if match["high"] is None:
         first, last = "", (first + " " + last).strip()
-    measured = _unit(last, unit)
-    if measured is None or first not in ("", last):
+    measured, other = _unit(last, unit), _unit(first or last, unit)
+    if measured is None or other is None or other[0] != measured[0]:
         return None
-    base, factor = measured
-    low = Decimal(match["low"]) * factor
-    high = low if match["high"] is None else Decimal(match["high"]) * factor
-    return Quantity(low, high, base) if low <= high else None
+    low = _value(match["low"]) * other[1]
+    high = low if match["high"] is None else _value(match["high"]) * measured[1]
+    return Quantity(low, high, measured[0]) if low <= high else None
+
+
+def compatible(text: str) -> str:
+    """Text in which quantities are looked for: digits, letters and signs of half width."""
+    return unicodedata.normalize("NFKC", text.replace("″", '"'))
 
 
 def quantity_of(name: str, facet: Facet | None) -> Quantity | None:
@@ -184,6 +194,10 @@ def _short(value: Decimal) -> str | None:
     if not short or abs(value / short - 1) > Decimal("1e-6"):
         return None
     return f"{short:f}"
+
+
+def _value(number: str) -> Decimal:
+    return Decimal(number.replace(",", ""))
 
 
 def _plain(value: Decimal | None) -> str:

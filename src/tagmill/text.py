@@ -21,6 +21,7 @@ __all__ = [
     "Folded",
     "detect_language",
     "fold",
+    "is_doubtful",
     "is_unspaced",
     "normal_form",
     "parted_pairs",
@@ -327,7 +328,7 @@ def parted_pairs(texts: Sequence[str]) -> list[list[str]]:
             runs.append(token)
             owners.append(line)
     words = rjieba.cut("\n".join(runs).translate(_fold_table()), True) if runs else []
-    doubtful = {word for word in set(words) if _is_doubtful(word)}
+    doubtful = {word for word in set(words) if is_doubtful(word)}
     pairs: list[dict[str, None]] = [{} for _ in texts]
     run = 0
     for before, after in pairwise(words):
@@ -339,7 +340,7 @@ def parted_pairs(texts: Sequence[str]) -> list[list[str]]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _is_doubtful(word: str) -> bool:
+def is_doubtful(word: str) -> bool:
     """Whether a word is one character, or made up from likely characters alone."""
     import rjieba
 

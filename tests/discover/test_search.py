@@ -6,6 +6,7 @@ import pytest
 
 from tagmill.discover import FacetCount, Search
 from tagmill.errors import SearchError, UnknownTag
+from tagmill.records import Facet
 from tagmill.store import Store
 from tests.discover.shop import BLUE, DRESS, LEATHER, RED, SHOP, fill_shop, ids, shop_search
 from tests.store.samples import make_tag, product, product_batch
@@ -67,10 +68,35 @@ def test_negation(search: Search, query: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("query", "found"),
     [
+        ("不要红色的连衣裙", ["d3"]), ("除了红色的连衣裙", ["d3"]), ("不是红色连衣裙", ["d3"]),
+        ("连衣裙 不要太红色的", ["d3"]), ("不要恐龙水杯", ["c1", "c2"]),
+        ("壳 -\"iphone 14\"", ["n2"]), ("壳 -“iPhone14”", ["n2"]),
+        ("女包 -皮", ["n4"]), ("不要皮女包", ["n4"]), ("背包 不防水", ["n6"]),
+        ("背包 防水", ["n5", "n6"]), ("可乐 不含糖", ["n7"]), ("可乐 -糖", ["n7"]),
+        ("没有糖的可乐", ["n7"]), ("可乐 不加糖", ["n7"]),
+        ("canvas without leather", ["n9"]), ("canvas -leather", ["n9"]),
+    ],
+)  # fmt: skip
+def test_what_is_negated(store: Store, search: Search, query: str, found: list[str]) -> None:
+    titles = {
+        "n1": "iPhone 14 壳", "n2": "iPhone 15 壳", "n3": "PU皮女包", "n4": "帆布女包",
+        "n5": "背包 防水", "n6": "背包 不防水", "n7": "无糖可乐", "n8": "可乐 含糖",
+        "n9": "Canvas sack, no leather", "n10": "Canvas sack with leather",
+    }  # fmt: skip
+    store.library.save([make_tag("品类", "女包"), make_tag("功能", "防水")], [Facet("功能")])
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    assert sorted(ids(search, query)) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
         ("水杯 500ml以下", ["c1"]),
         ("水杯 under 0.5 L", ["c1"]),
         ("水杯 1升以上", ["c2"]),
         ("水杯 300-400毫升", ["c1"]),
+        ("品类 500ml以下", ["c1"]),  # the name of a facet
+        ("category under 0.5 L", ["c1"]),
         ("电视 60寸以上", ["t1"]),
         ("电视 70寸以上", []),
         ("电视 over 60 inch", ["t1"]),
@@ -101,6 +127,47 @@ def test_a_word_is_found_where_a_title_is_cut_across_it(store: Store, search: Se
     assert "显瘦" in [one.text for one in search.complete("显")]
     assert all(one.text.isprintable() for one in search.complete("显"))
     assert search.complete("\x1f") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("500ml", ["m1", "m2"]), ("500 ml", ["m1", "m2"]), ("steel 500 ml", ["m2"]),
+        ("iphone15", ["m3"]), ("iPhone15手机壳", ["m3"]), ("iphone 16", ["m4"]),
+        ("16", []), ("s24ultra", ["m5"]), ("usb c", ["m6"]),
+    ],
+)  # fmt: skip
+def test_digits_and_letters_are_found_together_and_apart(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "m1": "Bottle 500 ml", "m2": "Steel bottle 500ml", "m3": "iPhone 15 手机壳",
+        "m4": "iPhone16 手机壳", "m5": "S24 Ultra case", "m6": "USBC cable",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    assert sorted(ids(search, query)) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("鞋", ["h1", "h2", "h3", "h4"]), ("鞋子", ["h1", "h2", "h3", "h4"]),
+        ("杯", ["c1", "c2", "h5", "h6"]), ("杯子", ["c1", "c2", "h5", "h6"]),
+        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]),
+    ],
+)  # fmt: skip
+def test_one_character_stands_for_the_words_that_end_with_it(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "h1": "运动鞋 男", "h2": "老爹鞋女", "h3": "皮女鞋", "h4": "凉鞋子", "h5": "塑料杯",
+        "h6": "杯子 陶瓷", "h7": "无糖饮料", "h8": "水果糖", "h9": "杯垫",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search(query)
+    assert sorted(hit.id for hit in result.hits if hit.id != "h9") == found
+    assert result.hits[0].why.words[0]["fields"] == ["title"]
+    assert result.did_you_mean is None
 
 
 def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:
@@ -243,6 +310,17 @@ def test_did_you_mean(search: Search) -> None:
     assert search.search("连衣群").did_you_mean == "连衣裙"
     assert search.search("leather").did_you_mean is None
     assert search.search("letter").did_you_mean is None  # no name is that near
+    assert search.search("皮 水杯").did_you_mean is None  # not 真皮 水杯
+
+
+def test_did_you_mean_finds_something(store: Store, search: Search) -> None:
+    assert search.search("lether", facets={"品类": ["手提包"]}).did_you_mean == "leather"
+    assert search.search("lether", facets={"品类": ["连衣裙"]}).did_you_mean is None
+    assert search.search("lether 5kg以上").did_you_mean is None
+    store.products.mark_gone([i for i in SHOP if i != "b1"])
+    assert search.search("lether").did_you_mean is None
+    store.library.save([make_tag("品类", "雨伞")])
+    assert search.search("雨傘架").did_you_mean is None
 
 
 def test_completion(search: Search) -> None:

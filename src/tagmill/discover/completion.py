@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -98,28 +98,38 @@ class Completer:
         return [Completion(before + word, count) for word, count in ranked[:limit]]
 
 
-def correct(view: View, matcher: Matcher) -> str | None:
-    """The query with words nothing has replaced by the nearest that something has, if any."""
+def correct(
+    view: View, matcher: Matcher, finds: Callable[[str], bool], *, heads: bool
+) -> str | None:
+    """The query with words nothing has replaced by the nearest that something has, if any.
+
+    `finds` says whether a query finds a product. With `heads` a Chinese character is one that
+    something has where words end with it.
+    """
     text = matcher.query.text
-    for concept in matcher.unknown():
+    for concept in matcher.unknown(heads=heads):
         for word in _misspelled(matcher.query.wanted, concept):
             folded = fold(text)
             place = folded.text.find(word)
             better = _nearest(view, word) if place >= 0 else None
-            if better is not None:
+            if better is not None and finds(better):
                 start, end = folded.span(place, place + len(word))
                 text = text[:start] + better + text[end:]
                 break
-    return text if text != matcher.query.text else None
+    return text if text != matcher.query.text and finds(text) else None
 
 
 def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
-    """What may stand for something else: a word, or the Chinese one it was cut off (连衣|群)."""
+    """What may stand for something else: a word, or the Chinese one it was cut off (连衣|群).
+
+    One Chinese character is only taken for the end of one: 糖 is not 无糖.
+    """
     place = wanted.index(concept)
     before = wanted[place - 1] if place else None
+    alone = [concept.text] if len(concept.text) > 1 or concept.text.isascii() else []
     if before is None or before.tag_ids or not is_unspaced(concept.text[0]):
-        return [concept.text]
-    return [before.text + concept.text, concept.text]
+        return alone
+    return [before.text + concept.text, *alone]
 
 
 def _nearest(view: View, word: str) -> str | None:

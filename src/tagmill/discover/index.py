@@ -8,6 +8,7 @@ read and bring up to date one folder at the same time; the last manifest counts,
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 import uuid
@@ -40,7 +41,7 @@ from tagmill.store.searches import StoredDocument
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
-FORMAT = 4
+FORMAT = 5
 # Unpublished tags help to rank: of at least so many candidates a product those with a probability.
 _CANDIDATES, _HINT = 60, 0.001
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
@@ -302,15 +303,17 @@ def index_documents(
     ]
 
 
-def _quantities(tags: Iterable[tuple[str, float]], library: Library) -> list[tuple[str, float]]:
-    """What tags measure that a product has, by the dimensions that queries ask for."""
+def _quantities(
+    tags: Iterable[tuple[str, float]], library: Library
+) -> list[tuple[str, float, float]]:
+    """What tags measure that a product has, each from a least to a most."""
     certain = (library.by_id(tag_id) for tag_id, probability in tags if probability >= CERTAIN)
     found = []
     for tag in filter(None, certain):
         quantity = quantity_of(tag.name, library.facets.get(tag.facet))
         if quantity is not None and quantity.unit in DIMENSIONS:
-            ends = filter(None, (quantity.low, quantity.high))
-            found += [(quantity.unit, float(end)) for end in ends]
+            high = math.inf if quantity.high is None else float(quantity.high)
+            found.append((quantity.unit, float(quantity.low or 0), high))
     return found
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "intersect",
     "living_mass",
     "release",
+    "unite",
 ]
 
 _BITS_OF_ONE = int(np.float32(1).view(np.int32))
@@ -69,6 +70,19 @@ def intersect(documents, weights, places, others, other_weights, other_places): 
             i += 1
             j += 1
     return both[:count], weight[:count], place[:count]
+
+
+@kernel
+def unite(words, factors, starts, documents, weights, places, weight_of, place_of):  # type: ignore[no-untyped-def]
+    """The most that any of some words weighs in each product, times its factor, and all places.
+
+    `weight_of` and `place_of` are filled, zero before, one for each product.
+    """
+    for k in range(len(words)):
+        for i in range(starts[words[k]], starts[words[k] + 1]):
+            document = documents[i]
+            weight_of[document] = max(weight_of[document], factors[k] * weights[i])
+            place_of[document] |= places[i]
 
 
 @kernel

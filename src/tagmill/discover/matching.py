@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from threading import local
@@ -10,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagmill.discover.index import View
@@ -22,11 +25,12 @@ from tagmill.discover.kernels import (
     intersect,
     living_mass,
     release,
+    unite,
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
-from tagmill.discover.query import Concept, Query
+from tagmill.discover.query import LACKING, Concept, Query, is_lack
 from tagmill.discover.segment import CERTAIN, LIKELY, PARTED, Segment, hash_texts
-from tagmill.text import is_unspaced, search_words
+from tagmill.text import is_doubtful, is_unspaced, search_words
 
 __all__ = ["Hits", "How", "Matcher", "Part"]
 
@@ -36,7 +40,15 @@ _TAG_WEIGHT, _MISSED = 20.0, 3.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
+_HEAD = 0.4  # weight of words that end with the character asked for
+# Characters that are a thing's name by themselves within words, and with 子 alone: 杯子, 玻璃杯.
+_WITH_ENDING = frozenset(
+    "杯鞋裙裤帽袜靴褂袍桌椅凳柜架箱盒袋瓶罐盆盘碟篮筐勺叉筷刀锅镜扇梳刷钳锤被毯垫席帘带绳链珠"
+)
 _NAMES = 8  # of a tag that are searched as words
+_DENYING = tuple(
+    "不 无 非 免 零 0 没 没有 不含 不带 不是 不加 no not non without free".split()
+)  # of titles that may say they lack something
 _scratch = local()
 
 # All concepts; one of them (a part); or one, be it by a tag that is improbable (any).
@@ -47,11 +59,13 @@ Postings = tuple[Array, Array, Array]  # documents, weights, places
 
 @dataclass(frozen=True)
 class Part:
-    """One way to match a concept: words that must all stand there, or a tag."""
+    """One way to match a concept: words that must all stand there, or a tag; with `is_head` the
+    word is a Chinese character, and a word must end with it."""
 
     words: tuple[str, ...] = ()
     tag_id: str = ""
     factor: float = 1.0
+    is_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,15 +83,16 @@ class Matcher:
         self._view = view
         self.query = query
         self._found: dict[tuple[int, Part], Postings] = {}
+        self._denial: dict[int, Array] = {}
         self.parts = [self._parts(concept) for concept in query.wanted]
         self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
 
-    def unknown(self) -> list[Concept]:
-        """The concepts nothing matches."""
+    def unknown(self, *, heads: bool) -> list[Concept]:
+        """The concepts nothing matches, or (`heads`: it counts) only a word that ends with one."""
         return [
             concept
-            for concept, idfs in zip(self.query.wanted, self._idf, strict=True)
-            if not any(idfs)
+            for concept, parts, idfs in zip(self.query.wanted, self.parts, self._idf, strict=True)
+            if not any(idf for part, idf in zip(parts, idfs, strict=True) if heads >= part.is_head)
         ]
 
     def hits(self, number: int, how: How) -> Hits:
@@ -128,13 +143,14 @@ class Matcher:
             found = self._found[number, part] = self._postings(number, part)
         return found
 
-    def quantities(self, number: int, document: int) -> list[tuple[Range, float]]:
-        """The ranges asked for, each with the least of the product's values in it."""
+    def quantities(self, number: int, document: int) -> list[tuple[Range, float, float]]:
+        """The ranges asked for, each with the least of the product's values in it, or with one of
+        its ranges: from, to."""
         found = []
         for asked in self.query.ranges:
-            documents, values = _within(self._view.segments[number], asked)
-            own = values[documents == document]
-            found += [(asked, float(own[0]))] if len(own) else []
+            documents, lows, highs = _within(self._view.segments[number], asked)
+            own = np.flatnonzero(documents == document)[:1]
+            found += [(asked, float(lows[place]), float(highs[place])) for place in own]
         return found
 
     def _postings(self, number: int, part: Part) -> Postings:
@@ -146,6 +162,8 @@ class Matcher:
             here = slice(*segment.by_tag_starts[place : place + 2].tolist())
             documents = segment.by_tag_documents[here]
             return documents, segment.by_tag_probability[here], np.zeros(len(documents), np.uint8)
+        if part.is_head:
+            return _with_head(segment, *part.words)
         found: Postings | None = None
         for word_hash in _hashes(part.words):
             here = segment.postings(word_hash)
@@ -161,7 +179,8 @@ class Matcher:
         names = [
             name for tag_id in concept.tag_ids for name in library.names_of(library.tags[tag_id])
         ]
-        known = {concept.words}
+        parts += [Part(words, factor=1 / len(words)) for words in concept.others]
+        known = {concept.words, *concept.others}
         for words in _words_of(tuple(names[: _NAMES * len(concept.tag_ids)])):
             if words and words not in known:
                 known.add(words)
@@ -173,7 +192,8 @@ class Matcher:
                 parts.append(Part(within, factor=_SYNONYM / len(within)))
         if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
             parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
-        return parts
+        head = _head_of(concept.words[0]) if len(concept.words) == 1 and not concept.tag_ids else ""
+        return [*parts, Part((head,), factor=_HEAD, is_head=True)] if head else parts
 
     def _frequency(self, part: Part) -> float:
         """How many living products a part matches; of a tag the sum of its probabilities.
@@ -211,23 +231,45 @@ class Matcher:
         segment, banned = self._view.segments[number], self._view.dead[number].copy()
         for concept in self.query.unwanted:
             for part in self._parts(concept):
+                if part.is_head:
+                    continue  # below, word by word
                 documents, weights, places = self.postings(number, part)
                 if part.tag_id:
                     ban_postings(documents, weights, np.float32(CERTAIN), banned)
-                else:  # a description may say that it has none
-                    ban_postings(documents, places & 3, np.uint8(1), banned)
+                else:
+                    self._ban(number, part.words, documents, places, banned)
             for word in concept.words if len(concept.words) == 1 else ():
-                if is_unspaced(word[0]):  # 皮: 真皮, 牛皮
-                    ends, pair = (
-                        np.asarray(test(segment.words, text))
-                        for test, text in ((pc.ends_with, word), (pc.starts_with, PARTED))
+                for place, kind in _kinds(segment, word) if is_unspaced(word[0]) else ():
+                    here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
+                    self._ban(
+                        number, (kind,), segment.documents[here], segment.places[here], banned
                     )
-                    for place in np.flatnonzero(ends & ~pair).tolist():
-                        here = slice(int(segment.starts[place]), int(segment.starts[place + 1]))
-                        ban_postings(
-                            segment.documents[here], segment.places[here] & 3, np.uint8(1), banned
-                        )
         return banned
+
+    def _ban(
+        self, number: int, words: tuple[str, ...], documents: Array, places: Array, banned: Array
+    ) -> None:
+        """Mark the products with words as unwanted, but those whose title says it lacks them.
+
+        A description may say so in many ways: it does not count.
+        """
+        in_title = documents[(places & 3) == 1]
+        maybe = in_title[self._denying(number)[in_title] & ~banned[in_title]]
+        ban_postings(documents, places & 3, np.uint8(1), banned)
+        if len(maybe):
+            titles = self._view.segments[number].shown.column("title").take(pa.array(maybe))
+            banned[maybe[_lack(titles, words)]] = False
+
+    def _denying(self, number: int) -> Array:
+        """The products of a segment whose title has a word that denies something."""
+        mask = self._denial.get(number)
+        if mask is None:
+            segment = self._view.segments[number]
+            mask = self._denial[number] = np.zeros(segment.size, np.bool_)
+            for word_hash in _hashes(_DENYING):
+                here = segment.postings(word_hash)
+                ban_postings(segment.documents[here], segment.places[here] & 1, np.uint8(1), mask)
+        return mask
 
 
 _NO_POSTINGS: Postings = (
@@ -247,13 +289,70 @@ def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in search_words(names, whole=True)]
 
 
-def _within(segment: Segment, asked: Range) -> tuple[Array, Array]:
-    """The documents with a quantity in a range, and the quantities, ascending."""
-    dimension = DIMENSIONS.index(asked.dimension)
-    here = slice(*segment.quantity_starts[dimension : dimension + 2].tolist())
-    values = segment.quantity_values[here]
-    low, high = np.searchsorted(values, asked.low), np.searchsorted(values, asked.high, "right")
-    return segment.quantity_documents[here][low:high], values[low:high]
+def _kinds(segment: Segment, word: str) -> Iterator[tuple[int, str]]:
+    """(place, word) of the words that a Chinese word is the head of: of 皮 真皮, 牛皮.
+
+    A lone character is meant too where it begins what no dictionary has (皮女), not in 皮蛋.
+    """
+    for place, kind in segment.words_with(word, at_end=True):
+        if not kind.startswith(PARTED) and not is_lack(kind, word):
+            yield place, kind
+    for place, kind in segment.words_with(word, at_end=False) if len(word) == 1 else ():
+        if not kind.endswith(word) and is_doubtful(kind):
+            yield place, kind
+
+
+def _head_of(word: str) -> str:
+    """The one character that a Chinese word is, but for 子: 鞋 of 鞋, 鞋子; "" of others."""
+    head = word.removesuffix("子")
+    known = word == head or head in _WITH_ENDING
+    return head if len(head) == 1 and known and is_unspaced(head) else ""
+
+
+def _with_head(segment: Segment, head: str) -> Postings:
+    """The products with a word that ends with a character: of 鞋 运动鞋, 帆布鞋, 鞋子."""
+    words = segment.words_with(head, at_end=True)
+    if head in _WITH_ENDING:
+        words = words + segment.words_with(f"{head}子", at_end=True)
+    words = [(place, word) for place, word in words if not is_lack(word, head)]
+    factors = [_PARTED if word.startswith(PARTED) else 1.0 for _, word in words]
+    weights, places = np.zeros(segment.size, np.float32), np.zeros(segment.size, np.uint8)
+    unite(
+        np.array([place for place, _ in words], np.int64), np.array(factors, np.float32),
+        segment.starts, segment.documents, segment.weights, segment.places, weights, places,
+    )  # fmt: skip
+    documents = np.flatnonzero(places).astype(np.int32)
+    return documents, weights[documents], places[documents]
+
+
+def _lack(titles: pa.ChunkedArray, words: tuple[str, ...]) -> Array:
+    """Which titles deny the words wherever they name them: no leather, leather-free, 无糖."""
+    text = " ".join(re.escape(word.removeprefix(PARTED)) for word in words)
+    if text.isascii():
+        text = rf"\b{text}(?:e?s)?\b"
+    named, denied = (
+        np.asarray(pc.count_substring_regex(titles, pattern, ignore_case=True))
+        for pattern in (text, rf"{LACKING}{text}|{text}[ -]free\b")
+    )
+    lacking: Array = (named > 0) & (named == denied)
+    return lacking
+
+
+def _within(segment: Segment, asked: Range) -> Postings:
+    """(documents, lows, highs) of the quantities in a range: values ascending, then ranges."""
+    kind = 2 * DIMENSIONS.index(asked.dimension)
+    start, middle, end = segment.quantity_starts[kind : kind + 3].tolist()
+    low, high = asked.for_values
+    values = segment.quantity_lows[start:middle]
+    inside = np.arange(
+        start + np.searchsorted(values, low), start + np.searchsorted(values, high, "right")
+    )
+    low, high = asked.for_ranges
+    ranges = slice(middle, end)
+    overlap = (segment.quantity_lows[ranges] < high) & (segment.quantity_highs[ranges] > low)
+    found = np.concatenate([inside, middle + np.flatnonzero(overlap)])
+    arrays = segment.quantity_documents, segment.quantity_lows, segment.quantity_highs
+    return arrays[0][found], arrays[1][found], arrays[2][found]
 
 
 def _zeros(size: int) -> tuple[Array, Array]:

@@ -9,15 +9,23 @@ A query is words, not a language: what looks like syntax of a search engine sepa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeVar
 
-from tagmill.discover.quantities import Range, find_ranges
+from tagmill.discover.quantities import IN_TEXTS, Range, find_ranges
 from tagmill.library import Library
-from tagmill.text import fold, is_unspaced, normal_form, search_words
+from tagmill.quantities import quantity_of
+from tagmill.text import fold, is_unspaced, normal_form, search_words, segment
 
-__all__ = ["Concept", "Query", "QueryParser"]
+__all__ = ["LACKING", "Concept", "Query", "QueryParser", "is_lack"]
+
+# What stands before a word in a text that says it lacks it; for re and RE2.
+LACKING = (
+    r"(?:不[含带是加]?|[无無非免零0]|[没沒]有?"
+    r"|\b(?:no|not|non|without|free of|free from)[ -]+(?:any |real )?)"
+)
 
 _Key = TypeVar("_Key")
 
@@ -31,21 +39,28 @@ _STOP_WORDS = frozenset(
     ).split()
 )
 _WITHOUT = re.compile(
-    r"(?:(?<!\S)[-－−!！](?=[^\s\W])|(?:不要|不含|不带|不是|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
+    r"(?:(?<!\S)[-－−!！](?=[^\s\W]|[\"“「『])|(?:不[要含带加是]|没有|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
     r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?<!\S)(?P<tight>[不无非])(?=[^\s\W]))",
     re.I,
 )
+_QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
+_MODIFIERS = frozenset("太很纯带有含用是")  # before what is not wanted: 不要带拉链的
 _PART = re.compile(r"[^\s,，、;；。|]+")
+_DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
 _UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One thing asked for: any of these tags, or its words; either list may be empty."""
+    """One thing asked for: any of these tags, or its words; either list may be empty.
+
+    `others` are lists of words that may stand for them: 16 oz or 16oz.
+    """
 
     text: str
     tag_ids: tuple[str, ...]
     words: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,13 @@ class QueryParser:
     def __init__(self, library: Library) -> None:
         self._names: dict[str, list[str]] = {}  # normal form → tag ids
         self._any_order: dict[tuple[str, ...], list[str]] = {}
+        self._measured = set(IN_TEXTS)  # what a range may be asked of
+        self._facets = {
+            fold(name).text for facet in library.facets.values() for name in facet.names.values()
+        } | {fold(key).text for key in library.facets}
         for tag in library.active():
+            quantity = quantity_of(tag.name, library.facets.get(tag.facet))
+            self._measured |= {quantity.unit} if quantity else set()
             for name in library.writings_of(tag):
                 folded = fold(name).text
                 _append(self._names, folded.replace(" ", "") or normal_form(name), tag.id)
@@ -90,28 +111,28 @@ class QueryParser:
     def parse(self, text: str) -> Query:
         """The query that a text means; any text means one."""
         text = text[:_LONGEST]
-        ranges, rest = find_ranges(text)
+        ranges, rest = find_ranges(text, self._measured, self._names)
         wanted: list[Concept] = []
         unwanted: list[Concept] = []
         position = 0
         for match in _WITHOUT.finditer(rest):
             if match.start() < position or (match["tight"] and not self._negates(rest, match)):
                 continue
-            part = _PART.match(rest, match.end())
-            if part is None:
+            named, end = self._negated(rest, match.end())
+            if not named:
                 continue
             wanted += self._concepts(rest[position : match.start()])
-            end = part.end()
-            # "without faux fur": as many words as name one tag
-            longer = self._longest_name(rest, part.start())
-            named = self._concepts(rest[part.start() : max(end, longer)])
             unwanted += [self._with_kinds(concept) for concept in named]
-            position = max(end, longer)
+            position = end
         wanted += self._concepts(rest[position:])
         telling = [c for c in wanted if c.tag_ids or not set(c.words) <= _STOP_WORDS]
+        if ranges:  # 容量 500ml以下
+            telling = [c for c in telling if c.tag_ids or c.text not in self._facets]
+        if telling or unwanted or ranges:
+            wanted = telling
         return Query(
             text,
-            tuple((telling or wanted)[:_MOST]),
+            tuple(wanted[:_MOST]),
             tuple(unwanted[:_MOST]),
             tuple(ranges[:_MOST_RANGES]),
         )
@@ -122,13 +143,58 @@ class QueryParser:
         end = self._longest_name(text, match.end())
         return end > match.end() and self._longest_name(text, match.start()) < end
 
+    def _negated(self, text: str, start: int) -> tuple[list[Concept], int]:
+        """What a negation before `start` is of, none if nothing follows; and where that ends.
+
+        That is what is quoted, as a whole; as many words as are a name (faux fur), or the next
+        one; of Chinese what stands before 的, or the first name or word.
+        """
+        quoted = _QUOTED.match(text, start)
+        if quoted:
+            concepts = self._concepts(quoted[1])
+            if len(concepts) > 1:
+                words = tuple(word for concept in concepts for word in concept.words)
+                concepts = _with_other_spellings([Concept(quoted[1], (), words)])
+            return concepts, quoted.end()
+        part = _PART.match(text, start)
+        if part is None:
+            return [], start
+        end = rest = max(part.end(), self._longest_name(text, start))
+        if is_unspaced(text[start]):
+            while (
+                text[start] in _MODIFIERS and start + 1 == self._first_end(text[:end], start) < end
+            ):
+                start += 1
+            end = text.find("的", start + 1, end)
+            rest = end + 1
+            if end < 0:
+                end = rest = self._first_end(text[: part.end()], start)
+        return self._concepts(text[start:end]), rest
+
+    def _first_end(self, text: str, start: int) -> int:
+        """Where the name or word that Chinese text begins with at `start` ends."""
+        folded = fold(text[start:])
+        units = [(m.start(), m.end()) for m in _UNIT_OF_TEXT.finditer(folded.text)]
+        edges = _word_edges(folded.text)
+        count, _ = self._match(folded.text, units, 0, edges)
+        length = units[count - 1][1] if count else len(segment(folded.text)[0])
+        for place in range(1, length if not count else 0):  # 皮女|包 is 皮 and the name 女包
+            count, _ = self._match(folded.text, units, place, edges)
+            if count and units[place + count - 1][1] > length:
+                length = units[place][0]
+                break
+        return start + folded.span(0, length)[1]
+
     def _with_kinds(self, concept: Concept) -> Concept:
         """A Chinese word that names no tag stands for those it is the head of: 皮, 真皮."""
         (*_, word) = concept.words or ("",)
         if concept.tag_ids or not word or not is_unspaced(word[0]):
             return concept
         kinds = {
-            tag: None for form, tags in self._names.items() if form.endswith(word) for tag in tags
+            tag: None
+            for form, tags in self._names.items()
+            if form.endswith(word) and not is_lack(form, word)
+            for tag in tags
         }
         return replace(concept, tag_ids=tuple(kinds))
 
@@ -165,12 +231,13 @@ class QueryParser:
                 flush()
                 whole = search_words([piece], whole=True)[0]
                 found.append(Concept(text[slice(*folded.span(start, end))], tags, tuple(whole)))
-            elif loose and is_unspaced(piece) and start == units[place - 1][1]:
+            elif loose and is_unspaced(piece) and folded.starts[start] == folded.ends[start - 1]:
                 loose[-1] += piece
             else:
                 loose.append(piece)
             place += max(count, 1)
         flush()
+        found = _with_other_spellings(found)
         return list({concept.tag_ids or concept.words: concept for concept in found}.values())
 
     def _match(
@@ -191,6 +258,40 @@ class QueryParser:
         return 0, ()
 
 
+def is_lack(form: str, word: str) -> bool:
+    """Whether a Chinese word names that something is lacking: 无糖 of 糖."""
+    return re.fullmatch(f"{LACKING}{re.escape(word)}", form) is not None
+
+
+def _with_other_spellings(concepts: Sequence[Concept]) -> list[Concept]:
+    """Words with those they may be written as: taken apart, or as one with the word beside them.
+
+    Each half stands for the whole by itself, so that products with both halves and products with
+    the whole match alike, and those with one half only do not.
+    """
+    others = [[*_taken_apart(concept.words)] for concept in concepts]
+    for left, right in pairwise(range(len(concepts))):
+        whole = _as_one(concepts[left].words[-1:] + concepts[right].words[:1])
+        if not (concepts[left].tag_ids or concepts[right].tag_ids) and whole:
+            others[left].append(whole)
+            others[right].append(whole)
+    return [
+        replace(concept, others=tuple(ways)) for concept, ways in zip(concepts, others, strict=True)
+    ]
+
+
+def _taken_apart(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """A word in two where digits and letters meet; the two words of a name as one."""
+    if len(words) == 2 and (whole := _as_one(words)):
+        yield whole
+    for match in _DIGITS_MEET_LETTERS.finditer(words[0]) if len(words) == 1 else ():
+        yield words[0][: match.start()], words[0][match.start() :]
+
+
+def _as_one(words: Sequence[str]) -> tuple[str, ...]:
+    return ("".join(words),) if len(words) == 2 and all(map(str.isalnum, words)) else ()
+
+
 def _units(folded: str) -> list[str]:
     """Words of folded text; a run of Chinese characters is one."""
     return re.findall(r"[a-z0-9.]+|[^\sa-z0-9.]+", folded)
@@ -198,8 +299,6 @@ def _units(folded: str) -> list[str]:
 
 def _word_edges(folded: str) -> frozenset[int]:
     """Where words of folded text begin and end."""
-    from tagmill.text import segment
-
     edges, place = {0}, 0
     for word in segment(folded):
         place += len(word)

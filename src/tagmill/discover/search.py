@@ -163,6 +163,12 @@ class Search:
         if log:
             tags, words = tuple(found.tag_ids), tuple(found.loose_words)
             self.store.searches.log([LoggedSearch(0, query, tags, words, total, "")])
+
+        def finds(text: str) -> bool:
+            other = Matcher(view, self._query_parser(view).parse(text))
+            hits = self._kept(view, other, FacetCounter(view, facets or {}), "part")
+            return any(len(one.documents) for one in hits)
+
         more = page and left
         return SearchResult(
             total,
@@ -170,7 +176,7 @@ class Search:
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
             next=self._cursor(view, page, sort, how).written() if more else None,
-            did_you_mean=correct(view, matcher) if cursor is None else None,
+            did_you_mean=None if cursor else correct(view, matcher, finds, heads=how == "all"),
         )  # fmt: skip
 
     def complete(self, prefix: str, *, limit: int = 8, language: str = "") -> list[Completion]:
@@ -270,8 +276,8 @@ class Search:
                     for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
                 ),
                 tuple(
-                    {"asked": asked.text, "found": asked.shown(value)}
-                    for asked, value in matcher.quantities(number, document)
+                    {"asked": asked.text, "found": asked.shown(low, high)}
+                    for asked, low, high in matcher.quantities(number, document)
                 ),
             ),
             _highlights(title, list(words)),

@@ -52,14 +52,14 @@ Array = npt.NDArray[Any]
 class Document:
     """A product as the index takes it; `tags` are (tag id, probability), none twice.
 
-    `quantities` are those that tags say, (dimension, value in its base unit) each.
+    `quantities` are those that tags say: (dimension, least, most) each, in its base unit.
     """
 
     id: str
     texts: tuple[str, str, str, str]  # one for each of FIELDS
     tags: Sequence[tuple[str, float]]
     first_seen: str  # ISO 8601
-    quantities: Sequence[tuple[str, float]] = ()
+    quantities: Sequence[tuple[str, float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ class Segment:
     by_tag_starts: Array  # (m + 1,) int64: products by tag
     by_tag_documents: Array  # int32 ascending
     by_tag_probability: Array  # float32
-    quantity_starts: Array  # (dimensions + 1,) int64
-    quantity_values: Array  # float64, base unit
+    quantity_starts: Array  # (2 · dimensions + 1,) int64: of each the values, then the ranges
+    quantity_lows: Array  # float64, base unit, ascending within each
+    quantity_highs: Array  # float64, of a value the same
     quantity_documents: Array  # int32
     shown: pa.Table  # (n,) id, title, description
     words: pa.ChunkedArray  # (v,) as `hashes`
@@ -114,6 +115,21 @@ class Segment:
         if place == len(self.hashes) or self.hashes[place] != word_hash:
             return slice(0, 0)
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
+
+    def words_with(self, part: str, *, at_end: bool) -> list[tuple[int, str]]:
+        """(place, word) of the words that end or begin with a text, those PARTED too."""
+        found = self._words_with.get((part, at_end))
+        if found is None:
+            test = pc.ends_with if at_end else pc.starts_with
+            there = np.flatnonzero(np.asarray(test(self.words, part)))
+            found = [(place, str(self.words[place])) for place in there.tolist()]
+            if len(part) == 1:  # of which there are not many, and all words must be looked at
+                self._words_with[part, at_end] = found
+        return found
+
+    @cached_property
+    def _words_with(self) -> dict[tuple[str, bool], list[tuple[int, str]]]:
+        return {}
 
     def find(self, id_hashes: Array) -> Array:
         """The documents of products by the hash of their id; those it has."""
@@ -162,7 +178,7 @@ class SegmentBuilder:
         self._seen: list[Array] = []
         self._postings: list[tuple[Array, Array, Array, Array]] = []
         self._tag_lists: list[tuple[Array, Array, Array]] = []
-        self._quantities: list[tuple[Array, Array, Array]] = []
+        self._quantities: list[tuple[Array, Array, Array, Array]] = []
 
     def add(self, documents: Sequence[Document]) -> None:
         """Add products that follow those before."""
@@ -211,12 +227,13 @@ class SegmentBuilder:
                 segment.tag_probability[alive],
             )
         )
-        kinds = np.repeat(np.arange(len(DIMENSIONS)), np.diff(segment.quantity_starts))
+        kinds = np.repeat(np.arange(2 * len(DIMENSIONS)), np.diff(segment.quantity_starts))
         alive = ~dead[segment.quantity_documents]
         self._quantities.append(
             (
                 kinds[alive],
-                segment.quantity_values[alive],
+                segment.quantity_lows[alive],
+                segment.quantity_highs[alive],
                 number[segment.quantity_documents[alive]],
             )
         )
@@ -245,11 +262,11 @@ class SegmentBuilder:
         by_product = np.lexsort((-probability, tag_documents))
         tag_starts = _starts(tag_documents, n)
         by_tag = np.lexsort((tag_documents, tags))
-        kinds, values, owners = (
+        kinds, lows, highs, owners = (
             _joined([part[i] for part in self._quantities], kind)
-            for i, kind in enumerate((np.int64, np.float64, np.int64))
+            for i, kind in enumerate((np.int64, np.float64, np.float64, np.int64))
         )
-        by_value = np.lexsort((values, kinds))
+        by_value = np.lexsort((lows, kinds))
         shown = pa.concat_tables(self._shown).combine_chunks() if self._shown else _NOTHING_SHOWN
         return Segment(
             id_hashes=ids[order],
@@ -269,8 +286,9 @@ class SegmentBuilder:
             by_tag_starts=_starts(tags, len(self._tags)),
             by_tag_documents=tag_documents[by_tag].astype(np.int32),
             by_tag_probability=probability[by_tag],
-            quantity_starts=_starts(kinds, len(DIMENSIONS)),
-            quantity_values=values[by_value],
+            quantity_starts=_starts(kinds, 2 * len(DIMENSIONS)),
+            quantity_lows=lows[by_value],
+            quantity_highs=highs[by_value],
             quantity_documents=owners[by_value].astype(np.int32),
             shown=shown,
             words=pa.chunked_array([pa.array([words[i] for i in by_hash], pa.large_string())]),
@@ -325,15 +343,15 @@ class SegmentBuilder:
         )
 
     def _add_quantities(self, documents: Sequence[Document]) -> None:
-        found = [
-            (DIMENSIONS.index(dimension), value, row)
-            for row, document in enumerate(documents, self._size)
-            for dimension, value in dict.fromkeys(
-                (*find_quantities(" ".join(document.texts[:3])), *document.quantities)
-            )
-        ]
-        kinds, values, rows = np.array(found, np.float64).reshape(-1, 3).T
-        self._quantities.append((kinds.astype(np.int64), values, rows.astype(np.int64)))
+        found: list[tuple[int, float, float, int]] = []
+        for row, document in enumerate(documents, self._size):
+            said = find_quantities(" ".join(document.texts[:3]))
+            both = ((dimension, value, value) for dimension, value in said)
+            for dimension, low, high in dict.fromkeys((*both, *document.quantities)):
+                kind = 2 * DIMENSIONS.index(dimension) + (low != high)
+                found.append((kind, low, high, row))
+        kinds, lows, highs, rows = np.array(found, np.float64).reshape(-1, 4).T
+        self._quantities.append((kinds.astype(np.int64), lows, highs, rows.astype(np.int64)))
 
 
 def merge_segments(segments: Iterable[tuple[Segment, Array]]) -> Segment:
