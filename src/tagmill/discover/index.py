@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +92,11 @@ class View:
     @cached_property
     def masses(self) -> dict[tuple[int, str], float]:
         """What the probabilities of a segment's living products sum up to for a tag, once asked."""
+        return {}
+
+    @cached_property
+    def heads(self) -> dict[tuple[int, str], Any]:
+        """The postings of words of a segment that end with a character, of a few asked lately."""
         return {}
 
     @cached_property

@@ -40,6 +40,7 @@ _TAG_WEIGHT, _MISSED = 20.0, 3.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _PARTED = 0.5  # weight of two characters side by side that may be no word
+_HEADS = 64  # whose postings are remembered
 _HEAD = 0.4  # weight of words that end with the character asked for
 # Characters that are a thing's name by themselves within words, and with 子 alone: 杯子, 玻璃杯.
 _WITH_ENDING = frozenset(
@@ -163,7 +164,13 @@ class Matcher:
             documents = segment.by_tag_documents[here]
             return documents, segment.by_tag_probability[here], np.zeros(len(documents), np.uint8)
         if part.is_head:
-            return _with_head(segment, *part.words)
+            key, heads = (number, part.words[0]), self._view.heads
+            known: Postings | None = heads.get(key)
+            if known is None:
+                if len(heads) >= _HEADS:
+                    heads.clear()
+                known = heads[key] = _with_head(segment, part.words[0])
+            return known
         found: Postings | None = None
         for word_hash in _hashes(part.words):
             here = segment.postings(word_hash)
