@@ -50,6 +50,7 @@ __all__ = [
     "tag_workspace",
 ]
 
+_PAGE = 2048  # products
 _CONSULTED_AT_ONCE = 1024  # products in both rounds of questions
 _OF_BUDGET = 0.95  # is given out by the forecast; the rest is for what that is wrong by
 Result = TypeVar("Result")
@@ -281,8 +282,8 @@ def tag_workspace(
     outdated = outdated_products(store, model, {signature})
     run = start_if_needed(store, model, selection, labelled, fixed, outdated)
     if run is not None:
-        pending = store.products.pending(signature, 2048, labelled=None if labelled else False)
-        again = store.products.of_ids(outdated, 2048)
+        pending = store.products.pending(signature, _PAGE, labelled=None if labelled else False)
+        again = store.products.of_ids(outdated, _PAGE)
         tag_into(store, run, model, chain(pending, again), selection, summary, progress, proposer)
         run = store.runs.finish(run)
     store.runs.confirm(model.library.version, {signature})
@@ -328,31 +329,18 @@ def consult_workspace(
     nobody can be asked, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
-    asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
-    if consultant.closed:
-        asked_with["closed"] = "yes"  # later without: its proposals are wanted
-    if share is not None:
-        asked_with["share"] = f"{share:g}"
-        if (budget := consultant.propose.settings.budget) is not None:
-            asked_with["budget"] = f"{budget:g}"
     summary, report = TagSummary(), ConsultReport()
-    signature = run_signature(model, selection, asked_with)
-    outdated = outdated_products(store, model, {signature})
-    run = start_if_needed(store, model, selection, labelled, asked_with, outdated)
+    wanted = Wanted.by(store, model, consultant, selection, labelled, share, fixed)
+    run = start_if_needed(store, model, selection, labelled, wanted.asked_with, wanted.outdated)
     if run is None:
-        store.runs.confirm(model.library.version, {signature})
+        store.runs.confirm(model.library.version, {wanted.signature})
         return None, summary, report
-    which = None if labelled else False
-
-    def wanting(size: int) -> Iterator[pa.RecordBatch]:
-        yield from store.products.pending(signature, size, labelled=which)
-        yield from store.products.of_ids(outdated, size)
-
     asked = None
     if share is not None:
-        asked = _AskedById.choose(model, consultant, wanting(2048), share, store.replies.failed())
+        failed = store.replies.failed()
+        asked = _AskedById.choose(model, consultant, wanted.batches(_PAGE), share, failed)
     keeper = NameKeeper(store, model.library)
-    for batch in wanting(_CONSULTED_AT_ONCE):
+    for batch in wanted.batches(_CONSULTED_AT_ONCE):
         chosen = None if asked is None else asked.cells_of(batch)
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")
@@ -362,5 +350,43 @@ def consult_workspace(
         progress(batch.num_rows)
     run = store.runs.finish(run)
     if not report.failed:
-        store.runs.confirm(model.library.version, {signature})
+        store.runs.confirm(model.library.version, {wanted.signature})
     return run, summary, report
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The products of a workspace about which a run with a large language model would ask."""
+
+    store: Store
+    asked_with: dict[str, str]  # what signs the run, beside model and selection
+    signature: str
+    labelled: bool | None  # None: also products that people tagged
+    outdated: list[str]  # ids of products whose tags a change of the library touches
+
+    @staticmethod
+    def by(
+        store: Store,
+        model: Model,
+        consultant: Consultant,
+        selection: Selection,
+        labelled: bool,
+        share: float | None,
+        fixed: Mapping[str, str] = MappingProxyType({}),
+    ) -> Wanted:
+        """Of what `consult_workspace` is told."""
+        asked_with = {**fixed, "llm": consultant.propose.model.name, "prompts": consultant.prompts}
+        if consultant.closed:
+            asked_with["closed"] = "yes"  # later without: its proposals are wanted
+        if share is not None:
+            asked_with["share"] = f"{share:g}"
+            if (budget := consultant.propose.settings.budget) is not None:
+                asked_with["budget"] = f"{budget:g}"
+        signature = run_signature(model, selection, asked_with)
+        outdated = outdated_products(store, model, {signature})
+        return Wanted(store, asked_with, signature, None if labelled else False, outdated)
+
+    def batches(self, size: int) -> Iterator[pa.RecordBatch]:
+        """The products as they are stored now, without those that were tagged so."""
+        yield from self.store.products.pending(self.signature, size, labelled=self.labelled)
+        yield from self.store.products.of_ids(self.outdated, size)

@@ -485,6 +485,18 @@ def test_a_workspace_is_tagged_as_a_run_and_what_failed_is_asked_again(shop: Pat
     assert "0.5" in kinds
 
 
+def test_a_workspace_is_forecast_as_it_is_asked_about(shop: Path) -> None:
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)
+    asking = ("--llm", "all", "--llm-model", "scripted", "-w", shop)
+    planned = tagmill("plan", *asking, "--json", cwd=shop).json()
+    assert (planned["products"], planned["asked"]) == (3, 3)
+    spent = tagmill("tag", *asking, "--json", cwd=shop).json()["llm"]
+    assert planned["calls"] == spent["calls"] > 3
+    assert tagmill("plan", *asking, "--json", cwd=shop).json()["products"] == 0
+    assert "need a file" in refusal("plan", *asking, "--model", shop)
+
+
 def test_a_closed_run_does_not_keep_an_open_one_from_proposing(shop: Path) -> None:
     tagmill("init", shop)
     tagmill("catalog", "import", "products.jsonl", "-w", shop, cwd=shop)

@@ -456,6 +456,9 @@ ERRORS: dict[str, str] = {
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
     ),
+    "--model and --profile need a file: tagmill plan FILE --model DIR": (
+        "--model 和 --profile 需要文件：tagmill plan 文件 --model 文件夹"
+    ),
     "The names of '{0}' are text, which has no unit. Give --values number, or range": (
         "“{0}”的名称是文字，没有单位。请加 --values number 或 range"
     ),

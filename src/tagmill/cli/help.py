@@ -115,8 +115,6 @@ HELP: dict[str, str] = {
         "预测 `tag --llm` 的花费：商品、请求、token、金额和时间。\n\n"
         "不发送任何内容。token 数由部分请求估计，已存有回答的\n不再花费。"
     ),
-    "File or SQLAlchemy URL.": "文件或 SQLAlchemy URL。",
-    "Model folder; default: the starter library.": "模型文件夹；默认用入门标签库。",
     "all, or cascade (the doubtful).": "all 全部，或 cascade（只问存疑的）。",
     "Share of the products that cascade asks about.": "cascade 询问的商品比例。",
     "Tag a file to the terminal or a file; or, without one, the workspace's products.\n\nIn a "
