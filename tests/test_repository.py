@@ -19,7 +19,7 @@ from tagmill.cli import app
 from tagmill.cli.errors import ERRORS, in_chinese
 from tagmill.cli.help import HELP, chinese_pages
 from tagmill.cli.messages import MESSAGES
-from tagmill.errors import MissingExtra, UnknownTag
+from tagmill.errors import BudgetExceeded, MissingExtra, UnknownTag
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tagmill"
@@ -174,6 +174,7 @@ def test_every_error_has_a_chinese_form() -> None:
         assert chinese.count("¤") <= message.count("¤")
     missing = in_chinese(str(MissingExtra("SKOS", "rdflib", "exchange")))
     assert missing == "SKOS 需要 rdflib。安装：pip install 'tagmill[exchange]'"
+    assert in_chinese(str(BudgetExceeded(1.5, 2))).startswith("预算 2 已用 1.5，")
     assert "相近的有：颜色:红色。" in in_chinese(str(UnknownTag("颜色:红", ("颜色:红色",))))
     assert in_chinese("Nobody said this before") == "Nobody said this before"
     assert len(messages) > 150

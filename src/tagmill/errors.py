@@ -93,8 +93,8 @@ class BudgetExceeded(LanguageModelError):
     def __init__(self, spent: float, budget: float, *, model: str = "") -> None:
         super().__init__(
             f"{spent:.4g} of the budget of {budget:.4g} are spent, and the next request may cost "
-            "more than the rest. All answers so far are stored: raise the budget (llm.budget, "
-            "--budget) and run the same command again to go on",
+            "more than the rest. All answers so far are stored: to go on run the same command "
+            "again, each time may spend as much, or with another --budget (llm.budget)",
             model=model,
         )
         self.spent = spent

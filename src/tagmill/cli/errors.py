@@ -246,6 +246,12 @@ ERRORS: dict[str, str] = {
     "TAGMILL_LLM__API_KEY": (
         "设置 llm.api_key 不止一行，或含控制字符。请在 TAGMILL_LLM__API_KEY 中只给出密钥"
     ),
+    "{0} of the budget of {1} are spent, and the next request may cost more than the rest. All "
+    "answers so far are stored: to go on run the same command again, each time may spend as much, "
+    "or with another --budget (llm.budget)": (
+        "预算 {1} 已用 {0}，下一个请求可能超出余额。已有的回答都已保存：再次运行同一命令即可继续，"
+        "每次可花同样多，或换一个 --budget（llm.budget）"
+    ),
     "--budget is {0}; it must be 0 or more: --budget 5": (
         "--budget 是 {0}；必须大于等于 0：--budget 5"
     ),
