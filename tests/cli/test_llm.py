@@ -286,6 +286,29 @@ def test_batch_files_give_the_same_tags_as_a_server(shop: Path) -> None:
     assert {call["subject"] for call in waited} <= direct.keys()
     lines = (shop / "batch.jsonl").read_text(encoding="utf-8").splitlines()
     assert {line["id"]: line["tags"] for line in map(json.loads, lines)} == direct
+    again, _, server = run(shop, scripted)
+    assert (again, server.requests) == (direct, [])  # what batches answered is not paid again
+
+
+def test_a_round_needs_the_newest_results_only(shop: Path) -> None:
+    direct, _, server = run(shop, scripted)
+    (shop / "tagmill-llm.db").unlink()
+    common = ("tag", "products.jsonl", "-o", "batch.jsonl", "--llm", "all", "--llm-model", "m")
+    given: list[str] = []
+    answered = 0
+    for number in range(4):
+        requests = f"requests{number}.jsonl"
+        tagmill(*common, *given, "--batch-out", requests, cwd=shop)
+        answered += len((shop / requests).read_text(encoding="utf-8").splitlines())
+        given = ["--batch-in", batch_results(shop, requests)]
+    assert answered == len(server.requests)
+    lines = (shop / "batch.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {line["id"]: line["tags"] for line in map(json.loads, lines)} == direct
+    # Results that were taken in before are no stranger's.
+    done = tagmill(
+        *common, "--batch-in", "results0.jsonl", "--batch-in", "results1.jsonl", cwd=shop
+    )
+    assert "to no request of this run" not in done.err
 
 
 def test_results_that_are_of_no_use_are_named(shop: Path) -> None:

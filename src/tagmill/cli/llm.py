@@ -30,6 +30,7 @@ from tagmill.settings import LanguageModelSettings, Settings, find_workspace, lo
 if TYPE_CHECKING:
     from tagmill.describe import Describer
     from tagmill.language import Asker, LanguageModel, Spending
+    from tagmill.language.asking import ReplyStore
     from tagmill.language.batches import BatchRequests, BatchResults
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
@@ -190,7 +191,7 @@ class LlmOptions:
     ) -> Iterator[tuple[Settings, list[Asker], Answers | None, PrivacySettings | None]]:
         """The settings, who asks in each stage, stored answers, and what may not leave."""
         from tagmill.language import Asker, Spending, open_model
-        from tagmill.language.batches import BatchAudit, BatchModel, BatchRequests, BatchResults
+        from tagmill.language.batches import BatchModel, BatchReplies, BatchRequests, BatchResults
         from tagmill.store import open_store
 
         settings = settings_with(self.workspace, self.url, self.model, self.budget, self.profile)
@@ -218,7 +219,9 @@ class LlmOptions:
                 url = f"sqlite:///{self.cache.resolve()}"
                 store = open_files.enter_context(open_store(url, create=True))
             answers = None if is_batch else store.answers
-            replies = BatchAudit(store.replies) if is_batch else store.replies
+            replies: ReplyStore = store.replies
+            if self.results is not None:
+                replies = BatchReplies(replies, self.results)
             askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
             leaves = is_batch or not stays_here(llm)
             yield settings, askers, answers, settings.privacy if leaves else None

@@ -17,7 +17,7 @@ from tagmill.language.asking import ReplyStore
 from tagmill.language.client import Busy, Request, Waiting, read_body
 from tagmill.records import ModelCall, Reply
 
-__all__ = ["BatchAudit", "BatchModel", "BatchRequests", "BatchResults"]
+__all__ = ["BatchModel", "BatchReplies", "BatchRequests", "BatchResults"]
 
 
 class BatchResults:
@@ -100,21 +100,27 @@ class BatchRequests:
             self._file.close()
 
 
-class BatchAudit:
-    """Keeps what went into batch files, and came of it, for the audit; the files are the memory."""
+class BatchReplies:
+    """The answers there are, of earlier rounds too and of servers: what a store has is not asked
+    again, and what results bring is stored."""
 
-    def __init__(self, store: ReplyStore) -> None:
+    def __init__(self, store: ReplyStore, results: BatchResults) -> None:
         self._store = store
+        self._used = results.used
+        self._ids: dict[str, set[str]] = {}  # of results, by the key of the request
+        for custom_id in results.bodies:
+            self._ids.setdefault(custom_id.partition("-")[2], set()).add(custom_id)
 
     def find(self, keys: list[str]) -> dict[str, Reply]:
-        """Nothing: answers come from the files."""
-        del keys
-        return {}
+        """The stored answers; results that say the same are used by it."""
+        found = self._store.find(keys)
+        for key in found:
+            self._used |= self._ids.get(key, set())
+        return found
 
     def keep(self, replies: list[tuple[str, Reply]], calls: list[ModelCall]) -> None:
-        """Store the calls."""
-        del replies
-        self._store.keep([], calls)
+        """Store replies and calls."""
+        self._store.keep(replies, calls)
 
     def answered(self, model: str, stage: str) -> bool:
         """A missing answer says nothing of the others: they are all there already."""
