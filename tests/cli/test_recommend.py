@@ -103,7 +103,12 @@ def test_a_user_is_forgotten_by_one_command(visited: Path) -> None:
     assert (visited / "recommend").is_dir()
     gone = tagmill("user", "forget", "wei", "-w", visited, "--json").json()
     assert gone == {"user": "wei", "events": 10}
-    assert "There is no event of wei" in tagmill("user", "forget", "wei", "-w", visited).out
+    bad = visited / "bad.csv"
+    bad.write_text("user,product,kind,at\nwei,el-0166,stole,2026-11-01\n", encoding="utf-8")
+    tagmill("events", "import", bad, "-w", visited)
+    done = tagmill("user", "forget", "wei", "-w", visited)
+    assert "There is no event of wei" in done.out
+    assert "bad.csv.rejects.jsonl" in done.err
     assert not (visited / "recommend").exists()
     after = tagmill("recommend", "--user", "wei", "-w", visited, "--json").json()
     assert before != after

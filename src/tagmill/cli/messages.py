@@ -508,6 +508,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The workspace has no products yet. Bring them in with: tagmill catalog import",
         "工作区还没有商品。导入：tagmill catalog import",
     ),
+    "still_named": (
+        "{user} may still be named in {path}, by rows that could not be imported: delete the file.",
+        "{path} 中未能导入的行可能仍提到 {user}：请删除该文件。",
+    ),
     "forgotten": (
         "Deleted: {count:event|events} of {user}, and what was fitted with them.",
         "已删除 {user} 的 {count:,} 条行为，以及由此得出的一切。",

@@ -170,6 +170,9 @@ def forget(
     else:
         key = "forgotten" if gone else "nothing_to_forget"
         typer.echo(say(key, user=user_id, count=gone))
+    for path in sorted(settings.root.glob("*.rejects.jsonl")):
+        if user_id in path.read_text("utf-8", "replace"):
+            note(say("still_named", user=user_id, path=path))
 
 
 @user.command()

@@ -35,6 +35,7 @@ _MOST_HITS = 1000  # of a page
 _ANCHORS = 5  # products of a page that its cursor remembers
 
 Array = npt.NDArray[Any]
+_Matched = tuple[dict[str, int], dict[str, float]]  # words with the fields they stand in, tags
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class Search:
         more = page and left
         return SearchResult(
             total,
-            tuple(self._hit(view, matcher, *entry[1:], language) for entry in page),
+            self._hits(view, matcher, page, language),
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
             next=self._cursor(view, page, sort, how).written() if more else None,
@@ -245,43 +246,73 @@ class Search:
     def _id(self, view: View, number: int, document: int) -> str:
         return str(view.segments[number].shown.column("id")[int(document)].as_py())
 
-    def _hit(
-        self, view: View, matcher: Matcher, number: int, document: int, score: float, language: str
-    ) -> Hit:
-        shown = view.segments[number].shown
-        title = str(shown.column("title")[document].as_py())
-        words: dict[str, int] = {}
-        tags: dict[str, float] = {}
-        for part in (part for parts in matcher.parts for part in parts):
-            documents, weights, places = matcher.postings(number, part)
-            place = int(documents.searchsorted(document))
-            if place == len(documents) or documents[place] != document:
-                continue
-            if part.tag_id:
-                tags[part.tag_id] = float(weights[place])
-            else:
-                for word in (word.removeprefix(PARTED) for word in part.words):
-                    words[word] = words.get(word, 0) | int(places[place])
-        return Hit(
-            str(shown.column("id")[document].as_py()),
-            title,
-            round(score, 4),
-            Why(
-                tuple(
-                    {"word": word, "fields": [f for i, f in enumerate(FIELDS) if bits >> i & 1]}
-                    for word, bits in words.items()
-                ),
-                tuple(
-                    {"tag": _written(view, tag_id, language), "probability": round(p, 4)}
-                    for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
-                ),
-                tuple(
-                    {"asked": asked.text, "found": asked.shown(low, high)}
-                    for asked, low, high in matcher.quantities(number, document)
-                ),
-            ),
-            _highlights(title, list(words)),
+    def _hits(
+        self,
+        view: View,
+        matcher: Matcher,
+        page: Sequence[tuple[float, int, int, float]],
+        language: str,
+    ) -> tuple[Hit, ...]:
+        """The products of a page, with what of the query each matches."""
+        matched: list[_Matched] = [({}, {}) for _ in page]
+        for number in {number for _, number, _, _ in page}:
+            rows = [row for row, (_, segment, _, _) in enumerate(page) if segment == number]
+            _match(matcher, number, [page[row][2] for row in rows], [matched[row] for row in rows])
+        return tuple(
+            _hit(view, matcher, number, document, score, found, language)
+            for (_, number, document, score), found in zip(page, matched, strict=True)
         )
+
+
+def _match(
+    matcher: Matcher, number: int, documents: Sequence[int], matched: Sequence[_Matched]
+) -> None:
+    """Add to each of a segment's documents the words and tags of the query that it has."""
+    wanted = np.array(documents)
+    for part in (part for parts in matcher.parts for part in parts):
+        having, weights, fields = matcher.postings(number, part)
+        if not len(having):
+            continue
+        places = np.minimum(having.searchsorted(wanted), len(having) - 1)
+        for row in np.flatnonzero(having[places] == wanted).tolist():
+            words, tags = matched[row]
+            if part.tag_id:
+                tags[part.tag_id] = float(weights[places[row]])
+            for word in (word.removeprefix(PARTED) for word in part.words):
+                words[word] = words.get(word, 0) | int(fields[places[row]])
+
+
+def _hit(
+    view: View,
+    matcher: Matcher,
+    number: int,
+    document: int,
+    score: float,
+    matched: _Matched,
+    language: str,
+) -> Hit:
+    shown, (words, tags) = view.segments[number].shown, matched
+    title = str(shown.column("title")[document].as_py())
+    return Hit(
+        str(shown.column("id")[document].as_py()),
+        title,
+        round(score, 4),
+        Why(
+            tuple(
+                {"word": word, "fields": [f for i, f in enumerate(FIELDS) if bits >> i & 1]}
+                for word, bits in words.items()
+            ),
+            tuple(
+                {"tag": _written(view, tag_id, language), "probability": round(p, 4)}
+                for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
+            ),
+            tuple(
+                {"asked": asked.text, "found": asked.shown(low, high)}
+                for asked, low, high in matcher.quantities(number, document)
+            ),
+        ),
+        _highlights(title, [word for word, bits in words.items() if bits & 1]),
+    )
 
 
 def open_search(store: Store, folder: Path, score: Score | None = None) -> Search:
