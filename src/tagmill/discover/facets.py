@@ -75,7 +75,8 @@ class FacetCounter:
         tags = tags[(rank < _SHOWN) | chosen[tags]]
         tag_names, facet_names = self._view.names_in(language)
         shown: dict[str, list[FacetCount]] = {}
-        for number in tags.tolist():
-            count = FacetCount(tag_names[number], int(self._counts[number]), bool(chosen[number]))
-            shown.setdefault(facet_names[facet_of[number]], []).append(count)
+        columns = (tags, self._counts[tags], chosen[tags], facet_of[tags])
+        for number, count, is_chosen, facet in zip(*(c.tolist() for c in columns), strict=True):
+            own = shown.setdefault(facet_names[facet], [])
+            own.append(FacetCount(tag_names[number], count, is_chosen))
         return {facet: tuple(counts) for facet, counts in shown.items()}
