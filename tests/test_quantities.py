@@ -35,7 +35,9 @@ def test_quantities_are_compared_in_one_unit(text: str, key: str) -> None:
     assert quantity.key == key
 
 
-@pytest.mark.parametrize("text", ["4K", "S", "红色", "iPhone 14", "2-in-1", "10", "8-6岁", ""])
+@pytest.mark.parametrize(
+    "text", ["4K", "S", "红色", "iPhone 14", "2-in-1", "10", "8-6岁", "", "9" * 40 + "ml"]
+)
 def test_what_is_no_quantity(text: str) -> None:
     assert read_quantity(text) is None
 

@@ -81,6 +81,7 @@ _QUANTITY = re.compile(
     rf"(?P<low>{NUMBER})\s*(?P<first>[^\d\s.~–—-]*)\s*(?:(?:-|~|–|—|至|到|to)\s*"
     rf"(?P<high>{NUMBER}))?\s*(?P<unit>\D*)"
 )
+_MOST = Decimal(10) ** 18  # of a base unit; longer numbers name something else
 _TO = ("-", "~", "至", "到")
 _BARE = re.compile(r"[\d\s.,~–—至到-]+")
 _BELOW = re.compile(r"(?P<rest>.+?)\s*(?:以下|以内|及以下|or less|and under|or under)")
@@ -129,7 +130,7 @@ def read_quantity(text: str, unit: str | None = None) -> Quantity | None:
         return None
     low = _value(match["low"]) * other[1]
     high = low if match["high"] is None else _value(match["high"]) * measured[1]
-    return Quantity(low, high, measured[0]) if low <= high else None
+    return Quantity(low, high, measured[0]) if low <= high <= _MOST else None
 
 
 def compatible(text: str) -> str:

@@ -107,11 +107,10 @@ def distil(
 
     The student of each round chooses what the next asks about. Its card has what it was taught: who
     distils it again learns that too, of the products of the pool that are as they were, beside
-    `count` others. Pool and labelled products are gone
-    through more than once. Where the budget ends early, or the model cannot be asked further, the
-    student learns from what was answered. Raises NotTrained, before anything is asked, where people
-    have tagged fewer than two products, and where nothing was answered; LanguageModelError, where
-    the model cannot be asked at all.
+    `count` others. Pool and labelled products are gone through more than once. Where the budget
+    ends early, or the model cannot be asked further, the student learns from what was answered.
+    Raises NotTrained, before anything is asked, where people have tagged fewer than two products,
+    and where nothing was answered; LanguageModelError, where the model cannot be asked at all.
     """
     fusion = consultant.fusion(model.card)
     people = [batch for batch in labelled() if batch.num_rows]
