@@ -124,7 +124,7 @@ class TagSummary:
 
 def tag_file(
     model: Model,
-    catalog: Catalog,
+    catalog: Iterable[pa.RecordBatch],
     writer: TagWriter,
     selection: Selection,
     progress: Progress = lambda done: None,

@@ -261,3 +261,11 @@ def test_a_diverse_list_has_no_tag_twice(model: Path, tmp_path: Path) -> None:
     assert diverse[0] == usual[0]
     colours = [tag for tag in diverse if tag["facet"] == "颜色"]
     assert len(colours) <= 2
+
+
+def test_a_text_is_tagged_into_a_file(tmp_path: Path) -> None:
+    shown = tagmill("tag", "--text", "红色真丝连衣裙", "--json").json()
+    done = tagmill("tag", "--text", "红色真丝连衣裙", "-o", "out.jsonl", cwd=tmp_path)
+    (line,) = read_lines(tmp_path / "out.jsonl")
+    assert [tag["name"] for tag in line["tags"]] == [tag["name"] for tag in shown[0]["tags"]]
+    assert "out.jsonl" in done.err

@@ -158,20 +158,21 @@ def tag(
         llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out, workspace, profile
     )
     share = llm_share if llm == "cascade" else None
-    if text is not None and llm == "off":
+    if text is not None and llm == "off" and output is None:
         _tag_text(used, text, selection, as_json)
-    elif text is not None:
+        return
+    products: Catalog | list[pa.RecordBatch]
+    if text is not None:
         from tagmill.catalog import products_to_batch
 
         products = [products_to_batch([{"id": "text", "title": text}])]
-        _consult(used, products, base, output, selection, asked, share, as_json)
     else:
         rejects = beside(base, "rejects")
-        catalog = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
-        if llm == "off":
-            _tag_catalog(used, catalog, base, output, selection, as_json, new_names)
-        else:
-            _consult(used, catalog, base, output, selection, asked, share, as_json)
+        products = catalog_of(str(source), mapping, table=table, query=query, rejects=rejects)
+    if llm == "off":
+        _tag_products(used, products, base, output, selection, as_json, new_names)
+    else:
+        _consult(used, products, base, output, selection, asked, share, as_json)
 
 
 def _check_llm(
@@ -276,26 +277,28 @@ def _consult(
         raise typer.Exit(1)
 
 
-def _tag_catalog(
+def _tag_products(
     model: Model,
-    catalog: Catalog,
+    products: Catalog | list[pa.RecordBatch],
     base: Path,
     output: Path | None,
     selection: Selection,
     as_json: bool,
     new_names: bool,
 ) -> None:
+    from tagmill.catalog import Catalog
     from tagmill.catalog.writers import ListWriter, open_writer
     from tagmill.pipeline import tag_file
     from tagmill.tagging import make_proposer
 
+    catalog = products if isinstance(products, Catalog) else None
     proposer = make_proposer("spans", model) if new_names else None
     lines = ListWriter(print_tagged if not as_json else None)
     with (
-        counting("tagging", catalog.total_hint) as progress,
+        counting("tagging", catalog.total_hint if catalog else 1) as progress,
         nullcontext(lines) if output is None else open_writer(output) as writer,
     ):
-        summary = tag_file(model, catalog, writer, selection, progress, proposer)
+        summary = tag_file(model, products, writer, selection, progress, proposer)
     if output is None:
         print_json(lines.lines) if as_json else lines.flush()
     note(say("tagged", **summary.numbers()))
@@ -305,7 +308,8 @@ def _tag_catalog(
             print_json({"output": str(output), **summary.numbers()})
     if new_names:
         write_beside(base, "proposals", summary.new_names.proposals(), "proposals_written")
-    note_catalog(catalog)
+    if catalog is not None:
+        note_catalog(catalog)
 
 
 def print_tagged(lines: list[dict[str, Any]]) -> None:
