@@ -167,9 +167,10 @@ class Shelf:
 def keep_arrays(path: Path, **arrays: Any) -> None:  # noqa: ANN401  (what numpy stores)
     """Write a file of arrays, whole or not at all, also while others write it or delete its
     folder, as `Recommender.forget` does: then it is not kept."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{uuid.uuid4().hex}-{path.name}")
-    with suppress(FileNotFoundError):
+    # mkdir says that a folder exists which is deleted before it looks whether it is one.
+    with suppress(FileNotFoundError, FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(temporary, **arrays)
         temporary.replace(path)
 
