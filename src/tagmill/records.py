@@ -55,6 +55,10 @@ PRODUCT_SCHEMA = pa.schema(
         pa.field("description", pa.string()),
         pa.field("category", pa.string()),
         pa.field("attributes", pa.map_(pa.string(), pa.string())),
+        # Price, stock, rating: what changes often, is searched and sorted by, and says nothing of
+        # what a product is. No text: it is neither tagged nor sent, nor makes a product tagged
+        # again. A name may occur again: the prices of its variants.
+        pa.field("numbers", pa.map_(pa.string(), pa.float64())),
         pa.field("image", pa.string()),
         pa.field("language", pa.string()),  # zh-Hans, zh-Hant, en, other, or what the user gave
         # Tags a person gave, written `facet:name`. Null: nobody judged the product;

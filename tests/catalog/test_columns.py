@@ -14,12 +14,13 @@ def test_fields_are_found_by_name_in_any_case() -> None:
 def test_mapped_columns_are_not_used_twice() -> None:
     columns = choose_columns(
         "x.csv",
-        ["sku", "description", "brand"],
-        {"id": "sku", "title": "description", "attributes.品牌": "brand"},
+        ["sku", "description", "brand", "sale"],
+        {"id": "sku", "title": "description", "attributes.品牌": "brand", "numbers.price": "sale"},
     )
     assert columns.fields == {"id": "sku", "title": "description"}
     assert columns.attributes == {"品牌": "brand"}
-    assert columns.read == ["sku", "description", "brand"]
+    assert columns.numbers == {"price": "sale"}
+    assert columns.read == ["sku", "description", "brand", "sale"]
 
 
 @pytest.mark.parametrize(

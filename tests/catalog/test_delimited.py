@@ -19,9 +19,9 @@ def write(folder: Path, text: str, name: str = "shop.csv", encoding: str = "utf-
 def test_all_fields_of_a_row(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        "id,title,description,category,attributes,image,language,tags\n"
+        "id,title,description,category,attributes,numbers,image,language,tags\n"
         "1, 高清  液晶\t电视 ,<p>4K&amp;HDR</p><p>新</p>,家电,颜色：黑; 品牌=甲,"
-        "a.jpg,,颜色:黑|新品\n",
+        "price=¥99; 库存: 3,a.jpg,,颜色:黑|新品\n",
     )
     assert read(path) == (
         [
@@ -31,6 +31,7 @@ def test_all_fields_of_a_row(tmp_path: Path) -> None:
                 "description": "4K&HDR\n新",
                 "category": "家电",
                 "attributes": [("颜色", "黑"), ("品牌", "甲")],
+                "numbers": [("price", 99.0), ("库存", 3.0)],
                 "image": "a.jpg",
                 "language": "zh-Hans",
                 "tags": ["颜色:黑", "新品"],

@@ -14,17 +14,24 @@ from tagmill.errors import CatalogError
 from tagmill.records import PRODUCT_SCHEMA
 
 ROWS: list[dict[str, Any]] = [
-    {"id": 1, "title": "红色  连衣裙", "tags": ["颜色:红"], "attributes": {"材质": "棉"}},
-    {"id": 2, "title": "red shirt", "description": "<i>soft</i>", "tags": None, "attributes": None},
-]
+    {
+        "id": 1, "title": "红色  连衣裙", "tags": ["颜色:红"], "attributes": {"材质": "棉"},
+        "numbers": {"price": 99},
+    },
+    {
+        "id": 2, "title": "red shirt", "description": "<i>soft</i>", "tags": None,
+        "attributes": None, "numbers": None,
+    },
+]  # fmt: skip
 EXPECTED = [
     {
         "id": "1", "title": "红色 连衣裙", "description": None, "category": None,
-        "attributes": [("材质", "棉")], "image": None, "language": "zh-Hans", "tags": ["颜色:红"],
+        "attributes": [("材质", "棉")], "numbers": [("price", 99.0)], "image": None,
+        "language": "zh-Hans", "tags": ["颜色:红"],
     },
     {
         "id": "2", "title": "red shirt", "description": "soft", "category": None,
-        "attributes": None, "image": None, "language": "en", "tags": None,
+        "attributes": None, "numbers": None, "image": None, "language": "en", "tags": None,
     },
 ]  # fmt: skip
 
@@ -38,7 +45,8 @@ def listed(products: Any) -> list[dict[str, Any]]:  # noqa: ANN401
 def test_every_kind_of_products_gives_the_same() -> None:
     table = pa.Table.from_pylist(ROWS, schema=pa.schema(
         [("id", pa.int64()), ("title", pa.string()), ("description", pa.string()),
-         ("tags", pa.list_(pa.string())), ("attributes", pa.struct([("材质", pa.string())]))]
+         ("tags", pa.list_(pa.string())), ("attributes", pa.struct([("材质", pa.string())])),
+         ("numbers", pa.struct([("price", pa.int64())]))]
     ))  # fmt: skip
     kinds: dict[str, Any] = {
         "dicts": ROWS,

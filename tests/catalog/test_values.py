@@ -7,7 +7,14 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
+from tagmill.catalog.values import (
+    attributes_of,
+    category_of,
+    image_of,
+    numbers_of,
+    tags_of,
+    text_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +124,28 @@ def test_a_category_path_and_the_first_image() -> None:
     assert category_of("Home") == "Home"
     assert image_of(["a.jpg", "b.jpg"]) == "a.jpg"
     assert image_of([]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "numbers"),
+    [
+        ({"price": 199}, [("price", 199.0)]), ({"price": Decimal("9.90")}, [("price", 9.9)]),
+        ({"price": "¥1,299.00"}, [("price", 1299.0)]), ({"price": "US$5"}, [("price", 5.0)]),
+        ({"price": "199元起"}, [("price", 199.0)]), ({"价格": "１９９"}, [("价格", 199.0)]),
+        ({"t": -4.5, "n": "1e3"}, [("t", -4.5), ("n", 1000.0)]), ({"stock": 0}, [("stock", 0.0)]),
+        ({"price": [99, 199]}, [("price", 99.0), ("price", 199.0)]),
+        ({"price": "¥99-¥199"}, [("price", 99.0), ("price", 199.0)]),
+        ({"price": "1,099 ~ 1,199 元"}, [("price", 1099.0), ("price", 1199.0)]),
+        ("price=99; stock: 3", [("price", 99.0), ("stock", 3.0)]),
+        ({"price": "面议", "rating": "N/A", "stock": "-", "x": None, "y": float("nan")}, []),
+        (None, []), ("", []),
+    ],
+)  # fmt: skip
+def test_numbers(value: object, numbers: list[tuple[str, float]]) -> None:
+    assert numbers_of(value) == numbers
+
+
+@pytest.mark.parametrize("text", ["5-6-7", "4.5/5", "1.299,00", "3 of 5", "1e999", "2026-12-01"])
+def test_what_is_no_number_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=f"numbers: price: '{text}' is not a number"):
+        numbers_of({"price": text})

@@ -51,7 +51,10 @@ def product_batch(*rows: Mapping[str, Any]) -> pa.RecordBatch:
     filled = [
         {
             **row,
-            "attributes": list(row["attributes"].items()) if row.get("attributes") else None,
+            **{
+                name: list(row[name].items()) if row.get(name) else None
+                for name in ("attributes", "numbers")
+            },
         }
         for row in rows
     ]

@@ -27,7 +27,8 @@ def read_ids(store: Store, **options: bool) -> list[list[str]]:
 def test_a_product_comes_back_as_it_went_in(store: Store) -> None:
     given = product(
         "p1", "Kettle “1.7 L”\\", description="水壶\n不锈钢", category="Home > Kitchen",
-        attributes={"颜色": "银色", "Power": "2200 W"}, image="https://img.example/1.jpg",
+        attributes={"颜色": "银色", "Power": "2200 W"}, numbers={"price": 99.5, "库存": 0},
+        image="https://img.example/1.jpg",
         tags=["颜色:银色", "a|b"],
     )  # fmt: skip
     batch = product_batch(given, product("p2"), product("p3", tags=[]))

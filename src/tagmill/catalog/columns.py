@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from tagmill.errors import CatalogError
 from tagmill.records import PRODUCT_SCHEMA
 
-__all__ = ["ATTRIBUTE_PREFIX", "FIELDS", "Columns", "check_mapping", "choose_columns"]
+__all__ = ["FIELDS", "Columns", "check_mapping", "choose_columns"]
 
 FIELDS: tuple[str, ...] = tuple(PRODUCT_SCHEMA.names)
-ATTRIBUTE_PREFIX = "attributes."  # `attributes.brand=brand_name`: one column, one attribute
+# `attributes.brand=brand_name`, `numbers.price=price`: one column, one attribute or number.
+_NAMED = ("attributes", "numbers")
 
 # What catalogues call these columns, most telling first; only used to suggest a --map.
 _OFTEN_CALLED = {
@@ -35,27 +36,30 @@ _SHOWN_COLUMNS = 30
 
 @dataclass(frozen=True)
 class Columns:
-    """A source's column for each field it has, and for each attribute with a column of its own."""
+    """A source's column for each field it has, and for each attribute and number with a column of
+    its own."""
 
     fields: Mapping[str, str]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def read(self) -> list[str]:
         """The columns that are read, each once."""
-        return list(dict.fromkeys([*self.fields.values(), *self.attributes.values()]))
+        named = (*self.attributes.values(), *self.numbers.values())
+        return list(dict.fromkeys([*self.fields.values(), *named]))
 
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
     """CatalogError where a mapping names no field of a product."""
     for ours in mapping:
-        if ours in FIELDS or (ours.startswith(ATTRIBUTE_PREFIX) and ours != ATTRIBUTE_PREFIX):
+        if ours in FIELDS or all(_named(ours)):
             continue
         nearest = difflib.get_close_matches(ours, FIELDS, n=1)
         hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
         raise CatalogError(
             f"A product has no field '{ours}' to map '{mapping[ours]}' to.{hint} "
-            f"Fields: {', '.join(FIELDS)}, and attributes.NAME for an attribute"
+            f"Fields: {', '.join(FIELDS)}, and attributes.NAME or numbers.NAME for one of them"
         )
 
 
@@ -75,7 +79,7 @@ def choose_columns(
     check_mapping(mapping)
     _check_repeated(source, available, mapping)
     fields: dict[str, str] = {}
-    attributes: dict[str, str] = {}
+    named: dict[str, dict[str, str]] = {kind: {} for kind in _NAMED}
     for ours, theirs in mapping.items():
         column = _same_name(theirs, available) or (theirs if open_ended else None)
         if column is None:
@@ -84,17 +88,24 @@ def choose_columns(
                 f"Columns: {_listed(available)}",
                 file=source,
             )
-        if ours.startswith(ATTRIBUTE_PREFIX):
-            attributes[ours.removeprefix(ATTRIBUTE_PREFIX)] = column
+        kind, name = _named(ours)
+        if name:
+            named[kind][name] = column
         else:
             fields[ours] = column
-    taken = {*fields.values(), *attributes.values()}
+    taken = {*fields.values(), *(column for names in named.values() for column in names.values())}
     for name in FIELDS:
         column = _same_name(name, available) or (name if open_ended else None)
         if name not in fields and column is not None and column not in taken:
             fields[name] = column
     _check_needed(source, available, fields, fix)
-    return Columns(fields, attributes)
+    return Columns(fields, **named)
+
+
+def _named(ours: str) -> tuple[str, str]:
+    """(attributes or numbers, the name) of what one column is mapped to; empty for a field."""
+    kind, _, name = ours.partition(".")
+    return (kind, name) if kind in _NAMED else ("", "")
 
 
 def _check_needed(

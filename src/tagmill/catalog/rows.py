@@ -21,7 +21,14 @@ from tagmill.catalog.columns import Columns
 from tagmill.catalog.languages import detect_languages
 from tagmill.catalog.seen import SeenIds
 from tagmill.catalog.tidiness import EMPTY, MARKED, UNEVEN, flaws_of, on_one_line
-from tagmill.catalog.values import attributes_of, category_of, image_of, tags_of, text_of
+from tagmill.catalog.values import (
+    attributes_of,
+    category_of,
+    image_of,
+    numbers_of,
+    tags_of,
+    text_of,
+)
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.text import plain_text
 
@@ -31,6 +38,7 @@ __all__ = ["Chunk", "ProductChecker", "Reject", "Source", "chunk_of_batch"]
 Values: TypeAlias = Sequence[object] | pa.Array
 
 _ATTRIBUTES = PRODUCT_SCHEMA.field("attributes").type
+_NUMBERS = PRODUCT_SCHEMA.field("numbers").type
 _TAGS = PRODUCT_SCHEMA.field("tags").type
 _MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
 _UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
@@ -127,6 +135,7 @@ class ProductChecker:
             description,
             _trimmed(values.texts("category", category_of)),
             values.attributes(),
+            values.numbers(),
             _trimmed(values.texts("image", image_of)),
             _with_languages(language, title, description),
             values.tags(),
@@ -217,20 +226,39 @@ class _FieldValues:
                 return _nothing(len(self._chunk), _ATTRIBUTES)
             if isinstance(values, pa.Array) and (attributes := _as_attributes(values)) is not None:
                 return attributes
+        return self._named("attributes", self._columns.attributes, _ATTRIBUTES, attributes_of)
+
+    def numbers(self) -> pa.MapArray:
+        """The numbers: those of the column, then the columns mapped to one number each."""
+        if not self._columns.numbers and self._of("numbers") is None:
+            return _nothing(len(self._chunk), _NUMBERS)
+        return self._named("numbers", self._columns.numbers, _NUMBERS, numbers_of)
+
+    def _named(
+        self,
+        field: str,
+        columns: Mapping[str, str],
+        kind: pa.DataType,
+        convert: Callable[[object], Sequence[tuple[str, object]]],
+    ) -> pa.MapArray:
+        """Pairs of a name and a value: those of the field, then of columns with a name each."""
+        values = self._of(field)
         if values is None:
             values = pa.nulls(len(self._chunk))
-        rows = self._converted(self._python_values(values, "attributes"), _ATTRIBUTES, _pairs)
-        if not self._columns.attributes:
+        rows = self._converted(
+            self._python_values(values, field), kind, lambda value: convert(value) or None
+        )
+        if not columns:
             return rows
-        pairs: list[list[tuple[str, str]]] = [list(row or ()) for row in rows.to_pylist()]
-        for name, column in self._columns.attributes.items():
+        pairs: list[list[tuple[str, object]]] = [list(row or ()) for row in rows.to_pylist()]
+        for name, column in columns.items():
             cells = self._python_values(self._column(column), column)
             for i, cell in enumerate(cells):
                 try:
-                    pairs[i].extend(attributes_of({name: cell}) if cell else ())
+                    pairs[i].extend(() if cell is None else convert({name: cell}))
                 except ValueError as error:
                     self._problems.add(i, str(error))
-        return self._converted(pairs, _ATTRIBUTES, lambda row: row or None)
+        return self._converted(pairs, kind, lambda row: row or None)
 
     def _of(self, field: str) -> Values | None:
         """The values of a field; None where the chunk has none."""
@@ -310,10 +338,6 @@ def _shown_scalar(scalar: pa.Scalar) -> object:
     except UnicodeDecodeError:
         return "(bytes that are not UTF-8)"
     return value
-
-
-def _pairs(value: object) -> list[tuple[str, str]] | None:
-    return attributes_of(value) or None if value != "" else None
 
 
 def _decoded(value: object) -> str:

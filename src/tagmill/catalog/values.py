@@ -17,9 +17,12 @@ from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
 
+from tagmill.quantities import NUMBER, compatible
 from tagmill.records import parse_tag, parse_tag_cell, tag_text
 
-__all__ = ["attributes_of", "category_of", "image_of", "shown", "tags_of", "text_of"]
+__all__ = [
+    "attributes_of", "category_of", "image_of", "numbers_of", "shown", "tags_of", "text_of",
+]  # fmt: skip
 
 _NAME_KEYS = ("name", "key")
 _VALUE_KEYS = ("value", "values")
@@ -27,6 +30,8 @@ _SEPARATORS = "=:：＝"
 _PIECES = re.compile(r"[;；\r\n]+")
 _LOOSE_PIECES = re.compile(r"[,，、|]+")
 _MISSING = {"NAType", "NaTType"}  # what pandas writes for "nothing"
+_ONE = rf"[^\d.,~-]{{0,6}}([+-]?(?:{NUMBER})(?:e[+-]?\d+)?)"
+_NUMBERS = re.compile(rf"{_ONE}(?:\D{{0,4}}[-~–—至到]{_ONE})?\D{{0,6}}", re.I)  # ¥1,299起, 99-199
 _SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -119,6 +124,24 @@ def attributes_of(value: object, name: str = "attributes") -> list[tuple[str, st
     raise ValueError(
         f"attributes: {shown(value)} is {_kind(value)}, not an object, a list or name=value text"
     )
+
+
+def numbers_of(value: object) -> list[tuple[str, float]]:
+    """(name, number) pairs of what `attributes_of` takes: 199, "¥1,299.00"; of "99-199元" two.
+
+    A text without a digit (面议, N/A) says no number and is left out.
+    """
+    numbers = []
+    for name, text in attributes_of(value, "numbers"):
+        plain = compatible(text).strip()
+        if not any(map(str.isdecimal, plain)):
+            continue
+        match = _NUMBERS.fullmatch(plain)
+        found = [float(one.replace(",", "")) for one in match.groups() if one] if match else []
+        if not found or not all(map(math.isfinite, found)):
+            raise ValueError(f"numbers: {name}: {shown(text)} is not a number")
+        numbers += [(name, number) for number in found]
+    return numbers
 
 
 def shown(value: object) -> str:

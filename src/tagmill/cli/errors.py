@@ -17,8 +17,11 @@ __all__ = ["ERRORS", "in_chinese", "say_error"]
 # {0}, {1} … are the values, in the order of the English message.
 ERRORS: dict[str, str] = {
     # products in and out
-    "A product has no field '{0}' to map '{1}' to.{2} Fields: {3}, and attributes.NAME for an "
-    "attribute": "商品没有字段“{0}”，“{1}”无法映射到它。{2}字段有：{3}，属性写作 attributes.名称",
+    "A product has no field '{0}' to map '{1}' to.{2} Fields: {3}, and attributes.NAME or "
+    "numbers.NAME for one of them": (
+        "商品没有字段“{0}”，“{1}”无法映射到它。{2}字段有：{3}，单个属性或数字写作 attributes.名称、"
+        "numbers.名称"
+    ),
     "{0} has no column {1}. Columns: {2}{3}": "{0} 没有列 {1}。现有的列：{2}{3}",
     "{0} has no column '{1}', which is mapped to {2}. Columns: {3}": (
         "{0} 没有映射到 {2} 的列“{1}”。现有的列：{3}"
@@ -167,6 +170,10 @@ ERRORS: dict[str, str] = {
     "--facet '{0}' is not FACET=TAG, such as 颜色=红色": (
         "--facet“{0}”不是 维度=标签 的形式，如 颜色=红色"
     ),
+    "--range '{0}' is not NUMBER=LOW..HIGH, such as price=100..500, price=..500": (
+        "--range“{0}”不是 数字=下限..上限 的形式，如 price=100..500、price=..500"
+    ),
+    "No product has a number '{0}'. Known: {1}": "没有商品有数字“{0}”。已有：{1}",
     "--text tags that text alone; leave {0} or --text out": (
         "--text 只为该文本打标签；请去掉 {0} 或 --text"
     ),

@@ -199,7 +199,10 @@ HELP: dict[str, str] = {
     ),
     "Only these; several of a facet: any of them.": "只要这些；同一维度可有几个，符合其一即可。",
     "Products of a page.": "每页的商品数。",
-    "relevance, newest or id.": "relevance 相关、newest 最新，或 id。",
+    "relevance, newest, popular, id, or a number: price, -price.": (
+        "relevance 相关、newest 最新、popular 热门、id，或某个数字：price 升序，-price 降序。"
+    ),
+    "Only these: price=100..500, stock=1.. .": "只要这些：price=100..500、stock=1.. 。",
     "The next page: `next` of this one.": "下一页：本页的 `next`。",
     "Products that match any part, not all of it.": "符合任一部分即可，不必全部符合。",
     "How a query that begins so goes on.": "以此开头的查询如何补全。",

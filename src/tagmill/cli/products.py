@@ -78,6 +78,8 @@ def show(
             print_field(say(key), found[key])
     for name, value in found["attributes"] or ():
         print_field(name, value)
+    for name, value in found["numbers"] or ():
+        print_field(name, f"{value:.12g}")
     if found["tags"] is not None:
         typer.echo(say("given_tags", tags=", ".join(found["tags"]) or "–"))
     if found["gone"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,8 +41,16 @@ def search(
         list[str] | None,
         typer.Option(metavar="FACET=TAG", help="Only these; several of a facet: any of them."),
     ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range", metavar="NUMBER=LOW..HIGH", help="Only these: price=100..500, stock=1.. ."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(help="Products of a page.", min=1, max=1000)] = 20,
-    sort: Annotated[str, typer.Option(help="relevance, newest or id.")] = "relevance",
+    sort: Annotated[
+        str, typer.Option(help="relevance, newest, popular, id, or a number: price, -price.")
+    ] = "relevance",
     after: Annotated[
         str | None, typer.Option(metavar="CURSOR", help="The next page: `next` of this one.")
     ] = None,
@@ -59,6 +68,8 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find products by words and tags, with facets and reasons."""
+    if query is None and (facet or ranges):
+        query = ""
     if [query is not None, complete is not None, rebuild].count(True) != 1:
         raise SearchError("Give one of: a QUERY, --complete PREFIX, --rebuild")
     from tagmill.discover import open_search
@@ -66,14 +77,18 @@ def search(
     with open_workspace(workspace) as (settings, store):
         language = settings.tagging.language
         language = "" if language == "product" else language
-        engine = open_search(store, settings.search_dir, _unpublished(store, settings.models_dir))
+        engine = open_search(
+            store, settings.search_dir, _unpublished(store, settings.models_dir),
+            settings.recommend.half_life,
+        )  # fmt: skip
         if rebuild:
             _rebuild(engine, store.products.count(), as_json=as_json)
         elif complete is not None:
             _complete(engine, complete, min(limit, 10), language, as_json=as_json)
         else:
             result = engine.search(
-                query or "", facets=_chosen(facet), limit=limit, sort=sort, after=after,
+                query or "", facets=_chosen(facet), ranges=_ranges(ranges), limit=limit,
+                sort=sort, after=after,
                 match_any=match_any, language=language, log=log and after is None,
             )  # fmt: skip
             print_json(result.as_dict()) if as_json else _print(result)
@@ -104,6 +119,24 @@ def _chosen(pairs: list[str] | None) -> dict[str, list[str]]:
             raise SearchError(f"--facet '{pair}' is not FACET=TAG, such as 颜色=红色")
         chosen.setdefault(facet.strip(), []).append(tag.strip())
     return chosen
+
+
+def _ranges(pairs: list[str] | None) -> dict[str, tuple[float, float]]:
+    """`--range` options as number → the least and the most."""
+    found: dict[str, tuple[float, float]] = {}
+    for pair in pairs or ():
+        name, _, written = pair.partition("=")
+        low, dots, high = written.partition("..")
+        try:
+            ends = sorted((float(low or "-inf"), float((high if dots else low) or "inf")))
+            if not (name.strip() and written.strip(". ")) or any(map(math.isnan, ends)):
+                raise ValueError(pair)
+        except ValueError:
+            raise SearchError(
+                f"--range '{pair}' is not NUMBER=LOW..HIGH, such as price=100..500, price=..500"
+            ) from None
+        found[name.strip()] = ends[0], ends[1]
+    return found
 
 
 def _rebuild(engine: Search, products: int, *, as_json: bool) -> None:

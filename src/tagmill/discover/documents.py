@@ -110,10 +110,18 @@ def _lines(
     body: dict[str, Any] = {
         "title": document.title, "description": document.description,
         "generated": document.generated, "category": document.category,
-        "attributes": dict(document.attributes), "facets": facets,
+        "attributes": dict(document.attributes), "numbers": _numbers(document), "facets": facets,
         "tags": [name for names in facets.values() for name in names], "tag_weights": weights,
     }  # fmt: skip
     yield body if engine == "elasticsearch" else {"id": document.id, **body}
+
+
+def _numbers(document: StoredDocument) -> dict[str, float | list[float]]:
+    """Each number as engines filter and sort by it; a list where a product has several."""
+    found: dict[str, list[float]] = {}
+    for name, value in document.numbers:
+        found.setdefault(name, []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def _tags(

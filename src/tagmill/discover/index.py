@@ -33,16 +33,18 @@ from tagmill.discover.segment import (
     hash_texts,
     merge_segments,
 )
+from tagmill.errors import SearchError
 from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.quantities import quantity_of
 from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
+from tagmill.text import fold
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
-FORMAT = 5
+FORMAT = 6
 # Unpublished tags help to rank: of at least so many candidates a product those with a probability.
 _CANDIDATES, _HINT = 60, 0.001
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
@@ -98,6 +100,21 @@ class View:
     def heads(self) -> dict[tuple[int, str], Any]:
         """The postings of words of a segment that end with a character, of a few asked lately."""
         return {}
+
+    @cached_property
+    def number_names(self) -> list[str]:
+        """The names of all numbers that products have."""
+        return list(dict.fromkeys(n for segment in self.segments for n in segment.number_names))
+
+    def number_named(self, name: str) -> str:
+        """The number that a name means, in any case. Raises SearchError."""
+        names = self.number_names
+        wanted = name.strip()
+        found = [n for n in names if n == wanted] or [n for n in names if _same(n, wanted)]
+        if not found:
+            known = ", ".join(names) or "none. Bring them in with: --map numbers.price=COLUMN"
+            raise SearchError(f"No product has a number '{wanted}'. Known: {known}")
+        return found[0]
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -304,9 +321,14 @@ def index_documents(
             own,
             document.first_seen,
             _quantities(own, library),
+            document.numbers,
         )
         for document, own in zip(stored, tags, strict=True)
     ]
+
+
+def _same(name: str, other: str) -> bool:
+    return fold(name).text == fold(other).text
 
 
 def _quantities(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import local
@@ -80,9 +80,11 @@ class Hits:
 class Matcher:
     """A query against one view; what is asked of several segments is worked out once."""
 
-    def __init__(self, view: View, query: Query) -> None:
+    def __init__(self, view: View, query: Query, ranges: Sequence[Range] = ()) -> None:
+        """`ranges` are asked for beside those of the query."""
         self._view = view
         self.query = query
+        self.ranges = (*query.ranges, *ranges)
         self._found: dict[tuple[int, Part], Postings] = {}
         self._denial: dict[int, Array] = {}
         self.parts = [self._parts(concept) for concept in query.wanted]
@@ -102,7 +104,7 @@ class Matcher:
         banned = self._banned(number)
         if self.query.is_meaningless:
             return Hits(np.zeros(0, np.int32), np.zeros(0, np.float32))
-        if not self.query.wanted and not self.query.ranges:
+        if not self.query.wanted and not self.ranges:
             found = np.flatnonzero(~(dead if banned is None else banned)).astype(np.int32)
             return Hits(found, np.zeros(len(found), np.float32))
         lists = [
@@ -112,7 +114,7 @@ class Matcher:
             if idf
         ]
         required = 0
-        for bit, asked in enumerate(self.query.ranges, len(self.parts)):
+        for bit, asked in enumerate(self.ranges, len(self.parts)):
             required |= 1 << bit
             documents = np.unique(_within(segment, asked)[0])
             lists.append((1 << bit, Part(), 0.0, documents, np.zeros(len(documents), np.float32)))
@@ -145,13 +147,15 @@ class Matcher:
         return found
 
     def quantities(self, number: int, document: int) -> list[tuple[Range, float, float]]:
-        """The ranges asked for, each with the least of the product's values in it, or with one of
-        its ranges: from, to."""
+        """The ranges asked for, each with that of the product's values, or ranges, in it which is
+        nearest to its ends: from, to."""
         found = []
-        for asked in self.query.ranges:
+        for asked in self.ranges:
             documents, lows, highs = _within(self._view.segments[number], asked)
-            own = np.flatnonzero(documents == document)[:1]
-            found += [(asked, float(lows[place]), float(highs[place])) for place in own]
+            own = np.flatnonzero(documents == document)
+            values = [(float(lows[place]), float(highs[place])) for place in own]
+            if values:
+                found.append((asked, *min(values, key=lambda ends: asked.off(*ends))))
         return found
 
     def _postings(self, number: int, part: Part) -> Postings:
@@ -347,6 +351,11 @@ def _lack(titles: pa.ChunkedArray, words: tuple[str, ...]) -> Array:
 
 def _within(segment: Segment, asked: Range) -> Postings:
     """(documents, lows, highs) of the quantities in a range: values ascending, then ranges."""
+    if asked.is_number:
+        documents, values = segment.numbers(asked.dimension)
+        low, high = asked.for_values
+        here = slice(np.searchsorted(values, low), np.searchsorted(values, high, "right"))
+        return documents[here], values[here], values[here]
     kind = 2 * DIMENSIONS.index(asked.dimension)
     start, middle, end = segment.quantity_starts[kind : kind + 3].tolist()
     low, high = asked.for_values

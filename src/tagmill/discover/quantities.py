@@ -1,16 +1,19 @@
-"""Quantities in product texts and queries: `500ml以下`, `under 1.5 L`, `55寸以上`, `3-5kg`."""
+"""Quantities in product texts and queries, `500ml以下`, `under 1.5 L`, `55寸以上`, `3-5kg`, and
+numbers of products in queries, `under $50`, `100到200元`, `评分4.5以上`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tagmill.quantities import NUMBER, UNITS, compatible
 from tagmill.text import fold
 
-__all__ = ["DIMENSIONS", "IN_TEXTS", "Range", "find_quantities", "find_ranges"]
+__all__ = ["DIMENSIONS", "IN_TEXTS", "Range", "find_numbers", "find_quantities", "find_ranges"]
 
 # The base units of what is measured. In running text only some are read: 2 packs, 3 people and
 # 80 D say too many other things there.
@@ -52,31 +55,51 @@ _BEFORE_ABOVE = (
     r"|min(?:imum)?)(?![a-z])"
 )
 _UNIT = _any_of(UNITS)
-_RANGE = re.compile(
-    rf"(?:(?P<negated>不[要能可]?\s*|(?<![a-z])not?\s+)?"
+_BOUND = (
+    r"(?:(?P<negated>不[要能可]?\s*|(?<![a-z])not?\s+)?"
     rf"(?:(?P<below>{_BEFORE_BELOW})|(?P<above>{_BEFORE_ABOVE})))?\s*(?P<between>between|介于)?\s*"
-    rf"(?:(?P<low>{_FROM_HAN})(?:{_APART}(?P<low_unit>{_UNIT}))?\s*"
-    rf"(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*)?"
-    rf"(?P<number>{_FROM_HAN}){_APART}(?P<unit>{_UNIT}){_END}"
-    rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?",
+)
+_TO = r"\s*(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*"
+_BOUND_AFTER = rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?"
+_RANGE = re.compile(
+    rf"{_BOUND}(?:(?P<low>{_FROM_HAN})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
+    rf"(?P<number>{_FROM_HAN}){_APART}(?P<unit>{_UNIT}){_END}{_BOUND_AFTER}",
     re.I,
 )
+_CURRENCY = (
+    "元|块钱|块|人民币|美元|欧元|英镑|日元|港币|港元|新台币|rmb|cny|yuan|usd|dollars?|bucks|eur|euros?"
+    "|gbp|jpy|yen|hkd|twd"
+)
+_SIGN = r"[$¥€£]|(?:rmb|usd|hk\$|nt\$|us\$)"
+# What shops call the same number: each word of a row means that of them which products have.
+_PRICES = ("price", "sale price", "价格", "售价", "现价", "单价", "价钱", "價格", "售價")
+_SAME = (
+    _PRICES,
+    ("rating", "评分", "評分"),
+    ("stock", "inventory", "库存", "庫存"),
+    ("sales", "sold", "销量", "銷量"),
+)
+_ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What a query asks of a quantity: `low` ≤ value ≤ `high` in the dimension's base unit."""
+    """What is asked of a quantity, `low` ≤ value ≤ `high` in the dimension's base unit, or of a
+    number that products have."""
 
-    dimension: str
+    dimension: str  # or the name of the number
     low: float
     high: float
     text: str  # as it was written
     unit: str = ""  # in it
+    is_number: bool = False
 
     @property
     def for_values(self) -> tuple[float, float]:
         """The ends between which a value is in the range."""
+        if self.is_number:
+            return self.low, self.high
         return self.low * (1 - _MARGIN), self.high * (1 + _MARGIN)
 
     @property
@@ -84,8 +107,16 @@ class Range:
         """The ends beyond which another range overlaps with it: to touch it is not enough."""
         return self.low * (1 + _MARGIN), self.high * (1 - _MARGIN)
 
+    def off(self, low: float, high: float) -> float:
+        """How far a value, or a range, lies from what was written: of several the nearest tells
+        most."""
+        ends = ((low, self.low), (high, self.high))
+        return min((abs(own - end) for own, end in ends if end and math.isfinite(end)), default=0.0)
+
     def shown(self, low: float, high: float) -> str:
         """A value of the dimension, or a range, in the unit that was asked for: 55 寸, 1–5 kg."""
+        if self.is_number:
+            return f"{low:.12g} {self.unit}".rstrip()
         unit = self.unit or self.dimension
         size = _UNITS[unit.lower()][1]
         if low == high:
@@ -128,24 +159,85 @@ def find_ranges(
     return ranges, rest if ranges else query
 
 
+def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
+    """The ranges of numbers that a query asks for, and the rest of it.
+
+    `names` are those of the numbers that products have. A number is named before its range, but for
+    the price, which a currency tells. An amount without a bound stays in the query.
+    """
+    if not names:
+        return [], query
+    meant = _meanings(tuple(names))
+    price = meant.get(_PRICES[0])
+    ranges: list[Range] = []
+
+    def take(match: re.Match[str]) -> str:
+        named = match["name"] and meant[fold(match["name"]).text]
+        money = match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]
+        name = named or (price if money else None)
+        low = None if match["low"] is None else _value(match["low"])
+        ends = _ends(match, low, _value(match["number"]))
+        if name is None or ends is None:
+            return match.group()
+        ranges.append(Range(name, *ends, match.group().strip(), is_number=True))
+        return " "
+
+    rest = _numbers_pattern(tuple(meant)).sub(take, compatible(query))
+    return ranges, rest if ranges else query
+
+
+@lru_cache(maxsize=64)
+def _meanings(names: tuple[str, ...]) -> dict[str, str]:
+    """What may be written → the number it means."""
+    meant = {fold(name.replace("_", " ")).text: name for name in names[::-1]}
+    for words in _SAME:
+        known = next((meant[word] for word in words if word in meant), None)
+        meant = dict.fromkeys(words, known) | meant if known else meant
+    return meant
+
+
+@lru_cache(maxsize=64)
+def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    def amount(prefix: str, number: str) -> str:
+        return (
+            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_FROM_HAN})"
+            rf"(?:\s*(?P<{prefix}unit>{_CURRENCY})(?![a-z]))?"
+        )
+
+    return re.compile(
+        rf"(?:(?<![a-z0-9])(?P<name>{_any_of(names)})(?![a-z])\s*(?:[:=是在]|is\b)?\s*)?{_BOUND}"
+        rf"(?:{amount('low_', 'low')}{_TO})?{amount('', 'number')}(?![a-z0-9.%])"
+        rf"(?:{_BOUND_AFTER})(?P<about>左右|上下)?",
+        re.I,
+    )
+
+
 def _asked(match: re.Match[str]) -> Range | None:
     """The range that was written; None for a quantity without a bound."""
     dimension, size = _UNITS[match["unit"].lower()]
-    value = _value(match["number"]) * size
-    below = match["below"] or match["after_below"]
-    above = match["above"] or match["after_above"]
-    if match["negated"]:
-        below, above = above, below
+    low = None
     if match["low"] is not None:
         low_dimension, low_size = _UNITS[(match["low_unit"] or match["unit"]).lower()]
         if low_dimension != dimension:
             return None
-        low, high = sorted((_value(match["low"]) * low_size, value))
-    elif below or above:
-        low, high = (0.0, value) if below else (value, math.inf)
-    else:
-        return None
-    return Range(dimension, low, high, match.group().strip(), match["unit"])
+        low = _value(match["low"]) * low_size
+    ends = _ends(match, low, _value(match["number"]) * size)
+    return ends and Range(dimension, *ends, match.group().strip(), match["unit"])
+
+
+def _ends(match: re.Match[str], low: float | None, value: float) -> tuple[float, float] | None:
+    """From where to where, as words beside the number say; None without any."""
+    below = match["below"] or match["after_below"]
+    above = match["above"] or match["after_above"]
+    if match["negated"]:
+        below, above = above, below
+    if low is not None:
+        return min(low, value), max(low, value)
+    if below or above:
+        return (0.0, value) if below else (value, math.inf)
+    if match.groupdict().get("about"):
+        return value * (1 - _ABOUT), value * (1 + _ABOUT)
+    return None
 
 
 def _is_name(match: re.Match[str], names: Collection[str]) -> bool:

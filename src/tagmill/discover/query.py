@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
-from tagmill.discover.quantities import IN_TEXTS, Range, find_ranges
+from tagmill.discover.quantities import IN_TEXTS, Range, find_numbers, find_ranges
 from tagmill.library import Library
 from tagmill.quantities import quantity_of
 from tagmill.text import fold, is_unspaced, normal_form, search_words, segment
@@ -108,10 +108,12 @@ class QueryParser:
                 if 1 < len(words) <= _ANY_ORDER:
                     _append(self._any_order, words, tag.id)
 
-    def parse(self, text: str) -> Query:
-        """The query that a text means; any text means one."""
+    def parse(self, text: str, numbers: Sequence[str] = ()) -> Query:
+        """The query that a text means; any text means one. `numbers` are those products have."""
         text = text[:_LONGEST]
-        ranges, rest = find_ranges(text, self._measured, self._names)
+        ranges, rest = find_numbers(text, numbers)
+        quantities, rest = find_ranges(rest, self._measured, self._names)
+        ranges += quantities
         wanted: list[Concept] = []
         unwanted: list[Concept] = []
         position = 0

@@ -20,8 +20,10 @@ from tagmill.discover.completion import Completer, Completion, correct
 from tagmill.discover.facets import FacetCount, FacetCounter
 from tagmill.discover.index import Index, Score, View
 from tagmill.discover.matching import Hits, How, Matcher
-from tagmill.discover.query import QueryParser
-from tagmill.discover.segment import FIELDS, PARTED, hash_texts
+from tagmill.discover.popularity import Popularity
+from tagmill.discover.quantities import Range
+from tagmill.discover.query import Query, QueryParser
+from tagmill.discover.segment import FIELDS, LAST, PARTED, hash_texts
 from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
@@ -30,7 +32,7 @@ from tagmill.text import fold
 
 __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
 
-SORTS = ("relevance", "newest", "id")
+SORTS = ("relevance", "newest", "popular", "id")
 _MOST_HITS = 1000  # of a page
 _ANCHORS = 5  # products of a page that its cursor remembers
 
@@ -118,9 +120,12 @@ class _Cursor:
 class Search:
     """Finds products of a store. Safe to be used by several threads; see `open_search`."""
 
-    def __init__(self, store: Store, folder: Path, score: Score | None = None) -> None:
+    def __init__(
+        self, store: Store, folder: Path, score: Score | None = None, half_life: float = 60.0
+    ) -> None:
         self.store = store
         self.index = Index(store, folder, score)
+        self._popularity = Popularity(store, half_life)
         self._parser: tuple[int, QueryParser] | None = None
         self._completer: tuple[View, Completer] | None = None
 
@@ -129,6 +134,7 @@ class Search:
         query: str,
         *,
         facets: Mapping[str, Sequence[str]] | None = None,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
         limit: int = 20,
         sort: str = "relevance",
         after: str | None = None,
@@ -139,18 +145,20 @@ class Search:
         """The products that a query finds, best first.
 
         Any text is a query. `facets` are chosen tags by facet, in any language: products with one
-        of each facet's. Where none matches all of the query those come that match a part;
-        `match_any` asks for these from the start, and for improbable tags too. Names come canonical
-        or in a `language`. Equal scores are in order of id. With `log` the query is kept. Raises
-        UnknownTag for an unknown choice, SearchError for an unknown `sort` or for no cursor.
+        of each facet's; `ranges` are the least and the most that a number of theirs may be
+        (`{"price": (100, math.inf)}`). `sort` is one of SORTS or a number, as "price", or "-price"
+        from the most to the least: products without it come last. Where none matches all of the
+        query those come that match a part; `match_any` asks for these from the start, and for
+        improbable tags too. Names come canonical or in a `language`. Equal scores are in order of
+        id. With `log` the query is kept. Raises UnknownTag for an unknown choice, SearchError for
+        an unknown `sort` or number, or for no cursor.
         """
-        if sort not in SORTS:
-            raise SearchError(f"Cannot sort by '{sort}'. Known: {', '.join(SORTS)}")
         limit = max(0, min(limit, _MOST_HITS))
         query = query.encode("utf-8", "ignore").decode()  # half of a surrogate pair is no text
         cursor = _Cursor.read(after, sort) if after else None
         view = self.index.view()
-        matcher = Matcher(view, self._query_parser(view).parse(query))
+        asked = _asked(view, ranges or {})
+        matcher = Matcher(view, self._query(view, query), asked)
         counter = FacetCounter(view, facets or {})
         how: How = cursor.how if cursor else "any" if match_any else "all"
         kept = self._kept(view, matcher, counter, how)
@@ -159,21 +167,22 @@ class Search:
             how, counter = "part", FacetCounter(view, facets or {})
             kept = self._kept(view, matcher, counter, how)
             total = sum(len(hits.documents) for hits in kept)
-        page, left = self._page(view, kept, limit, sort, cursor)
+        keys = self._sort_keys(view, kept, sort)
+        page, left = self._page(view, kept, keys, limit, cursor)
         found = matcher.query
         if log:
             tags, words = tuple(found.tag_ids), tuple(found.loose_words)
             self.store.searches.log([LoggedSearch(0, query, tags, words, total, "")])
 
         def finds(text: str) -> bool:
-            other = Matcher(view, self._query_parser(view).parse(text))
+            other = Matcher(view, self._query(view, text), asked)
             hits = self._kept(view, other, FacetCounter(view, facets or {}), "part")
             return any(len(one.documents) for one in hits)
 
         more = page and left
         return SearchResult(
             total,
-            self._hits(view, matcher, page, language),
+            self._hits(view, matcher, page, sort, language),
             counter.counts(language),
             relaxed=how == "part" and cursor is None,
             next=self._cursor(view, page, sort, how).written() if more else None,
@@ -187,11 +196,12 @@ class Search:
             self._completer = (view, Completer(view))
         return self._completer[1].complete(prefix, limit, language)
 
-    def _query_parser(self, view: View) -> QueryParser:
-        """The parser of the library's version."""
-        if self._parser is None or self._parser[0] != view.library.version:
-            self._parser = (view.library.version, QueryParser(view.library))
-        return self._parser[1]
+    def _query(self, view: View, text: str) -> Query:
+        """What a text means, by the library's version."""
+        parser = self._parser
+        if parser is None or parser[0] != view.library.version:
+            parser = self._parser = (view.library.version, QueryParser(view.library))
+        return parser[1].parse(text, view.number_names)
 
     def _kept(self, view: View, matcher: Matcher, counter: FacetCounter, how: How) -> list[Hits]:
         """Each segment's products that match and have the chosen facets; counts the facets."""
@@ -206,26 +216,46 @@ class Search:
         ids = tuple(self._id(view, number, document) for _, number, document, _ in last)
         return _Cursor(page[-1][0], ids, sort, how)
 
-    def _place(self, view: View, kept: list[Hits], sort: str, cursor: _Cursor) -> tuple[float, str]:
+    def _sort_keys(self, view: View, kept: list[Hits], sort: str) -> list[Array]:
+        """What products are sorted by, largest first; equal ones are sorted by id."""
+        if sort == "relevance":
+            return [hits.scores for hits in kept]
+        if sort == "popular":
+            orders = self._popularity.of(view)
+        elif sort == "newest":
+            orders = [segment.first_seen for segment in view.segments]
+        elif sort == "id":
+            return [np.zeros(len(hits.documents)) for hits in kept]
+        else:
+            name, descending = _number_to_sort_by(view, sort), sort.startswith("-")
+            orders = [segment.ordered_by(name, descending=descending) for segment in view.segments]
+        return [order[hits.documents] for order, hits in zip(orders, kept, strict=True)]
+
+    def _place(
+        self, view: View, kept: list[Hits], keys: list[Array], cursor: _Cursor
+    ) -> tuple[float, str]:
         """The sort key and id behind which the next page begins."""
         for product_id in cursor.ids:
             hashed = hash_texts([product_id])
-            for segment, hits in zip(view.segments, kept, strict=True):
+            for segment, hits, own in zip(view.segments, kept, keys, strict=True):
                 found = np.flatnonzero(np.isin(hits.documents, segment.find(hashed)))
                 if len(found):
-                    key = _sort_keys(segment.first_seen, hits, sort)[found[0]]
-                    return float(key), product_id
+                    return float(own[found[0]]), product_id
         return cursor.key, cursor.ids[0]
 
     def _page(
-        self, view: View, kept: list[Hits], limit: int, sort: str, cursor: _Cursor | None
+        self,
+        view: View,
+        kept: list[Hits],
+        sort_keys: list[Array],
+        limit: int,
+        cursor: _Cursor | None,
     ) -> tuple[list[tuple[float, int, int, float]], bool]:
         """(sort key, segment, document, score) of the page; and whether there are more."""
         entries: list[tuple[float, str, int, int, float]] = []
-        key, last = self._place(view, kept, sort, cursor) if cursor is not None else (0.0, "")
+        key, last = self._place(view, kept, sort_keys, cursor) if cursor is not None else (0.0, "")
         for number, (segment, hits) in enumerate(zip(view.segments, kept, strict=True)):
-            documents, scores = hits.documents, hits.scores
-            keys = _sort_keys(segment.first_seen, hits, sort)
+            documents, scores, keys = hits.documents, hits.scores, sort_keys[number]
             if cursor is not None:
                 ranks = segment.rank[documents]
                 place = segment.rank_of(last)
@@ -251,6 +281,7 @@ class Search:
         view: View,
         matcher: Matcher,
         page: Sequence[tuple[float, int, int, float]],
+        sort: str,
         language: str,
     ) -> tuple[Hit, ...]:
         """The products of a page, with what of the query each matches."""
@@ -259,8 +290,8 @@ class Search:
             rows = [row for row, (_, segment, _, _) in enumerate(page) if segment == number]
             _match(matcher, number, [page[row][2] for row in rows], [matched[row] for row in rows])
         return tuple(
-            _hit(view, matcher, number, document, score, found, language)
-            for (_, number, document, score), found in zip(page, matched, strict=True)
+            _hit(view, matcher, number, document, score, found, _key_shown(sort, key), language)
+            for (key, number, document, score), found in zip(page, matched, strict=True)
         )
 
 
@@ -289,10 +320,13 @@ def _hit(
     document: int,
     score: float,
     matched: _Matched,
+    sorted_by: dict[str, str],
     language: str,
 ) -> Hit:
     shown, (words, tags) = view.segments[number].shown, matched
     title = str(shown.column("title")[document].as_py())
+    found = matcher.quantities(number, document)
+    quantities = {asked.text: asked.shown(low, high) for asked, low, high in found} | sorted_by
     return Hit(
         str(shown.column("id")[document].as_py()),
         title,
@@ -306,32 +340,48 @@ def _hit(
                 {"tag": _written(view, tag_id, language), "probability": round(p, 4)}
                 for tag_id, p in sorted(tags.items(), key=lambda pair: -pair[1])
             ),
-            tuple(
-                {"asked": asked.text, "found": asked.shown(low, high)}
-                for asked, low, high in matcher.quantities(number, document)
-            ),
+            tuple({"asked": asked, "found": found} for asked, found in quantities.items()),
         ),
         _highlights(title, [word for word, bits in words.items() if bits & 1]),
     )
 
 
-def open_search(store: Store, folder: Path, score: Score | None = None) -> Search:
+def open_search(
+    store: Store, folder: Path, score: Score | None = None, half_life: float = 60.0
+) -> Search:
     """Search over a store; its index lies in a folder, and is made there at the first search.
 
     `score` gives probabilities of what is not published (`Model.score`), which help to rank; it
-    is called for products as they come into the index.
+    is called for products as they come into the index. An event of `half_life` days ago counts half
+    in what is popular.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return Search(store, folder, score)
+    return Search(store, folder, score, half_life)
 
 
-def _sort_keys(first_seen: Array, hits: Hits, sort: str) -> Array:
-    """What products are sorted by, largest first; equal ones are sorted by id."""
-    if sort == "relevance":
-        return hits.scores
-    if sort == "newest":
-        return np.asarray(first_seen[hits.documents])
-    return np.zeros(len(hits.documents))
+def _asked(view: View, ranges: Mapping[str, tuple[float, float]]) -> list[Range]:
+    """Ranges of numbers that were chosen."""
+    return [
+        Range(view.number_named(name), low, high, name.strip(), is_number=True)
+        for name, (low, high) in ranges.items()
+    ]
+
+
+def _key_shown(sort: str, key: float) -> dict[str, str]:
+    """The number that a product is sorted by, where it has it: {"price": "199"}."""
+    if sort in SORTS or key == LAST:
+        return {}
+    return {sort.removeprefix("-"): f"{key if sort.startswith('-') else -key:.12g}"}
+
+
+def _number_to_sort_by(view: View, sort: str) -> str:
+    try:
+        return view.number_named(sort.removeprefix("-"))
+    except SearchError as error:
+        numbers = [name for name in view.number_names if name not in SORTS]
+        raise SearchError(
+            f"Cannot sort by '{sort}'. Known: {', '.join([*SORTS, *numbers])}"
+        ) from error
 
 
 def _first(keys: Array, rank: Array, documents: Array, count: int) -> Array:

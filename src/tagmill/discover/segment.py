@@ -27,6 +27,7 @@ from tagmill.text import parted_pairs, search_words
 __all__ = [
     "CERTAIN",
     "FIELDS",
+    "LAST",
     "LIKELY",
     "PARTED",
     "Document",
@@ -39,6 +40,7 @@ __all__ = [
 CERTAIN = 0.5  # probability from which a tag counts for facets and for what is not wanted
 LIKELY = np.float32(0.2)  # from which a product counts as having a tag that was asked for
 FIELDS = ("title", "attributes", "description", "generated")  # attributes: with the category
+LAST = -np.finfo(float).max  # key of products without the number that is sorted by
 PARTED = "\x1f"  # before a pair of characters that a doubtful cut of a title parts
 _WEIGHTS = (3.0, 1.5, 1.0, 0.7)
 _LENGTHS = (12.0, 12.0, 80.0, 80.0)  # words at which a field counts its weight
@@ -52,7 +54,8 @@ Array = npt.NDArray[Any]
 class Document:
     """A product as the index takes it; `tags` are (tag id, probability), none twice.
 
-    `quantities` are those that tags say: (dimension, least, most) each, in its base unit.
+    `quantities` are those that tags say: (dimension, least, most) each, in its base unit;
+    `numbers` are (name, value), a name perhaps several times.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Document:
     tags: Sequence[tuple[str, float]]
     first_seen: str  # ISO 8601
     quantities: Sequence[tuple[str, float, float]] = ()
+    numbers: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,13 @@ class Segment:
     quantity_lows: Array  # float64, base unit, ascending within each
     quantity_highs: Array  # float64, of a value the same
     quantity_documents: Array  # int32
+    number_starts: Array  # (k + 1,) int64: numbers by name
+    number_values: Array  # float64, ascending within each
+    number_documents: Array  # int32
     shown: pa.Table  # (n,) id, title, description
     words: pa.ChunkedArray  # (v,) as `hashes`
     tag_ids: tuple[str, ...]  # (m,)
+    number_names: tuple[str, ...]  # (k,)
 
     @property
     def size(self) -> int:
@@ -115,6 +123,29 @@ class Segment:
         if place == len(self.hashes) or self.hashes[place] != word_hash:
             return slice(0, 0)
         return slice(int(self.starts[place]), int(self.starts[place + 1]))
+
+    def numbers(self, name: str) -> tuple[Array, Array]:
+        """(documents, values) of a number, values ascending."""
+        if name not in self.number_names:
+            return np.zeros(0, np.int32), np.zeros(0)
+        place = self.number_names.index(name)
+        here = slice(*self.number_starts[place : place + 2].tolist())
+        return self.number_documents[here], self.number_values[here]
+
+    def ordered_by(self, name: str, *, descending: bool) -> Array:
+        """(n,) float64 keys, the largest first: of several numbers of a name the one that comes
+        first counts, and products without any come last."""
+        keys = self._orders.get((name, descending))
+        if keys is None:
+            documents, values = self.numbers(name)
+            keys = self._orders[name, descending] = np.full(self.size, LAST)
+            order = slice(None) if descending else slice(None, None, -1)
+            keys[documents[order]] = values[order] if descending else -values[order]
+        return keys
+
+    @cached_property
+    def _orders(self) -> dict[tuple[str, bool], Array]:
+        return {}
 
     def words_with(self, part: str, *, at_end: bool) -> list[tuple[int, str]]:
         """(place, word) of the words that end or begin with a text, those PARTED too."""
@@ -147,7 +178,8 @@ class Segment:
             path = str(folder / f"{name}.arrow")
             with pa.OSFile(path, "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
-        (folder / "tags.json").write_text(json.dumps(self.tag_ids), "utf-8")
+        names = {"tags": self.tag_ids, "numbers": self.number_names}
+        (folder / "names.json").write_text(json.dumps(names), "utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Segment:
@@ -161,9 +193,11 @@ class Segment:
             name: pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all()
             for name in ("shown", "words")
         }
-        tag_ids = tuple(json.loads((folder / "tags.json").read_text("utf-8")))
-        words = tables["words"].column("words")
-        return cls(**arrays, shown=tables["shown"], words=words, tag_ids=tag_ids)
+        names = json.loads((folder / "names.json").read_text("utf-8"))
+        return cls(
+            **arrays, shown=tables["shown"], words=tables["words"].column("words"),
+            tag_ids=tuple(names["tags"]), number_names=tuple(names["numbers"]),
+        )  # fmt: skip
 
 
 class SegmentBuilder:
@@ -179,6 +213,8 @@ class SegmentBuilder:
         self._postings: list[tuple[Array, Array, Array, Array]] = []
         self._tag_lists: list[tuple[Array, Array, Array]] = []
         self._quantities: list[tuple[Array, Array, Array, Array]] = []
+        self._number_names: dict[str, int] = {}
+        self._numbers: list[tuple[Array, Array, Array]] = []
 
     def add(self, documents: Sequence[Document]) -> None:
         """Add products that follow those before."""
@@ -199,6 +235,7 @@ class SegmentBuilder:
         self._add_words(documents)
         self._add_tags(documents)
         self._add_quantities(documents)
+        self._add_numbers(documents)
         self._size += len(documents)
 
     def add_segment(self, segment: Segment, dead: Array) -> None:
@@ -237,6 +274,16 @@ class SegmentBuilder:
                 number[segment.quantity_documents[alive]],
             )
         )
+        names = _numbered(self._number_names, segment.number_names)
+        kinds = np.repeat(names, np.diff(segment.number_starts))
+        alive = ~dead[segment.number_documents]
+        self._numbers.append(
+            (
+                kinds[alive],
+                segment.number_values[alive],
+                number[segment.number_documents[alive]],
+            )
+        )
         self._size += len(kept)
 
     def finish(self) -> Segment:
@@ -267,6 +314,11 @@ class SegmentBuilder:
             for i, kind in enumerate((np.int64, np.float64, np.float64, np.int64))
         )
         by_value = np.lexsort((lows, kinds))
+        named, values, havers = (
+            _joined([part[i] for part in self._numbers], kind)
+            for i, kind in enumerate((np.int64, np.float64, np.int64))
+        )
+        by_number = np.lexsort((values, named))
         shown = pa.concat_tables(self._shown).combine_chunks() if self._shown else _NOTHING_SHOWN
         return Segment(
             id_hashes=ids[order],
@@ -290,9 +342,13 @@ class SegmentBuilder:
             quantity_lows=lows[by_value],
             quantity_highs=highs[by_value],
             quantity_documents=owners[by_value].astype(np.int32),
+            number_starts=_starts(named, len(self._number_names)),
+            number_values=values[by_number],
+            number_documents=havers[by_number].astype(np.int32),
             shown=shown,
             words=pa.chunked_array([pa.array([words[i] for i in by_hash], pa.large_string())]),
             tag_ids=tuple(self._tags),
+            number_names=tuple(self._number_names),
         )
 
     def _add_words(self, documents: Sequence[Document]) -> None:
@@ -342,6 +398,15 @@ class SegmentBuilder:
             )
         )
 
+    def _add_numbers(self, documents: Sequence[Document]) -> None:
+        rows = np.repeat(
+            np.arange(len(documents)) + self._size,
+            np.fromiter((len(d.numbers) for d in documents), np.int64, len(documents)),
+        )
+        pairs = [pair for d in documents for pair in d.numbers]
+        names = _numbered(self._number_names, (name for name, _ in pairs))
+        self._numbers.append((names, np.array([value for _, value in pairs], np.float64), rows))
+
     def _add_quantities(self, documents: Sequence[Document]) -> None:
         found: list[tuple[int, float, float, int]] = []
         for row, document in enumerate(documents, self._size):
@@ -374,7 +439,8 @@ _NOTHING_SHOWN = pa.table(
 
 
 def _array_names() -> list[str]:
-    return [f.name for f in fields(Segment) if f.name not in ("shown", "words", "tag_ids")]
+    others = ("shown", "words", "tag_ids", "number_names")
+    return [f.name for f in fields(Segment) if f.name not in others]
 
 
 def _numbered(numbers: dict[str, int], texts: Iterable[str]) -> npt.NDArray[np.int64]:

@@ -25,17 +25,17 @@ __all__ = [
 PRODUCT_COLUMNS: tuple[sa.Column[Any], ...] = tuple(
     products.c[name] for name in PRODUCT_SCHEMA.names
 )
-_PAIRS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
 
 
 class ProductRow(NamedTuple):
-    """A product as it is stored; `attributes` and `tags` are JSON."""
+    """A product as it is stored; `attributes`, `numbers` and `tags` are JSON."""
 
     id: str
     title: str
     description: str | None
     category: str | None
     attributes: str | None
+    numbers: str | None
     image: str | None
     language: str | None
     tags: str | None
@@ -48,7 +48,7 @@ def product_rows(batch: pa.RecordBatch) -> list[ProductRow]:
         _texts(batch, name)
         for name in ("id", "title", "description", "category", "image", "language")
     )
-    attributes = _attributes(batch)
+    attributes = _pairs(batch, "attributes")
     hashes = _hashes(titles, descriptions, categories, languages, attributes)
     return [
         ProductRow(*fields)
@@ -58,6 +58,7 @@ def product_rows(batch: pa.RecordBatch) -> list[ProductRow]:
             descriptions,
             categories,
             [None if pairs is None else to_json(pairs) for pairs in attributes],
+            [None if pairs is None else to_json(pairs) for pairs in _pairs(batch, "numbers")],
             images,
             languages,
             [None if tags is None else to_json(tags) for tags in _tags(batch)],
@@ -74,7 +75,7 @@ def content_hashes(batch: pa.RecordBatch) -> list[str]:
     titles, descriptions, categories, languages = (
         _texts(batch, name) for name in ("title", "description", "category", "language")
     )
-    return _hashes(titles, descriptions, categories, languages, _attributes(batch))
+    return _hashes(titles, descriptions, categories, languages, _pairs(batch, "attributes"))
 
 
 def product_batch(rows: Iterable[Sequence[Any]]) -> pa.RecordBatch:
@@ -106,7 +107,7 @@ def _hashes(
     descriptions: Sequence[str | None],
     categories: Sequence[str | None],
     languages: Sequence[str | None],
-    attributes: Sequence[list[tuple[str, str | None]] | None],
+    attributes: Sequence[list[tuple[str, Any]] | None],
 ) -> list[str]:
     hashes = []
     for *texts, pairs in zip(titles, descriptions, categories, languages, attributes, strict=True):
@@ -124,12 +125,16 @@ def _texts(batch: pa.RecordBatch, name: str) -> list[Any]:
 
 def _clean(texts: list[Any]) -> list[Any]:
     """Texts without NUL, which PostgreSQL cannot hold."""
-    return [text.replace("\0", "") if text and "\0" in text else text for text in texts]
+    return [
+        text.replace("\0", "") if isinstance(text, str) and "\0" in text else text for text in texts
+    ]
 
 
-def _attributes(batch: pa.RecordBatch) -> list[list[tuple[str, str | None]] | None]:
+def _pairs(batch: pa.RecordBatch, name: str) -> list[list[tuple[str, Any]] | None]:
     """Pairs of name and value: a name may occur again (材质: 棉, 涤纶)."""
-    column = batch.column("attributes").cast(_PAIRS)  # a map cannot be flattened
+    column = batch.column(name)
+    pair = pa.struct([("key", column.type.key_type), ("value", column.type.item_type)])
+    column = column.cast(pa.list_(pair))  # a map cannot be flattened
     entries = column.flatten()
     names = _clean(entries.field(0).to_pylist())
     values = _clean(entries.field(1).to_pylist())

@@ -94,6 +94,18 @@ class Events:
         with self._database.read() as connection:
             return [Event(*row) for row in connection.execute(wanted)]
 
+    def people_a_day(self) -> tuple[list[str], list[str], list[int]]:
+        """Products, days (2026-12-01), and how many people had an event of it then, no dislike."""
+        day = sa.func.substr(events.c.at, 1, 10)
+        wanted = (
+            sa.select(events.c.product_id, day, sa.func.count(sa.distinct(events.c.user_id)))
+            .where(events.c.kind != "dislike")
+            .group_by(events.c.product_id, day)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).all()
+        return [row[0] for row in rows], [row[1] for row in rows], [int(row[2]) for row in rows]
+
     def settled(self, user: str) -> set[str]:
         """The products that a user ever bought or disliked."""
         wanted = sa.select(events.c.product_id).where(

@@ -192,6 +192,7 @@ class Products:
             products.c.id,
             products.c.content_hash,
             products.c.image,
+            sa.cast(products.c.numbers, sa.Text).label("numbers"),
             sa.cast(products.c.tags, sa.Text).label("tags"),
             products.c.gone,
             products.c.snapshot,
@@ -220,7 +221,7 @@ class Products:
         seq = self._database.next_seq(connection, 1) if pairs else 0
         columns = (*ProductRow._fields[1:], "gone", "updated", "text_change")
         rows = [
-            (*row[1:7], before.tags if row.tags is None else row.tags, row[8], False, at, seq,
+            (*row[1:8], before.tags if row.tags is None else row.tags, row[9], False, at, seq,
              row.id)
             for row, before in pairs
         ]  # fmt: skip
@@ -228,7 +229,11 @@ class Products:
 
 
 def _differs(row: ProductRow, before: Found) -> bool:
-    return bool(row.content_hash != before.content_hash or row.image != before.image)
+    return bool(
+        row.content_hash != before.content_hash
+        or row.image != before.image
+        or row.numbers != before.numbers
+    )
 
 
 def _relabelled(row: ProductRow, before: Found) -> bool:

@@ -31,7 +31,7 @@ _PAGE = 4096
 _COLUMNS = (
     products.c.id, products.c.gone, products.c.snapshot, products.c.title,
     products.c.description, products.c.category, products.c.attributes, products.c.language,
-    products.c.tags, products.c.first_seen,
+    products.c.tags, products.c.first_seen, products.c.numbers,
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ class StoredDocument:
     refused: frozenset[str] = frozenset()  # tag ids
     first_seen: str = ""
     language: str | None = None
+    numbers: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ class Searches:
                 texts.get(row.id, ""),
                 tuple((tag["id"], tag["probability"]) for tag in tags[row.id]),
                 bool(row.tags), frozenset(refused.get(row.id, ())), row.first_seen,
-                row.language,
+                row.language, tuple(map(tuple, row.numbers or ())),
             )
             for row in rows
         ]  # fmt: skip

@@ -60,6 +60,7 @@ products = sa.Table(
     sa.Column("description", sa.Text),
     sa.Column("category", sa.Text),
     sa.Column("attributes", _Json),  # [[name, value], …]: a name may occur again
+    sa.Column("numbers", _Json),  # likewise; no part of the content
     sa.Column("image", sa.Text),
     sa.Column("language", sa.Text),
     sa.Column("tags", _Json),  # what a person gave, ["facet:name"]; null: nobody judged it

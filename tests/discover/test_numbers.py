@@ -1,0 +1,152 @@
+"""Prices, stock, ratings: searched and sorted by, and no reason to tag a product again."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tagmill.discover import Search
+from tagmill.discover.quantities import find_numbers
+from tagmill.errors import SearchError
+from tagmill.store import Store
+from tagmill.store.events import Event
+from tests.discover.shop import SHOP, ids, shop_search
+from tests.store.samples import pending_ids, product, product_batch
+
+PRICES: dict[str, dict[str, float]] = {
+    "d1": {"价格": 199, "评分": 4.8}, "d2": {"价格": 89.9, "评分": 3},
+    "d3": {"价格": 129, "库存": 0}, "b1": {"价格": 560, "评分": 4.1}, "b2": {"价格": 79},
+    "t1": {"价格": 3299}, "c1": {"价格": 19.9},
+}  # fmt: skip
+
+
+def price(store: Store, **numbers: dict[str, float]) -> None:
+    """Give products numbers; all else is as it was."""
+    rows = [product(i, SHOP[i][0], numbers=own) for i, own in numbers.items()]
+    store.products.upsert(product_batch(*rows))
+
+
+@pytest.fixture
+def search(store: Store, tmp_path: Path) -> Search:
+    search = shop_search(store, tmp_path)
+    price(store, **PRICES)
+    return search
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("连衣裙 150元以下", ["d2", "d3"]), ("dress under $100", ["d2"]),
+        ("连衣裙 100-200元", ["d1", "d3"]),
+        ("价格100到200的连衣裙", ["d1", "d3"]), ("price at least 500", ["b1", "t1"]),
+        ("售价不超过79", ["b2", "c1"]), ("评分4以上", ["b1", "d1"]), ("连衣裙 评分 < 4", ["d2"]),
+        ("库存0以上", ["d3"]), ("80块左右", ["b2", "d2"]), ("水杯 20元以内 500ml以下", ["c1"]),
+        ("￥１，０００以上", ["t1"]), ("rating over 4.5", ["d1"]),
+        ("between 500 and 600 yuan", ["b1"]), ("RMB 30以下", ["c1"]),
+    ],
+)  # fmt: skip
+def test_a_query_asks_for_numbers(search: Search, query: str, found: list[str]) -> None:
+    assert sorted(ids(search, query)) == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["iphone 15", "评分 4", "5元硬币", "$50", "65寸以下", "2000 pieces or more", "价格 500ml以上"],
+)
+def test_what_asks_for_no_number(query: str) -> None:
+    assert find_numbers(query, ["价格", "评分"]) == ([], query)
+
+
+def test_a_currency_means_nothing_where_nothing_has_a_price() -> None:
+    assert find_numbers("100元以下", []) == ([], "100元以下")
+    assert find_numbers("100元以下", ["评分"]) == ([], "100元以下")
+
+
+def test_ranges_are_exact_and_narrow_facets(search: Search) -> None:
+    result = search.search("连衣裙", ranges={"价格": (89.9, 129)})
+    assert {hit.id for hit in result.hits} == {"d2", "d3"}
+    assert {"asked": "价格", "found": "129"} in [
+        q for hit in result.hits for q in hit.why.quantities
+    ]
+    counts = {one.name: one.count for one in result.facets["颜色"]}
+    assert counts == {"红色": 1, "蓝色": 1}
+    assert ids(search, "", ranges={"价格": (89.91, 128.99)}) == []
+    both = {"价格": (0, 200), "评分": (4, math.inf)}
+    assert ids(search, "", ranges=both, facets={"颜色": ["红色"]}) == ["d1"]
+
+
+def test_sorted_by_a_number_page_by_page(search: Search) -> None:
+    up = ["c1", "b2", "d2", "d3", "d1", "b1", "t1", "c2"]  # c2 has no price
+    down = [*up[-2::-1], "c2"]
+    for sort, order in (("价格", up), ("-价格", down)):
+        found: list[str] = []
+        after = None
+        while True:
+            page = search.search("", sort=sort, limit=3, after=after)
+            found += [hit.id for hit in page.hits]
+            after = page.next
+            if after is None:
+                break
+        assert found == order
+    hits = search.search("连衣裙", sort="价格").hits
+    assert hits[0].why.quantities == ({"asked": "价格", "found": "89.9"},)
+    assert not search.search("水杯 1.5L", sort="价格").hits[0].why.quantities
+
+
+def test_a_product_with_variants_comes_by_the_nearest_price(store: Store, search: Search) -> None:
+    row = product("v1", "红色水杯")
+    batch = product_batch(row).to_pylist()[0] | {"numbers": [("价格", 50.0), ("价格", 150.0)]}
+    store.products.upsert(product_batch(row).from_pylist([batch], product_batch(row).schema))
+    assert ids(search, "水杯", sort="价格") == ["c1", "v1", "c2"]
+    assert ids(search, "", sort="-价格")[2:4] == ["d1", "v1"]
+    assert ids(search, "水杯 100元以上") == ["v1"]
+
+
+def test_a_new_price_is_found_at_once_and_nothing_is_tagged_again(
+    store: Store, search: Search
+) -> None:
+    assert ids(search, "连衣裙 100元以下") == ["d2"]
+    assert not pending_ids(store, "first")
+    price(store, d1={"价格": 59})
+    assert ids(search, "连衣裙 100元以下", sort="价格") == ["d1", "d2"]
+    assert not pending_ids(store, "first")
+    price(store, d1={})
+    assert ids(search, "连衣裙 100元以下") == ["d2"]
+
+
+def test_numbers_outlive_merges_of_segments(store: Store, search: Search) -> None:
+    for value in range(60, 30, -1):
+        price(store, d1={"价格": value})
+        assert ids(search, "", sort="价格")[:2] == ["c1", "d1"]
+    assert ids(search, "", ranges={"价格": (31, 31)}) == ["d1"]
+    search.index.rebuild()
+    assert ids(search, "", sort="价格")[:3] == ["c1", "d1", "b2"]
+
+
+def test_an_unknown_number_is_named(store: Store, search: Search, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match="no number 'Preis'|No product has a number 'Preis'"):
+        search.search("", ranges={"Preis": (0, 1)})
+    with pytest.raises(
+        SearchError, match="Known: relevance, newest, popular, id, 价格, 评分, 库存"
+    ):
+        search.search("", sort="-Preis")
+
+
+def test_popular_is_what_people_lately_had(store: Store, search: Search) -> None:
+    def seen(user: str, product_id: str, days: float, kind: str = "view") -> Event:
+        at = datetime.now(UTC) - timedelta(days=days)
+        return Event(user, product_id, kind, at.strftime("%Y-%m-%dT%H:%M:%SZ"))  # type: ignore[arg-type]
+
+    assert ids(search, "", sort="popular") == sorted(SHOP)
+    long_ago = [seen(f"u{i}", "b1", 600) for i in range(20)]
+    robot = [seen("robot", "b2", i / 100_000) for i in range(50)]
+    hated = [seen(f"u{i}", "c1", 1, "dislike") for i in range(9)]
+    lately = [seen(f"u{i}", "d3", 2) for i in range(4)] + [seen("u9", "d2", 1), seen("u8", "d2", 0)]
+    store.events.add([*long_ago, *robot, *hated, *lately])
+    assert ids(search, "", sort="popular")[:4] == ["d3", "d2", "b2", "b1"]
+    assert ids(search, "红色", sort="popular")[:2] == ["d2", "b1"]
+    store.events.forget([f"u{i}" for i in range(4)])
+    assert ids(search, "", sort="popular")[:2] == ["d2", "b2"]
