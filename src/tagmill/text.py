@@ -29,6 +29,7 @@ __all__ = [
     "search_words",
     "segment",
     "telling_characters",
+    "unaccented",
 ]
 
 # Written without spaces between words: Han, kana, Bopomofo.
@@ -56,6 +57,7 @@ _PLAIN_NAME = re.compile(  # nothing but words, no two numbers side by side
     "[A-Za-z0-9]+(?: [A-Za-z][A-Za-z0-9]*|(?<=[A-Za-z]) [A-Za-z0-9]+)*"
 )
 _TOKEN_OR_LINE = re.compile(rf"\n|{_TOKEN.pattern}")
+_LATIN = (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
 _HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -153,6 +155,22 @@ def _fold_table() -> dict[int, str]:
             table[code] = folded
     table.update({code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
     return table
+
+
+@cache
+def _accents() -> dict[int, str]:
+    """Accented Latin letters → the letter, where that is one of ASCII."""
+    bare = {code: unicodedata.normalize("NFD", chr(code))[0] for code in _LATIN}
+    strokes = {ord(letter): plain for letter, plain in zip("ØøŁłĐđĦħ", "OoLlDdHh", strict=True)}
+    return {code: letter for code, letter in bare.items() if letter.isascii()} | strokes
+
+
+@cache
+def _search_table() -> dict[int, str]:
+    """The table of folding, without accents too; as NFD writes them they are dropped."""
+    folded = {code: unaccented(text) for code, text in _fold_table().items()}
+    rest = {code: text.lower() for code, text in _accents().items() if code not in folded}
+    return folded | rest | dict.fromkeys(range(0x300, 0x370), "")
 
 
 @lru_cache(maxsize=65536)
@@ -286,12 +304,12 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
     """The folded words of each text as search indexes them; Chinese in rjieba's search mode.
 
     Search mode gives a long word and the words in it (连衣, 衣裙, 连衣裙); with `whole`, for
-    queries, only the long one. English words are lower case, plurals dropped.
+    queries, only the long one. English words are lower case, plurals and accents dropped.
     """
     import rjieba
 
     joined = "\n".join(text.replace("\n", " ") if "\n" in text else text for text in texts)
-    folded = joined.lower() if joined.isascii() else joined.translate(_fold_table())
+    folded = joined.lower() if joined.isascii() else joined.translate(_search_table())
     tokens = _TOKEN_OR_LINE.findall(folded)
     runs = [token for token in tokens if token[0] >= _FIRST_UNSPACED and is_unspaced(token[0])]
     cut = rjieba.cut if whole else rjieba.cut_for_search
@@ -308,6 +326,11 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
         else:
             found[-1].append(token)
     return found
+
+
+def unaccented(text: str) -> str:
+    """Text of the same length with Latin letters as they are typed in a hurry: café, cafe."""
+    return text if text.isascii() else text.translate(_accents())
 
 
 def parted_pairs(texts: Sequence[str]) -> list[list[str]]:

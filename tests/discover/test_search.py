@@ -49,6 +49,18 @@ def test_words_that_are_no_tags_are_found(search: Search) -> None:
     assert ids(search, "tote") == ["b1"]
 
 
+@pytest.mark.parametrize("query", ["café crème", "cafe creme", "CAFE\u0301 Creme", "creme brûlée"])
+def test_accents_are_typed_or_not(store: Store, search: Search, query: str) -> None:
+    store.library.save([make_tag("风格", "Café Crème")], [])
+    store.products.upsert(product_batch(product("k1", "Tasse Café Crème brulee")))
+    result = search.search(query)
+    assert [hit.id for hit in result.hits] == ["k1"]
+    (hit,) = result.hits
+    marked = [hit.title[start:end] for start, end in hit.highlights]
+    assert "Crème" in "".join(marked)
+    assert ids(search, f'tasse -"{query}"') == []
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -17,7 +17,7 @@ from typing import TypeVar
 from tagmill.discover.quantities import IN_TEXTS, Range, find_numbers, find_ranges
 from tagmill.library import Library
 from tagmill.quantities import quantity_of
-from tagmill.text import fold, is_unspaced, normal_form, search_words, segment
+from tagmill.text import fold, is_unspaced, normal_form, search_words, segment, unaccented
 
 __all__ = ["LACKING", "Concept", "Query", "QueryParser", "is_lack"]
 
@@ -102,7 +102,7 @@ class QueryParser:
             quantity = quantity_of(tag.name, library.facets.get(tag.facet))
             self._measured |= {quantity.unit} if quantity else set()
             for name in library.writings_of(tag):
-                folded = fold(name).text
+                folded = unaccented(fold(name).text)
                 _append(self._names, folded.replace(" ", "") or normal_form(name), tag.id)
                 words = tuple(sorted(_units(folded)))
                 if 1 < len(words) <= _ANY_ORDER:
@@ -111,7 +111,7 @@ class QueryParser:
     def parse(self, text: str, numbers: Sequence[str] = ()) -> Query:
         """The query that a text means; any text means one. `numbers` are those products have."""
         text = text[:_LONGEST]
-        ranges, rest = find_numbers(text, numbers)
+        ranges, rest = find_numbers(unaccented(text), numbers)
         quantities, rest = find_ranges(rest, self._measured, self._names)
         ranges += quantities
         wanted: list[Concept] = []

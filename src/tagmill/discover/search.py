@@ -28,7 +28,7 @@ from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
 from tagmill.store.searches import LoggedSearch
-from tagmill.text import fold
+from tagmill.text import fold, unaccented
 
 __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
 
@@ -410,14 +410,15 @@ def _highlights(title: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]
     if not words:
         return ()
     folded = fold(title)
+    text = unaccented(folded.text)
     spans = []
     for word in words:
-        start = folded.text.find(word)
+        start = text.find(word)
         while word and start >= 0:
             end = start + len(word)
-            if not (word.isascii() and _inside_word(folded.text, start, end)):
+            if not (word.isascii() and _inside_word(text, start, end)):
                 spans.append(folded.span(start, end))
-            start = folded.text.find(word, start + 1)
+            start = text.find(word, start + 1)
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
