@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagmill.errors import LibraryError
+from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, export_library, import_file, write_csv
-from tagmill.library.changes import merge, split
+from tagmill.library.changes import merge, rename, split
 from tagmill.library.stored import load_library
-from tagmill.records import Facet
+from tagmill.records import Facet, Tag
 from tagmill.store import Store
 
 WORDS = [
@@ -221,6 +221,97 @@ def test_what_was_merged_or_retired_stays_so(tmp_path: Path) -> None:
     assert library.tags[red.id].name == "红色"
 
 
+@pytest.mark.parametrize("format_", ["csv", "skos", "shopify"])
+def test_a_merged_tags_names_are_aliases_at_most(tmp_path: Path, format_: str) -> None:
+    library = Library([])
+    import_file(library, _shopify(tmp_path), "shopify")
+    before = library.resolve("Color:Red")
+    path = tmp_path
+    if format_ != "shopify":
+        path = tmp_path / "before"
+        navy = library.add("Color", "Navy", names={"en": "Navy", "zh": "海军蓝"}, description="x")
+        library.update(navy, broader=[library.add("Color", "Dark").id])
+        export_library(library, path, format_)
+    else:
+        file = tmp_path / "attribute_values.en.txt"
+        line = "gid://shopify/TaxonomyValue/9 : Navy [Color]\n"
+        file.write_text(file.read_text("utf-8") + line, encoding="utf-8")
+        import_file(library, path, format_)
+    merge(library, library.resolve("Color:Navy"), before)
+    red = library.update(before.id, broader=())
+    assert import_file(library, path, format_).changed == []
+    assert library.tags[red.id] == red
+    library.update(red, names=before.names, aliases=())
+    import_file(library, path, format_)
+    assert library.resolve("Color:Navy").id == red.id
+    assert library.tags[red.id].names == before.names
+
+
+def _ids(library: Library) -> dict[str, str]:
+    return {tag.id: tag.name for tag in library.active()}
+
+
+ALPHA_BETA = "id,facet,name\ni1,F,alpha\ni2,F,beta\n"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".ttl"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"i4": "alpha", "i1": "delta", "i2": "beta"},  # a new tag takes the former name
+        {"i1": "beta", "i2": "alpha"},  # a swap
+        {"i1": "beta", "i2": "gamma", "i3": "alpha"},
+    ],
+)
+def test_names_may_move_between_tags_in_any_order(
+    tmp_path: Path, ending: str, rows: dict[str, str], turned: bool
+) -> None:
+    library, path = Library([]), tmp_path / "first.csv"
+    path.write_text(ALPHA_BETA, encoding="utf-8")
+    import_file(library, path)
+    order = list(reversed(rows.items())) if turned else list(rows.items())
+    path = tmp_path / f"second{ending}"
+    export_library(Library([Tag(i, "F", name) for i, name in order]), path)
+    report = import_file(library, path)
+    assert _ids(library) == rows
+    assert sum(report.notes.values()) == 0
+    if "i4" in rows:
+        assert library.resolve("F:alpha").id == "i4"
+        assert library.tags["i1"].aliases == ()
+
+
+def test_two_tags_of_a_file_with_one_name_are_no_single_tag(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("id,facet,name\ni1,F,alpha\ni4,F,Alpha\n", encoding="utf-8")
+    with pytest.raises(TagConflict, match=r"'F:Alpha' and 'F:alpha' \(id i1\)"):
+        import_file(Library([]), path)
+    library = Library([Tag("i0", "F", "alpha")])
+    path.write_text("id,facet,name,aliases\ni1,F,alpha,first\n", encoding="utf-8")
+    import_file(library, path)  # another id for what is here
+    assert library.resolve("F:first").id == "i0"
+
+
+def test_a_tag_retired_here_and_one_of_its_name_are_two(tmp_path: Path) -> None:
+    library, path = Library([]), tmp_path / "tags.csv"
+    library.retire(library.add("F", "alpha"))
+    library.add("F", "alpha")
+    write_csv(path, library)
+    back = Library([])
+    import_file(back, path)
+    assert back.tags == library.tags
+
+
+def test_an_import_that_renames_keeps_the_former_names(tmp_path: Path) -> None:
+    library, path = Library([]), tmp_path / "tags.csv"
+    for name, english in (("delta", "D"), ("daleth", "Da")):
+        path.write_text(f"id,facet,name,name_en\ni1,F,{name},{english}\n", encoding="utf-8")
+        import_file(library, path)
+    tag = library.tags["i1"]
+    assert (tag.name, dict(tag.names), tag.aliases) == ("daleth", {"en": "Da"}, ("delta", "D"))
+    assert import_file(library, path).changed == []
+
+
 def test_unknown_formats_and_places(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="Unknown format 'xls'. Known: csv, skos"):
         import_file(Library([]), tmp_path, "xls")
@@ -228,11 +319,13 @@ def test_unknown_formats_and_places(tmp_path: Path) -> None:
         import_file(Library([]), tmp_path, "shopify")
 
 
-def _import(store: Store, path: Path) -> tuple[list[str], dict[str, int]]:
+def _import(
+    store: Store, path: Path, format_: str | None = None
+) -> tuple[list[str], dict[str, int]]:
     """Import as the command does; the names of changed tags, and the rows that were read."""
     library = load_library(store)
-    report = import_file(library, path, known=store.library.imported())
-    version = store.library.save(report.changed, list(library.facets.values()))
+    report = import_file(library, path, format_, known=store.library.imported())
+    version = store.library.save(report.changed, list(library.facets.values()), kind="import")
     store.library.note_imported(report.rows, version)
     return [tag.name for tag in report.changed], report.rows
 
@@ -247,12 +340,12 @@ def test_rows_that_would_change_nothing_are_passed_over(store: Store, tmp_path: 
     changed, rows = _import(store, path)
     assert (changed, len(rows)) == (["蓝色", "绿色"], 2)
     assert load_library(store).find("颜色:Azure") is not None
-    tag = load_library(store).resolve("颜色:红色")
-    store.library.save([replace(tag, aliases=("正红",))])  # by a person: it is looked at again
-    changed, rows = _import(store, path)
-    assert (changed, list(rows)) == ([], [tag.id])
-    store.library.save([], [Facet("颜色", {"en": "Colour"})])
-    assert len(_import(store, path)[1]) == 3
+    path.write_text(head + red + blue)  # the older file: its rows are not what came last
+    assert _import(store, path)[0] == ["蓝色"]
+    path.write_text("facet,facet_en,name\n颜色,Colour,绿色\n")
+    _import(store, path)  # another name of the facet: its rows are looked at again
+    path.write_text(head + red + blue)
+    assert len(_import(store, path)[1]) == 2
     path.write_text(head + red + "颜色,红色,Scarlet\n")
     with pytest.raises(LibraryError, match="line 3: '颜色:红色' has the same id as line 2"):
         _import(store, path)
@@ -261,13 +354,35 @@ def test_rows_that_would_change_nothing_are_passed_over(store: Store, tmp_path: 
 def test_what_somebody_changed_meanwhile_is_not_noted(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "tags.csv"
     path.write_text("facet,name\n颜色,红色\n")
-    _, rows = _import(store, path)
-    store.library.save([replace(load_library(store).resolve("颜色:红色"), description="x")])
-    store.library.note_imported(rows, 1)
+    library = load_library(store)
+    report = import_file(library, path)
+    store.library.save(report.changed, list(library.facets.values()), kind="import")
+    store.library.save([replace(library.resolve("颜色:红色"), description="x")])
+    store.library.note_imported(report.rows, 1)
     assert store.library.imported() == {}
-    _import(store, path)
+    assert len(_import(store, path)[1]) == len(store.library.imported()) == 1
     store.library.undo(2)
     assert store.library.imported() == {}
+
+
+@pytest.mark.parametrize("format_", ["csv", "shopify"])
+def test_what_a_person_changed_stays_where_the_row_has_not_changed(
+    store: Store, tmp_path: Path, format_: str
+) -> None:
+    path = tmp_path
+    if format_ == "csv":
+        path = tmp_path / "tags.csv"
+        path.write_text("id,facet,name,name_en\n1,Color,Red,Red\n2,Color,Blue,Blue\n")
+    else:
+        _shopify(tmp_path)
+    _import(store, path, format_)
+    library = load_library(store)
+    renamed = rename(library, library.resolve("Color:Red"), "Crimson")
+    store.library.save([*renamed, *rename(library, renamed[0], "Scarlet", "en")])
+    store.library.save([], [Facet("Color", {"en": "Colour"})])
+    crimson = load_library(store).resolve("Color:Crimson")
+    assert _import(store, path, format_) == ([], {})
+    assert load_library(store).tags[crimson.id] == crimson
 
 
 @pytest.mark.parametrize("ending", [".ttl", ".rdf"])

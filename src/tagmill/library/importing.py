@@ -1,16 +1,20 @@
 """Tags and facets of elsewhere into a library, whatever format they came in.
 
 A tag is met again by its id, by what it is called elsewhere (`matches`), or by `facet:name`. What
-was merged stays so: its names go to the tag that took its place; what was retired stays retired.
+was merged stays so: its names go to the tag that took its place, as aliases; what was retired stays
+retired. No name is lost: one that another replaces becomes an alias, where no other tag takes it.
+The order of the tags is of no account: who has a name in the end is looked at when all are read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from tagmill.errors import TagConflict
+from tagmill.library.changes import facet_names
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, tag_id
 
@@ -36,44 +40,161 @@ class Imported:
 
 
 def import_tags(
-    library: Library, tags: Iterable[Tag], facets: Iterable[Facet], *, give_way: bool = False
+    library: Library,
+    tags: Iterable[Tag],
+    facets: Iterable[Facet],
+    *,
+    give_way: bool = False,
+    passed_over: Collection[str] = (),
 ) -> Imported:
     """Add tags and facets to a library, or change those it has.
 
     Names, aliases, matches and description are added to what a tag has; a name given with the
-    id renames it. Raises TagConflict where two tags would share a name, unless with `give_way`:
-    then the later one is renamed, or does without that name; UnknownTag for a broader tag that is
-    none.
+    id renames it. `passed_over` are the ids of tags that the file has too, with nothing new; it
+    may fill while the tags are read. Raises TagConflict where two tags would share a name, unless
+    with `give_way`: then the later one is renamed, or does without that name; UnknownTag for a
+    broader tag that is none.
     """
-    keys = {facet.key: _add_facet(library, facet, give_way) for facet in facets}
-    by_match = {match: tag.id for tag in library.tags.values() for match in tag.matches}
-    report = Imported()
-    changed: dict[str, None] = {}
-    places = report.places
-    referring: list[Tag] = []
-    for tag in _expected(library, tags):
-        known = keys.get(tag.facet) or library.facet_named(tag.facet)
-        if known is not None and known.key != tag.facet:
-            tag = replace(tag, facet=known.key)
-        before = _before(library, tag, by_match)
+    work = _Import(library, facets, give_way, passed_over)
+    late = [tag for tag in _expected(library, tags) if not work.take(tag)]
+    for tag in late:
+        work.give_up(tag)
+    for tag in late:
+        work.take(tag, last=True)
+    work.refer()
+    work.keep_names()
+    return work.report()
+
+
+class _Import:
+    """An import at work: what was taken so far, and what waits for the last tag."""
+
+    def __init__(
+        self,
+        library: Library,
+        facets: Iterable[Facet],
+        give_way: bool,
+        passed_over: Collection[str],
+    ) -> None:
+        self._library, self._give_way, self._passed_over = library, give_way, passed_over
+        self._keys = {facet.key: _add_facet(library, facet, give_way) for facet in facets}
+        self._by_match = _by_match(library)
+        self._report = Imported()
+        self._changed: dict[str, None] = {}
+        self._referring: list[Tag] = []
+        self._left: list[tuple[str, Iterable[str]]] = []  # tag id, names it should keep if it can
+
+    def take(self, tag: Tag, *, last: bool = False) -> bool:
+        """Put a tag into the library; False where that hangs on those that are still to come."""
+        own = self._in_its_facet(tag)
+        before = self._before(tag, own, last)
+        if before is _UNSURE:
+            return False
         if before is not None and before.status == "retired" and tag.status != "retired":
-            target = library.by_id(before.id)
-            places[tag.id] = before.id
-            if target is None or target.status == "retired":
-                report.retired.append(before)
-                continue
-            before = target
-        if give_way and tag.status != "retired":  # a retired tag's names are anybody's
-            tag = _yielding(library, tag, before, report.notes)
-        after = library.put(tag) if before is None else _combine(library, before, tag)
+            self._take_former(own, before)
+            return True
+        after = own if before is None else _combined(self._library, before, own, _is_minted(tag))
         if after is not before:
-            changed[after.id] = None
-        places[tag.id] = after.id
-        if tag.broader or tag.split_into:
-            referring.append(tag)
-    changed |= dict.fromkeys(_refer(library, referring, places))
-    report.changed = [library.tags[identifier] for identifier in changed]
-    return report
+            try:
+                self._library.put(after)
+            except TagConflict:
+                if not last:
+                    return False
+                if not self._give_way:
+                    raise
+                after = _yielding(self._library, after, own, self._report.notes)
+                self._library.put(after)
+            if after != before:
+                self._note_change(before, after)
+        self._report.places[tag.id] = after.id
+        if own.broader or own.split_into:
+            self._referring.append(own)
+        return True
+
+    def give_up(self, tag: Tag) -> None:
+        """Free the names that a tag will have no more."""
+        own = self._in_its_facet(tag)
+        before = self._before(tag, own, last=True)
+        if before is not None and before.status != "retired":
+            self._library.give_up(_combined(self._library, before, own, _is_minted(tag)))
+
+    def refer(self) -> None:
+        """Set what tags of the file, and all facets, point to."""
+        library, places = self._library, self._report.places
+        for tag in self._referring:
+            after = library.tags[places[tag.id]]
+            broader = _resolved(library, tag.broader, places) or list(after.broader)
+            split_into = _resolved(library, tag.split_into, places) or list(after.split_into)
+            if (tuple(broader), tuple(split_into)) != (after.broader, after.split_into):
+                library.update(after, broader=broader, split_into=split_into)
+                self._changed[after.id] = None
+        for facet in list(library.facets.values()):
+            if facet.only_for:
+                only_for = _resolved(library, facet.only_for, places)
+                library.add_facet(replace(facet, only_for=tuple(only_for)))
+
+    def keep_names(self) -> None:
+        """Give tags the names as aliases that they had, or that were merged into them, and that
+        nobody has taken."""
+        for identifier, names in self._left:
+            tag = self._library.tags[identifier]
+            free: dict[str, str] = {}
+            for name in names:
+                if self._library.owner(tag.facet, name) is None:
+                    free.setdefault(self._library.form(name), name)
+            if free:
+                self._library.put(replace(tag, aliases=(*tag.aliases, *free.values())))
+                self._changed[tag.id] = None
+
+    def report(self) -> Imported:
+        self._report.changed = [self._library.tags[identifier] for identifier in self._changed]
+        return self._report
+
+    def _in_its_facet(self, tag: Tag) -> Tag:
+        known = self._keys.get(tag.facet) or self._library.facet_named(tag.facet)
+        return tag if known is None or known.key == tag.facet else replace(tag, facet=known.key)
+
+    def _before(self, tag: Tag, own: Tag, last: bool) -> Tag | None:
+        """The tag of the library that a file's tag is, `own` in the library's facet; `_UNSURE`
+        where the rest may tell."""
+        library = self._library
+        matched = next((self._by_match[m] for m in tag.matches if m in self._by_match), None)
+        known = library.tags.get(tag.id) or library.tags.get(matched or "")
+        if known is not None or tag.status == "retired":  # a former name may be another's by now
+            return known
+        named = library.find(own.text)
+        sources = {_source(match) for match in tag.matches}
+        if named is None or any(_source(match) in sources for match in named.matches):
+            return None  # that vocabulary tells the two apart
+        if not _is_minted(tag):  # as a file does that has both their ids
+            if named.id in self._report.places or named.id in self._passed_over:
+                return None
+            return named if last else _UNSURE
+        return named
+
+    def _take_former(self, tag: Tag, before: Tag) -> None:
+        """A tag that is retired here: if it was merged, its names are aliases of its successor."""
+        target = self._library.by_id(before.id)
+        if target is None or target.status == "retired":
+            self._report.places[tag.id] = before.id
+            self._report.retired.append(before)
+            return
+        self._report.places[tag.id] = target.id
+        self._left.append((target.id, self._library.names_of(tag)))
+        matches = tuple(dict.fromkeys((*target.matches, *tag.matches)))
+        if matches != target.matches:
+            self._library.put(replace(target, matches=matches))
+            self._changed[target.id] = None
+
+    def _note_change(self, before: Tag | None, after: Tag) -> None:
+        self._changed[after.id] = None
+        former = [] if before is None else self._library.names_of(before)
+        lost = {*former} - {*self._library.names_of(after)}
+        if lost:
+            self._left.append((after.id, [name for name in former if name in lost]))
+
+
+_UNSURE = Tag("", "", "")
 
 
 def _expected(library: Library, tags: Iterable[Tag]) -> Iterator[Tag]:
@@ -84,21 +205,11 @@ def _expected(library: Library, tags: Iterable[Tag]) -> Iterator[Tag]:
         yield from some
 
 
-def _refer(library: Library, tags: Iterable[Tag], places: dict[str, str]) -> list[str]:
-    """Set what tags of a file, and all facets, point to; the ids of the tags it changes."""
-    changed = []
-    for tag in tags:
-        after = library.tags[places[tag.id]]
-        broader = _resolved(library, tag.broader, places) or list(after.broader)
-        split_into = _resolved(library, tag.split_into, places) or list(after.split_into)
-        if (tuple(broader), tuple(split_into)) != (after.broader, after.split_into):
-            library.update(after, broader=broader, split_into=split_into)
-            changed.append(after.id)
-    for facet in list(library.facets.values()):
-        if facet.only_for:
-            only_for = _resolved(library, facet.only_for, places)
-            library.add_facet(replace(facet, only_for=tuple(only_for)))
-    return changed
+def _by_match(library: Library) -> dict[str, str]:
+    """Match → id of the tag that has it; a merged one before its successor, which has it too."""
+    matched = [tag for tag in library.tags.values() if tag.matches]
+    matched.sort(key=lambda tag: (tag.merged_into is not None, tag.status != "retired"))
+    return {match: tag.id for tag in matched for match in tag.matches}
 
 
 def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
@@ -114,7 +225,7 @@ def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
     return library.add_facet(
         replace(
             known,
-            names={**known.names, **names},
+            names=facet_names(known, names),
             single=facet.single or known.single,
             only_for=facet.only_for or known.only_for,
             value_kind=facet.value_kind if facet.value_kind != "text" else known.value_kind,
@@ -124,79 +235,63 @@ def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
     )
 
 
-def _before(library: Library, tag: Tag, by_match: dict[str, str]) -> Tag | None:
-    """The tag of the library that a file's tag is."""
-    matched = next((by_match[match] for match in tag.matches if match in by_match), None)
-    known = library.tags.get(tag.id) or library.tags.get(matched or "")
-    if known is not None or tag.status == "retired":  # a former name may be another's by now
-        return known
-    named = library.find(tag.text)
-    sources = {_source(match) for match in tag.matches}
-    if named is not None and any(_source(match) in sources for match in named.matches):
-        return None  # that vocabulary tells the two apart
-    return named
+def _is_minted(tag: Tag) -> bool:
+    """Whether a file's tag has an id that is only made of its name (and match), as where the file
+    has none: nobody says by it that a tag is called so now, or is another one."""
+    ours = (tag.name, *(f"{tag.name}#{match}" for match in tag.matches))
+    return any(tag.id == tag_id(tag.facet, name) for name in ours)
 
 
 def _source(match: str) -> str:
     return match.rpartition("/")[0] or match.partition(":")[0]
 
 
-def _yielding(library: Library, tag: Tag, before: Tag | None, notes: Counter[str]) -> Tag:
-    """A tag without the names that other tags of its facet have."""
-    own = None if before is None else before.id
+def _yielding(library: Library, tag: Tag, read: Tag, notes: Counter[str]) -> Tag:
+    """A tag, as it was `read` and combined, with marked names where other tags of its facet have
+    them, and without such aliases."""
 
     def is_free(name: str) -> bool:
-        owner = library.owner(tag.facet, name)
-        return owner is None or owner == own
+        return library.owner(tag.facet, name) in (None, tag.id)
 
-    name = tag.name
-    if not is_free(name):
-        mark = (tag.matches[0] if tag.matches else tag.id).rpartition("/")[2]
-        name = f"{name} ({mark})"
-        notes["renamed"] += 1
-    names = {language: text for language, text in tag.names.items() if is_free(text)}
-    aliases = tuple(alias for alias in tag.aliases if is_free(alias))
-    taken = len(tag.names) - len(names) + len(tag.aliases) - len(aliases)
-    notes.update({"name_taken": taken} if taken else {})
-    return replace(tag, name=name, names=names, aliases=aliases)
+    mark = (read.matches[0] if read.matches else read.id).rpartition("/")[2]
+    taken = {name for name in library.names_of(tag) if not is_free(name)}
+    names = {code: f"{n} ({mark})" if n in taken else n for code, n in tag.names.items()}
+    after = replace(
+        tag,
+        name=f"{tag.name} ({mark})" if tag.name in taken else tag.name,
+        names=names,
+        aliases=tuple(alias for alias in tag.aliases if alias not in taken),
+    )
+    notes["renamed"] += (after.name, after.names) != (tag.name, tag.names)
+    notes["name_taken"] += len(tag.aliases) - len(after.aliases)
+    return after
 
 
-def _combine(library: Library, before: Tag, tag: Tag) -> Tag:
+def _combined(library: Library, before: Tag, tag: Tag, minted: bool) -> Tag:
     """A tag of the library with what a file adds to it; the very same where it adds nothing.
 
-    An id that is only made of the name, as where a file has none, does not take a rename back.
+    A minted id does not take a rename back.
     """
-    names = {**before.names, **tag.names}
-    by_id = before.id == tag.id and tag.id != tag_id(tag.facet, tag.name)
-    if not by_id and library.form(tag.name) in map(library.form, library.names_of(before)):
-        tag = replace(tag, name=before.name)
-    if (
-        (tag.name, tag.status) == (before.name, before.status)
-        and names == before.names
-        and {*tag.aliases} <= {*before.aliases}
-        and (tag.merged_into, tag.description or before.description)
-        == (before.merged_into, before.description)
-        and {*tag.matches} <= {*before.matches}
-    ):
-        return before
-    known = {library.form(name) for name in (*library.names_of(before), *names.values())}
-    written = tag.aliases if by_id else (tag.name, *tag.aliases)
-    new = [alias for alias in written if library.form(alias) not in known]
-    return library.update(
+    renames = before.id == tag.id and not minted
+    name, names = tag.name if renames else before.name, {**before.names, **tag.names}
+    known = {library.form(one) for one in (name, *names.values(), *before.aliases)}
+    written = tag.aliases if renames else (tag.name, *tag.aliases)
+    after = replace(
         before,
-        name=tag.name if by_id else before.name,
+        name=name,
         names=names,
-        aliases=(*before.aliases, *new),
+        aliases=(*before.aliases, *(a for a in written if library.form(a) not in known)),
         description=tag.description or before.description,
         status=tag.status,
         merged_into=tag.merged_into,
-        matches=dict.fromkeys((*before.matches, *tag.matches)),
+        matches=tuple(dict.fromkeys((*before.matches, *tag.matches))),
     )
+    return before if after == before else after
 
 
 def _resolved(library: Library, references: Iterable[str], places: dict[str, str]) -> list[str]:
     """The ids of tags given by id, in the file or the library, or as written."""
     return [
-        places.get(text) or (text if text in library.tags else library.resolve(text).id)
+        places.get(text) or (library.by_id(text) or library.resolve(text)).id
         for text in dict.fromkeys(references)
     ]

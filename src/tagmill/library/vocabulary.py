@@ -485,6 +485,12 @@ class Library:
         self._pairs = None
         return tag
 
+    def give_up(self, tag: Tag) -> None:
+        """Free the names that the tag of this id has and `tag`, which is put later, has not."""
+        before = self.tags[tag.id]
+        gone = self._forms(before) - self._forms(tag)
+        self._names_for(before).take(before.facet, gone, before.id)
+
     def _have_facet(self, key: str) -> None:
         if key not in self.facets:
             self.add_facet(Facet(key))

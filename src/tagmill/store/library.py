@@ -146,9 +146,10 @@ class LibraryStore:
         `names` are (facet, normal form, tag id) of all names of the living tags among them, where
         they are known already (`Library.forms_of`).
 
-        All or nothing; what is stored already makes no new version. Raises TagConflict where two
-        living tags of a facet would share a name, and names both; or where somebody changed one
-        of the tags after the version `seen`.
+        All or nothing; what is stored already makes no new version. Of the kind `import` it makes
+        rows of files that were imported before come again, where it changes their tags. Raises
+        TagConflict where two living tags of a facet would share a name, and names both; or where
+        somebody changed one of the tags after the version `seen`.
         """
         with self._database.write() as connection, self._noting(connection) as touched:
             version = _version(connection)
@@ -158,6 +159,9 @@ class LibraryStore:
                 self._refuse_stale_facets(connection, keys, seen)
             known = [before["key"] for _, before, _ in records if before]
             self._put_facets(connection, records)
+            imports = kind == "import"
+            if imports:
+                self._forget_rows(connection, records)
             measured = _measured_otherwise(records)
             entries = len(records)
             named: builtins.list[Tag] = []
@@ -171,6 +175,8 @@ class LibraryStore:
                 self._add_entries(connection, version + 1, entries, records)
                 entries += len(records)
                 self._put_tags(connection, records)
+                if imports:
+                    self._forget_rows(connection, records)
                 named += [unique[tag_id] for tag_id, _, _ in records if tag_id]
                 touched.update(tag_id for tag_id, *states in records if tag_id and _shows(*states))
             if not entries:
@@ -245,6 +251,7 @@ class LibraryStore:
         of_tags = [record for record in records if record[0] is not None]
         self._free_names(connection, tag_ids)
         self._put_tags(connection, of_tags)
+        self._forget_rows(connection, records)
         self._add_entries(connection, newest + 1, 0, records)
         back = [tag_of(record[2]) for record in of_tags if record[2]]
         self._take_names(connection, back, None, _measured_otherwise(records))
@@ -386,8 +393,6 @@ class LibraryStore:
         self._database.insert(connection, library_entries, _ENTRY_FIELDS, rows)
 
     def _put_facets(self, connection: sa.Connection, records: builtins.list[Record]) -> None:
-        if records:  # rows of tags say how their facet is
-            connection.execute(sa.delete(imported_rows))
         for _, before, after in records:
             if after is None:
                 assert before is not None
@@ -411,6 +416,12 @@ class LibraryStore:
         self._database.insert(connection, tags, ("id", "position", *TAG_FIELDS, "created"), new)
         self._database.update(connection, tags, TAG_FIELDS, updates)
         connection.execute(sa.delete(tags).where(self._database.among(tags.c.id, gone)))
+
+    def _forget_rows(self, connection: sa.Connection, records: builtins.list[Record]) -> None:
+        """Look again at rows that were imported before the tags, or any facet, that an import or an
+        undo changes. What people change does not: a row that is as it was says nothing new."""
+        if any(tag_id is None for tag_id, _, _ in records):  # rows of tags say how their facet is
+            connection.execute(sa.delete(imported_rows))
         known = [tag_id for tag_id, was, _ in records if tag_id and was is not None]
         if known:
             own = self._database.among(imported_rows.c.tag_id, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,11 +11,13 @@ from tagmill.errors import LibraryError
 from tagmill.library.exchange.spreadsheet import (
     parse_csv,
     read_csv,
+    row_digest,
     stream_csv,
     write_csv,
 )
 from tagmill.library.importing import Imported, import_tags
 from tagmill.library.vocabulary import Library
+from tagmill.records import Facet, Tag
 
 __all__ = [
     "EXPORTS",
@@ -43,34 +45,53 @@ def import_file(
 ) -> Imported:
     """Add a file's tags to a library; `notes` count what a format says and a library cannot hold.
 
-    Rows of CSV whose digest is `known`, with the id of its tag, are passed over. The format is
-    guessed from the ending where none is given, else CSV. `language` is that of the canonical
-    names, where a format has several. Raises LibraryError for a file that cannot be read.
+    Rows whose digest is `known`, with the id of its tag, are passed over: what somebody changed of
+    the tag since stays. The format is guessed from the ending where none is given, else CSV.
+    `language` is that of the canonical names, where a format has several. Raises LibraryError for a
+    file that cannot be read.
     """
     chosen = _chosen(path, format_, IMPORTS)
-    if chosen == "csv":
-        digests: dict[str, int] = {}
-        report = import_tags(library, *stream_csv(path, known, digests))
-        retired = {tag.id for tag in report.retired}
-        report.rows = {
-            tag_id: digests[tag_id]
-            for tag_id, same in report.places.items()
-            if tag_id == same and tag_id not in retired
-        }
-        return report
+    digests: dict[str, int] = {}
+    lines: dict[str, int] = {}
     notes: Counter[str] = Counter()
+    if chosen == "csv":
+        new, facets = stream_csv(path, known, digests, lines)
+    else:
+        tags, facets, notes = _read(chosen, path, language)
+        new = _new(tags, known, digests, lines)
+    report = import_tags(library, new, facets, give_way=chosen != "csv", passed_over=lines.keys())
+    report.notes.update({kind: count for kind, count in notes.items() if count})
+    retired = {tag.id for tag in report.retired}
+    report.rows = {
+        tag_id: digests[tag_id]
+        for tag_id, same in report.places.items()
+        if tag_id == same and tag_id not in retired
+    }
+    return report
+
+
+def _read(chosen: str, path: Path, language: str) -> tuple[list[Tag], list[Facet], Counter[str]]:
+    """Tags, facets, and what a library cannot hold of a file that is not CSV."""
     if chosen == "skos":
         from tagmill.library.exchange.skos import read_skos
 
-        tags, facets, notes = read_skos(path, language, _CATEGORY)
-    else:
-        from tagmill.library.exchange import taxonomies
+        return read_skos(path, language, _CATEGORY)
+    from tagmill.library.exchange import taxonomies
 
-        read = taxonomies.read_shopify if chosen == "shopify" else taxonomies.read_google
-        tags, facets = read(path, language, _CATEGORY)
-    report = import_tags(library, tags, facets, give_way=True)
-    report.notes.update({kind: count for kind, count in notes.items() if count})
-    return report
+    read = taxonomies.read_shopify if chosen == "shopify" else taxonomies.read_google
+    return *read(path, language, _CATEGORY), Counter()
+
+
+def _new(
+    tags: Iterable[Tag], known: Mapping[int, str], digests: dict[str, int], lines: dict[str, int]
+) -> Iterator[Tag]:
+    """The tags that no `known` digest has; `digests` takes theirs, `lines` the places of all."""
+    for place, tag in enumerate(tags, 1):
+        digest = row_digest(repr(tag))
+        lines[tag.id] = place
+        if known.get(digest) != tag.id:
+            digests[tag.id] = digest
+            yield tag
 
 
 def export_library(

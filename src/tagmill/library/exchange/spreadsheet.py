@@ -25,7 +25,7 @@ from tagmill.errors import LibraryError
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, ValueKind, parse_tag_cell, tag_id
 
-__all__ = ["parse_csv", "read_csv", "stream_csv", "write_csv"]
+__all__ = ["parse_csv", "read_csv", "row_digest", "stream_csv", "write_csv"]
 
 _TAG_COLUMNS = (
     "id", "facet", "name", "aliases", "description", "status", "merged_into", "broader",
@@ -57,16 +57,16 @@ def read_csv(path: Path | str) -> tuple[list[Tag], list[Facet]]:
 
 
 def stream_csv(
-    path: Path | str, known: Mapping[int, str], digests: dict[str, int]
+    path: Path | str, known: Mapping[int, str], digests: dict[str, int], lines: dict[str, int]
 ) -> tuple[Iterable[Tag], list[Facet]]:
     """`read_csv`, with tags that come one by one where no column says anything of facets; what is
     wrong with rows is raised behind the last of them.
 
     Rows whose digest is `known`, with the id of its tag, are passed over; `digests` takes those of
-    the others, by tag id.
+    the others, by tag id, `lines` the lines of all.
     """
     rows = _Rows(_opened(path), str(path))
-    tags = rows.tags(known, digests)
+    tags = rows.tags(known, digests, lines)
     if rows.say_of_facets:
         return list(tags), rows.found_facets()
     return tags, []
@@ -152,17 +152,20 @@ class _Rows:
         )
 
     def tags(
-        self, known: Mapping[int, str] = MappingProxyType({}), digests: dict[str, int] | None = None
+        self,
+        known: Mapping[int, str] = MappingProxyType({}),
+        digests: dict[str, int] | None = None,
+        lines: dict[str, int] | None = None,
     ) -> Iterator[Tag]:
         """The tags, in order; LibraryError behind the last for all that is wrong.
 
         Rows whose digest is `known`, with the id of its tag, are passed over; `digests` takes those
-        of the others, by tag id.
+        of the others, by tag id, `lines` the lines of all.
         """
-        first_lines: dict[str, int] = {}  # tag id → line
+        first_lines = {} if lines is None else lines
         problems: list[str] = []
         for line, cells in self._numbered():
-            digest = self._digest(cells)
+            digest = row_digest("\0".join((self._head, *cells)))
             own = known.get(digest)
             if own is not None and own not in first_lines:
                 first_lines[own] = line
@@ -192,11 +195,6 @@ class _Rows:
     def found_facets(self) -> list[Facet]:
         """The facets of the rows that were read."""
         return [Facet(key, **row) for key, row in self._facets.items()]
-
-    def _digest(self, cells: list[str]) -> int:
-        """64 bits of a row's cells and of the header."""
-        text = "\0".join((self._head, *cells)).encode("utf-8", "surrogatepass")
-        return int.from_bytes(blake2b(text, digest_size=8).digest(), signed=True)
 
     def _numbered(self) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of each row that is not blank."""
@@ -265,6 +263,12 @@ def _language_columns(header: tuple[str, ...], kind: str) -> list[tuple[str, str
     """(column, language) of the columns `<kind>_<language>`."""
     found = ((column, _LANGUAGE_COLUMN.fullmatch(column)) for column in header)
     return [(column, match[2]) for column, match in found if match and match[1] == kind]
+
+
+def row_digest(text: str) -> int:
+    """64 bits of what a file says of a tag."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(encoded, digest_size=8).digest(), signed=True)
 
 
 class _FacetRow(TypedDict):
