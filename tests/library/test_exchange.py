@@ -116,6 +116,67 @@ def test_a_strangers_thesaurus_is_read_and_what_is_lost_is_counted(tmp_path: Pat
     assert chinese.resolve("Fruit:Citrus").name == "柑橘"
 
 
+ELSEWHERE = """
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix ex: <http://example.org/> .
+ex:a a skos:Concept ; skos:prefLabel "A" ; skos:broader ex:b, <http://other.org/1> .
+ex:b a skos:Concept ; skos:prefLabel "B" ; skos:broader ex:a .
+ex:c a skos:Concept ; skos:prefLabel "C" ; skos:broader ex:c ;
+    <http://purl.org/dc/terms/isReplacedBy> ex:a .
+"""
+
+
+def test_what_a_thesaurus_points_to_and_is_not_there_or_itself_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "loops.ttl"
+    path.write_text(ELSEWHERE, encoding="utf-8")
+    library = Library([])
+    report = import_file(library, path)
+    assert dict(report.notes) == {"unknown_references": 1, "loops": 2, "isReplacedBy": 1}
+    a, b, c = (library.resolve(name) for name in "ABC")
+    assert (a.broader, b.broader, c.broader, c.status) == ((), (a.id,), (), "active")
+    assert {a.id, c.id} == report.incomplete
+    assert list(report.rows) == [b.id]  # the others come again
+    path.write_text(ELSEWHERE + 'ex:c <urn:tagmill:terms#status> "bogus" .', encoding="utf-8")
+    with pytest.raises(LibraryError, match="http://example.org/c: status 'bogus' is not one of"):
+        import_file(Library([]), path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            "i1,F,a,,,i2\ni2,F,b,,,i1\n",
+            "line 2: 'F:a' is below 'F:b', which is below it or the same",
+        ),
+        ("i1,F,a,,,F:a\n", "line 2: 'F:a' is below 'F:a', which is below it or the same"),
+        ("i1,F,a,,,\ni2,F,b,,,i0\n", "line 3: broader: Unknown tag 'i0'"),
+        ("i1,F,a,retired,i7,\n", "line 2: merged_into: Unknown tag 'i7'"),
+        ("i1,F,a,retired,i2,\ni2,F,b,retired,i1,\n", "'F:a' is merged into itself by 'F:b'"),
+        ("i1,F,a,,i2,\ni2,F,b,,,\n", "line 2: merged_into and split_into are of retired tags"),
+        ("".join(f"i{n},F,{n},,,{n}x\n" for n in range(9)), "line 6: .*; and 4 more. Nothing was"),
+    ],
+)
+def test_rows_that_point_to_nothing_or_to_themselves(
+    tmp_path: Path, rows: str, message: str
+) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text(f"id,facet,name,status,merged_into,broader\n{rows}", encoding="utf-8")
+    with pytest.raises(LibraryError, match=message):
+        import_file(Library([]), path)
+
+
+def test_a_row_may_be_merged_into_a_later_one(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    text = "id,facet,name,aliases,status,merged_into\n{0}i1,F,a,,retired,i2\ni2,F,b,a,,\n"
+    path.write_text("id,facet,name\ni1,F,a\ni2,F,b\n", encoding="utf-8")
+    library = Library([])
+    import_file(library, path)
+    path.write_text(text.format(""), encoding="utf-8")
+    import_file(library, path)
+    assert library.resolve("F:a").id == "i2"
+    assert library.tags["i1"].merged_into == "i2"
+
+
 @pytest.mark.parametrize("text", ["not turtle {", ""])
 def test_what_is_no_thesaurus(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.ttl"

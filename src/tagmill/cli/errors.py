@@ -424,6 +424,7 @@ ERRORS: dict[str, str] = {
         "“{0}”不能放在“{1}”之下，后者在它之下或就是它。请先移动后者"
     ),
     "Unknown format '{0}'. Known: {1}": "未知的格式“{0}”。可选：{1}",
+    "{0}: status '{1}' is not one of {2}": "{0}：状态“{1}”不是 {2} 之一",
     "{0} holds no skos:Concept": "{0} 中没有 skos:Concept",
     "{0} cannot be read: {1}": "{0} 无法读取：{1}",
     "{0} is neither Turtle nor RDF/XML: {1}": "{0} 既不是 Turtle 也不是 RDF/XML：{1}",
@@ -435,6 +436,7 @@ ERRORS: dict[str, str] = {
         "{0} 是空的：表头需要有 facet、name 列"
     ),
     "{0}: {1}{2}. Nothing was read": "{0}：{1}{2}。什么都没有读入",
+    "{0}{1}. Nothing was imported": "{0}{1}。什么都没有导入",
     "{0}: no column '{1}' in the header ({2}). {3}": "{0}：表头（{2}）中没有列“{1}”。{3}",
     "{0}: unknown column '{1}'. {2}": "{0}：未知的列“{1}”。{2}",
     "{0} line {1}: not CSV ({2})": "{0} 第 {1} 行：不是 CSV（{2}）",

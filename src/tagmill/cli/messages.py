@@ -220,6 +220,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "因同名标签已存在而改名",
     ),
     "held_name_taken": ("name left out, another tag has it", "名称已被其他标签占用，未采用"),
+    "held_unknown_references": (
+        "pointer to a tag that is neither in the file nor here, left out",
+        "指向文件和标签库中都没有的标签，未采用",
+    ),
+    "held_loops": (
+        "pointer by which a tag would be below itself, left out",
+        "会使标签在自己之下，未采用",
+    ),
     "held_without_id": (
         "tag without an id of that taxonomy, not written",
         "无该分类法编号，未写出",

@@ -9,11 +9,11 @@ The order of the tags is of no account: who has a name in the end is looked at w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tagmill.errors import TagConflict
+from tagmill.errors import LibraryError, TagConflict, UnknownTag
 from tagmill.library.changes import facet_names
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, tag_id
@@ -21,6 +21,7 @@ from tagmill.records import Facet, Tag, tag_id
 __all__ = ["Imported", "import_tags"]
 
 _SOME = 2_000  # tags whose names are looked up at once
+_SHOWN = 5  # refused tags in a message
 
 
 @dataclass
@@ -29,13 +30,15 @@ class Imported:
     often something had to give way, by kind: `renamed`, `name_taken` …
 
     `places` are the ids of the library by those of the file; `rows` the digests of rows, by tag
-    id, that would change nothing if they came again.
+    id, that would change nothing if they came again; those of tags that are `incomplete` (ids of
+    the file) would.
     """
 
     changed: list[Tag] = field(default_factory=list)
     retired: list[Tag] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     places: dict[str, str] = field(default_factory=dict)
+    incomplete: set[str] = field(default_factory=set)
     rows: dict[str, int] = field(default_factory=dict)
 
 
@@ -46,14 +49,16 @@ def import_tags(
     *,
     give_way: bool = False,
     passed_over: Collection[str] = (),
+    place: Callable[[str], str] = "id {}".format,
 ) -> Imported:
     """Add tags and facets to a library, or change those it has.
 
     Names, aliases, matches and description are added to what a tag has; a name given with the
     id renames it. `passed_over` are the ids of tags that the file has too, with nothing new; it
-    may fill while the tags are read. Raises TagConflict where two tags would share a name, unless
-    with `give_way`: then the later one is renamed, or does without that name; UnknownTag for a
-    broader tag that is none.
+    may fill while the tags are read. Raises TagConflict where two tags would share a name, and
+    LibraryError for tags that point to none, or to themselves, by `broader`, `merged_into` or
+    `split_into`: it says where each is found by `place(id)`. With `give_way` nothing is raised: the
+    later one is renamed, or does without that name, and such pointers are left out.
     """
     work = _Import(library, facets, give_way, passed_over)
     late = [tag for tag in _expected(library, tags) if not work.take(tag)]
@@ -62,6 +67,7 @@ def import_tags(
     for tag in late:
         work.take(tag, last=True)
     work.refer()
+    work.raise_refused(place)
     work.keep_names()
     return work.report()
 
@@ -83,6 +89,7 @@ class _Import:
         self._changed: dict[str, None] = {}
         self._referring: list[Tag] = []
         self._left: list[tuple[str, Iterable[str]]] = []  # tag id, names it should keep if it can
+        self._refused: list[tuple[str, str]] = []  # id in the file, why
 
     def take(self, tag: Tag, *, last: bool = False) -> bool:
         """Put a tag into the library; False where that hangs on those that are still to come."""
@@ -93,7 +100,10 @@ class _Import:
         if before is not None and before.status == "retired" and tag.status != "retired":
             self._take_former(own, before)
             return True
-        after = own if before is None else _combined(self._library, before, own, _is_minted(tag))
+        if before is None:
+            after = _unpointed(own) if _points(own) else own
+        else:
+            after = _combined(self._library, before, own, _is_minted(tag))
         if after is not before:
             try:
                 self._library.put(after)
@@ -107,7 +117,7 @@ class _Import:
             if after != before:
                 self._note_change(before, after)
         self._report.places[tag.id] = after.id
-        if own.broader or own.split_into:
+        if _points(own):
             self._referring.append(own)
         return True
 
@@ -119,19 +129,28 @@ class _Import:
             self._library.give_up(_combined(self._library, before, own, _is_minted(tag)))
 
     def refer(self) -> None:
-        """Set what tags of the file, and all facets, point to."""
-        library, places = self._library, self._report.places
+        """Set what tags of the file, and all facets, point to; what is none, or the tag itself, is
+        refused."""
         for tag in self._referring:
-            after = library.tags[places[tag.id]]
-            broader = _resolved(library, tag.broader, places) or list(after.broader)
-            split_into = _resolved(library, tag.split_into, places) or list(after.split_into)
-            if (tuple(broader), tuple(split_into)) != (after.broader, after.split_into):
-                library.update(after, broader=broader, split_into=split_into)
-                self._changed[after.id] = None
-        for facet in list(library.facets.values()):
-            if facet.only_for:
-                only_for = _resolved(library, facet.only_for, places)
-                library.add_facet(replace(facet, only_for=tuple(only_for)))
+            self._point(tag)
+        for tag in self._referring:
+            self._refuse_loops(tag)
+        for facet in list(self._library.facets.values()):
+            found = [self._resolved(text) for text in facet.only_for]
+            if None in found and not self._give_way:
+                self._library.resolve(facet.only_for[found.index(None)])
+            only_for = tuple(dict.fromkeys(one for one in found if one is not None))
+            if len(only_for) < len(found):
+                self._report.notes["unknown_references"] += found.count(None)
+            self._library.add_facet(replace(facet, only_for=only_for))
+
+    def raise_refused(self, place: Callable[[str], str]) -> None:
+        """LibraryError for what was refused."""
+        if self._refused:
+            shown = "; ".join(f"{place(i)}: {why}" for i, why in self._refused[:_SHOWN])
+            more = len(self._refused) - _SHOWN
+            rest = f"; and {more} more" if more > 0 else ""
+            raise LibraryError(f"{shown}{rest}. Nothing was imported")
 
     def keep_names(self) -> None:
         """Give tags the names as aliases that they had, or that were merged into them, and that
@@ -149,6 +168,64 @@ class _Import:
     def report(self) -> Imported:
         self._report.changed = [self._library.tags[identifier] for identifier in self._changed]
         return self._report
+
+    def _point(self, tag: Tag) -> None:
+        """Set what a tag of the file points to."""
+        before = self._library.tags[self._report.places[tag.id]]
+        into = () if tag.merged_into is None else (tag.merged_into,)
+        merged_into = self._known(tag, "merged_into", into)
+        after = replace(
+            before,
+            broader=self._known(tag, "broader", tag.broader) or before.broader,
+            split_into=self._known(tag, "split_into", tag.split_into) or before.split_into,
+            merged_into=merged_into[0] if merged_into else before.merged_into,
+        )
+        if after != before:
+            self._library.put(after)
+            self._changed[after.id] = None
+
+    def _known(self, tag: Tag, field_: str, references: Iterable[str]) -> tuple[str, ...]:
+        """The ids of the tags that a field of a tag of the file names; others are refused."""
+        found: dict[str, None] = {}
+        for text in references:
+            identifier = self._resolved(text)
+            if identifier is not None:
+                found[identifier] = None
+                continue
+            told = self._give_way or len(self._refused) >= _SHOWN
+            error = UnknownTag(text, () if told else self._library.nearest(text))
+            self._refuse(tag, "unknown_references", f"{field_}: {error}")
+        return tuple(found)
+
+    def _refuse_loops(self, tag: Tag) -> None:
+        """Refuse that a tag is below itself, or merged into itself, also by others between."""
+        library = self._library
+        after = library.tags[self._report.places[tag.id]]
+        target = library.by_id(after.id)
+        if after.merged_into and (target is None or target.merged_into):
+            into = library.tags[after.merged_into]
+            self._refuse(tag, "loops", f"'{after.text}' is merged into itself by '{into.text}'")
+            after = library.put(replace(after, merged_into=None))
+        for wider in map(library.by_id, after.broader):
+            if wider is not None and (wider.id == after.id or after.id in library.ancestors(wider)):
+                why = f"'{after.text}' is below '{wider.text}', which is below it or the same"
+                self._refuse(tag, "loops", why)
+                broader = tuple(one for one in after.broader if library.by_id(one) != wider)
+                after = library.put(replace(after, broader=broader))
+
+    def _refuse(self, tag: Tag, kind: str, why: str) -> None:
+        if self._give_way:
+            self._report.notes[kind] += 1
+            self._report.incomplete.add(tag.id)
+        else:
+            self._refused.append((tag.id, why))
+
+    def _resolved(self, text: str) -> str | None:
+        """The id of a tag given by id, in the file or the library, or as written."""
+        if text in self._report.places:
+            return self._report.places[text]
+        tag = self._library.tags.get(text) or self._library.find(text)
+        return None if tag is None else tag.id
 
     def _in_its_facet(self, tag: Tag) -> Tag:
         known = self._keys.get(tag.facet) or self._library.facet_named(tag.facet)
@@ -195,6 +272,14 @@ class _Import:
 
 
 _UNSURE = Tag("", "", "")
+
+
+def _points(tag: Tag) -> bool:
+    return bool(tag.broader or tag.merged_into or tag.split_into)
+
+
+def _unpointed(tag: Tag) -> Tag:
+    return replace(tag, broader=(), merged_into=None, split_into=())
 
 
 def _expected(library: Library, tags: Iterable[Tag]) -> Iterator[Tag]:
@@ -283,15 +368,7 @@ def _combined(library: Library, before: Tag, tag: Tag, minted: bool) -> Tag:
         aliases=(*before.aliases, *(a for a in written if library.form(a) not in known)),
         description=tag.description or before.description,
         status=tag.status,
-        merged_into=tag.merged_into,
+        merged_into=before.merged_into if tag.status == "retired" else None,
         matches=tuple(dict.fromkeys((*before.matches, *tag.matches))),
     )
     return before if after == before else after
-
-
-def _resolved(library: Library, references: Iterable[str], places: dict[str, str]) -> list[str]:
-    """The ids of tags given by id, in the file or the library, or as written."""
-    return [
-        places.get(text) or (library.by_id(text) or library.resolve(text)).id
-        for text in dict.fromkeys(references)
-    ]

@@ -59,13 +59,16 @@ def import_file(
     else:
         tags, facets, notes = _read(chosen, path, language)
         new = _new(tags, known, digests, lines)
-    report = import_tags(library, new, facets, give_way=chosen != "csv", passed_over=lines.keys())
+    report = import_tags(
+        library, new, facets, give_way=chosen != "csv", passed_over=lines.keys(),
+        place=lambda tag_id: f"{path} line {lines[tag_id]}",
+    )  # fmt: skip
     report.notes.update({kind: count for kind, count in notes.items() if count})
-    retired = {tag.id for tag in report.retired}
+    again = {tag.id for tag in report.retired} | report.incomplete
     report.rows = {
         tag_id: digests[tag_id]
         for tag_id, same in report.places.items()
-        if tag_id == same and tag_id not in retired
+        if tag_id == same and tag_id not in again
     }
     return report
 

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from urllib.parse import quote, unquote
 
 from tagmill.errors import LibraryError, MissingExtra
@@ -160,16 +160,16 @@ class _Reader:
         name, names, aliases = self._names(node)
         scheme = value(node, rdf.SKOS.inScheme) or value(node, rdf.SKOS.topConceptOf)
         facet = self._keys.get(scheme, self._category)
-        own = str(node).startswith(_TAG)
         written = value(node, self._own.aliases)
         broader = [self._reference(other) for other in self._graph.objects(node, rdf.SKOS.broader)]
         broader += [self._reference(o) for o in self._graph.subjects(rdf.SKOS.narrower, node)]
         matches = self._matches(node, _TAG)
         order = str(value(node, self._own.order) or "").split("\n")
+        status = self._status(node)
         into = value(node, rdf.DCTERMS.isReplacedBy)
-        status = str(value(node, self._own.status) or "active")
-        if not own and value(node, rdf.OWL.deprecated) is not None:
-            status = "retired"
+        if into is not None and status != "retired":
+            self.lost["isReplacedBy"] += 1
+            into = None
         return Tag(
             self._reference(node),
             facet,
@@ -177,12 +177,23 @@ class _Reader:
             names,
             tuple(str(written).split("\n")) if written is not None else tuple(sorted(aliases)),
             self._definition(node),
-            cast("TagStatus", status),
+            status,
             None if into is None else self._reference(into),
             _in_order(dict.fromkeys(broader), order),
             _in_order(matches, order),
             tuple(str(value(node, self._own.splitInto) or "").split()),
         )
+
+    def _status(self, node: Any) -> TagStatus:  # noqa: ANN401
+        written = str(self._graph.value(node, self._own.status) or "active")
+        status = next((one for one in get_args(TagStatus) if one == written), None)
+        if status is None:
+            known = ", ".join(get_args(TagStatus))
+            raise LibraryError(f"{node}: status '{written}' is not one of {known}")
+        deprecated = self._graph.value(node, self._rdf.OWL.deprecated)
+        if deprecated is not None and not str(node).startswith(_TAG):
+            return "retired"
+        return cast("TagStatus", status)
 
     def _reference(self, node: Any) -> str:  # noqa: ANN401
         """The id of a concept: ours, or minted from its address."""

@@ -309,6 +309,8 @@ def _read_tag(row: Mapping[str, str]) -> Tag:
     status = _STATUSES.get(row["status"] or "active")
     if status is None:
         raise _RowError(f"status '{row['status']}' is not one of {', '.join(_STATUSES)}")
+    if status != "retired" and (row["merged_into"] or row["split_into"]):
+        raise _RowError("merged_into and split_into are of retired tags: write status retired")
     return Tag(
         row["id"] or tag_id(row["facet"], row["name"]),
         row["facet"],
