@@ -62,6 +62,21 @@ def _random_library(seed: int) -> Library:
     return library
 
 
+@pytest.mark.parametrize("ending", [".csv", ".ttl", ".rdf"])
+def test_a_round_trip_keeps_any_id_and_language(tmp_path: Path, ending: str) -> None:
+    ids = ["a b", 'x"<y>|', "100%41", "红:1", "a/b#c"]
+    tags = [Tag(i, "F", f"n{i}", {"zh": f"{i}一", "zh-CN": f"{i}二"}) for i in ids]
+    tags[0] = replace(tags[0], broader=tuple(ids[1:]), names={"zh-TW": "三", "EN-gb": "x"})
+    tags.append(Tag("gone", "F", "gone", status="retired", split_into=tuple(ids)))
+    library = Library(tags, [Facet("F", {"zh-CN": "乙"}, only_for=('x"<y>|',))])
+    path = tmp_path / f"library{ending}"
+    export_library(library, path)
+    back = Library([])
+    report = import_file(back, path)
+    assert (back.tags, back.facets) == (library.tags, library.facets)
+    assert sum(report.notes.values()) == 0
+
+
 def _bytes(library: Library, folder: Path) -> bytes:
     write_csv(folder / "compare.csv", library)
     return (folder / "compare.csv").read_bytes()
@@ -114,6 +129,32 @@ def test_a_strangers_thesaurus_is_read_and_what_is_lost_is_counted(tmp_path: Pat
     chinese = Library([])
     import_file(chinese, path, language="zh")
     assert chinese.resolve("Fruit:Citrus").name == "柑橘"
+
+
+def test_names_that_another_tool_added_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "library.ttl"
+    tag = Tag("i1", "F", "alpha", aliases=("b", "a"))
+    export_library(Library([tag]), path)
+    added = path.read_text("utf-8").replace('skos:altLabel "a"', 'skos:altLabel "c", "a"')
+    path.write_text(added, encoding="utf-8")
+    library = Library([tag])
+    import_file(library, path)
+    assert library.tags["i1"].aliases == ("b", "a", "c")
+
+
+def test_several_labels_of_a_language_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "labels.ttl"
+    text = """@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+    <http://example.org/1> a skos:Concept ; skos:prefLabel "Red"@en, "Scarlet"@en ,
+        "红"@zh-CN, "红色"@zh, "紅"@zh-TW ."""
+    path.write_text(text, encoding="utf-8")
+    library = Library([])
+    report = import_file(library, path)
+    red = library.resolve("Red")
+    assert red.name == "Red"
+    assert red.names == {"en": "Red", "zh": "红色", "zh-CN": "红", "zh-Hant": "紅"}
+    assert red.aliases == ("Scarlet",)
+    assert dict(report.notes) == {"languages of aliases": 1}
 
 
 ELSEWHERE = """

@@ -4,7 +4,7 @@ A facet is a concept scheme, a tag a concept in it: names are prefLabel (the can
 a language), aliases altLabel, then definition, broader and exactMatch. What SKOS has no word for
 (status, one value a product …) stands in properties of our own, so nothing is lost between two
 libraries of ours. Of a stranger's file, labels, definitions, broader, exactMatch and schemes are
-read, and what else it says is counted.
+read (of two prefLabels in a language one is an alias), and what else it says is counted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = ["read_skos", "write_skos"]
 
 _TAG, _FACET, _OWN = "urn:tagmill:tag:", "urn:tagmill:facet:", "urn:tagmill:terms#"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:", re.I)
+_NO_ADDRESS = re.compile(r"""[\x00-\x20<>"{}|\\^`%]""")
 _OURS = {"zh-cn": "zh", "zh-hans": "zh", "zh-tw": "zh-Hant", "zh-hant": "zh-Hant"}
 
 
@@ -43,13 +44,13 @@ def write_skos(path: Path, library: Library) -> Counter[str]:
         _add(graph, node, own.place, [rdf.Literal(place)])
         _add(graph, node, rdf.SKOS.prefLabel, _labels(facet.names))
         _add(graph, node, rdf.SKOS.exactMatch, map(_node, facet.matches))
-        _add(graph, node, own.onlyFor, [rdf.URIRef(_TAG + i) for i in facet.only_for])
+        _add(graph, node, own.onlyFor, [rdf.URIRef(_address(i)) for i in facet.only_for])
         _add(graph, node, own.single, [rdf.Literal(True)] if facet.single else [])
         kind = [] if facet.value_kind == "text" else [facet.value_kind]
         _add(graph, node, own.valueKind, map(rdf.Literal, kind))
         _add(graph, node, own.unit, map(rdf.Literal, [facet.unit] if facet.unit else []))
     for place, tag in enumerate(library.tags.values()):
-        node = rdf.URIRef(_TAG + tag.id)
+        node = rdf.URIRef(_address(tag.id))
         graph.add((node, rdf.RDF.type, rdf.SKOS.Concept))
         graph.add((node, rdf.SKOS.inScheme, rdf.URIRef(_FACET + quote(tag.facet, safe=""))))
         graph.add((node, rdf.SKOS.prefLabel, rdf.Literal(tag.name)))
@@ -60,7 +61,7 @@ def write_skos(path: Path, library: Library) -> Counter[str]:
             _add(graph, node, own.aliases, [rdf.Literal("\n".join(tag.aliases))])
         about = [rdf.Literal(tag.description)] if tag.description else []
         _add(graph, node, rdf.SKOS.definition, about)
-        _add(graph, node, rdf.SKOS.broader, [rdf.URIRef(_TAG + i) for i in tag.broader])
+        _add(graph, node, rdf.SKOS.broader, [rdf.URIRef(_address(i)) for i in tag.broader])
         _add(graph, node, rdf.SKOS.exactMatch, map(_node, tag.matches))
         if len(tag.broader) > 1 or len(tag.matches) > 1:
             order = "\n".join([*tag.broader, "", *tag.matches])
@@ -69,7 +70,7 @@ def write_skos(path: Path, library: Library) -> Counter[str]:
             _add(graph, node, own.status, [rdf.Literal(tag.status)])
         _add(graph, node, rdf.OWL.deprecated, [rdf.Literal(True)] * (tag.status == "retired"))
         into = [tag.merged_into] if tag.merged_into else []
-        _add(graph, node, rdf.DCTERMS.isReplacedBy, [rdf.URIRef(_TAG + i) for i in into])
+        _add(graph, node, rdf.DCTERMS.isReplacedBy, [rdf.URIRef(_address(i)) for i in into])
         _add(graph, node, own.splitInto, [rdf.Literal("\n".join(tag.split_into))]
              if tag.split_into else [])  # fmt: skip
     written_as = "pretty-xml" if path.suffix in (".rdf", ".xml") else "turtle"
@@ -140,7 +141,8 @@ class _Reader:
 
     def facet(self, node: Any) -> Facet:  # noqa: ANN401
         """A scheme as a facet."""
-        name, names, _ = self._names(node)
+        name, names, others = self._names(node)
+        self.lost["names of schemes"] += len(others)
         key = unquote(str(node).removeprefix(_FACET)) if str(node).startswith(_FACET) else name
         self._keys[node] = key
         value, own = self._graph.value, self._own
@@ -160,7 +162,7 @@ class _Reader:
         name, names, aliases = self._names(node)
         scheme = value(node, rdf.SKOS.inScheme) or value(node, rdf.SKOS.topConceptOf)
         facet = self._keys.get(scheme, self._category)
-        written = value(node, self._own.aliases)
+        written = str(value(node, self._own.aliases) or "")
         broader = [self._reference(other) for other in self._graph.objects(node, rdf.SKOS.broader)]
         broader += [self._reference(o) for o in self._graph.subjects(rdf.SKOS.narrower, node)]
         matches = self._matches(node, _TAG)
@@ -175,13 +177,13 @@ class _Reader:
             facet,
             name,
             names,
-            tuple(str(written).split("\n")) if written is not None else tuple(sorted(aliases)),
+            _in_order(dict.fromkeys(aliases), written.split("\n")),
             self._definition(node),
             status,
             None if into is None else self._reference(into),
             _in_order(dict.fromkeys(broader), order),
             _in_order(matches, order),
-            tuple(str(value(node, self._own.splitInto) or "").split()),
+            tuple(filter(None, str(value(node, self._own.splitInto) or "").split("\n"))),
         )
 
     def _status(self, node: Any) -> TagStatus:  # noqa: ANN401
@@ -198,18 +200,24 @@ class _Reader:
     def _reference(self, node: Any) -> str:  # noqa: ANN401
         """The id of a concept: ours, or minted from its address."""
         text = str(node)
-        return text.removeprefix(_TAG) if text.startswith(_TAG) else tag_id("", text)
+        return _id(text) if text.startswith(_TAG) else tag_id("", text)
 
     def _names(self, node: Any) -> tuple[str, dict[str, str], list[str]]:  # noqa: ANN401
         """Canonical name, names by language, aliases."""
         skos = self._rdf.SKOS
         by_language: dict[str, str] = {}
-        for label in sorted(self._graph.objects(node, skos.prefLabel)):
-            by_language[_code(label.language)] = str(label)
         others = [
             label for kind in (skos.altLabel, skos.hiddenLabel)
             for label in self._graph.objects(node, kind)
         ]  # fmt: skip
+        ours = str(node).startswith((_TAG, _FACET))
+        for label in sorted(self._graph.objects(node, skos.prefLabel), key=_exact_first):
+            theirs = label.language or ""  # as it is where we wrote it, or have a name in ours
+            code = theirs if ours or _code(theirs) in by_language else _code(theirs)
+            if code in by_language:
+                others.append(label)
+            else:
+                by_language[code] = str(label)
         for predicate in set(self._graph.predicates(node)) - self._held:
             name = str(predicate).rpartition("#")[2].rpartition("/")[2]
             self.lost[name] += len(list(self._graph.objects(node, predicate)))
@@ -245,8 +253,18 @@ def _in_order(values: Iterable[str], order: list[str]) -> tuple[str, ...]:
     return tuple(sorted(values, key=lambda value: (place.get(value, len(place)), value)))
 
 
+def _address(tag_id: str) -> str:
+    return _TAG + _NO_ADDRESS.sub(lambda found: quote(found[0]), tag_id)
+
+
 def _id(node: object) -> str:
-    return str(node).removeprefix(_TAG)
+    return unquote(str(node).removeprefix(_TAG))
+
+
+def _exact_first(label: Any) -> tuple[bool, str, str]:  # noqa: ANN401
+    """The order of labels: before zh-CN, which is zh to us, zh."""
+    language = label.language or ""
+    return _code(language) != language, language, str(label)
 
 
 def _code(language: str | None) -> str:

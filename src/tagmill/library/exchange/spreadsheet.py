@@ -337,11 +337,15 @@ def _join_names(names: tuple[str, ...]) -> str:
     return "|".join(re.sub(r"([\\|])", r"\\\1", name) for name in names)
 
 
+def _join_ids(ids: tuple[str, ...]) -> str:
+    return "|".join(one.replace("|", "\\|") for one in ids)
+
+
 def _facet_cells(facet: Facet) -> dict[str, str]:
     cells = {
         "facet": facet.key,
         "single": "yes" if facet.single else "",
-        "only_for": "|".join(facet.only_for),
+        "only_for": _join_ids(facet.only_for),
         "value_kind": "" if facet.value_kind == "text" else facet.value_kind,
         "unit": facet.unit,
         "matches": _join_names(facet.matches),
@@ -359,8 +363,8 @@ def _tag_cells(tag: Tag) -> dict[str, str]:
         "description": tag.description,
         "status": tag.status,
         "merged_into": tag.merged_into or "",
-        "broader": "|".join(tag.broader),
-        "split_into": "|".join(tag.split_into),
+        "broader": _join_ids(tag.broader),
+        "split_into": _join_ids(tag.split_into),
         "matches": _join_names(tag.matches),
     }
     cells.update({f"name_{language}": name for language, name in tag.names.items()})
