@@ -272,6 +272,36 @@ def test_shopifys_taxonomy_in_three_languages_on_one_id(tmp_path: Path) -> None:
     assert back.resolve("Color:紅色").matches == red.matches
 
 
+def test_shopifys_names_that_clash_come_back_as_they_were(tmp_path: Path) -> None:
+    _shopify(tmp_path)
+    clashing = {
+        "categories.en": [
+            "Category/b : Boys' Pants",
+            "Category/a : Girls > Girls' Pants",
+            "Category/g : Girls",
+        ],
+        "categories.zh-CN": ["Category/b : 童裤", "Category/a : 女童 > 童裤", "Category/g : 女童"],
+        "attributes.en": ["Attribute/1 : Color", "Attribute/2 : Ear style", "Attribute/3 : Hue"],
+        "attributes.zh-CN": ["Attribute/1 : 颜色", "Attribute/2 : 款式", "Attribute/3 : 颜色"],
+        "attribute_values.en": ["Value/1 : M16 [Color]", "Value/2 : M16 [Color]"],
+        "attribute_values.zh-CN": ["Value/1 : M16 [颜色]", "Value/5 : 红 [颜色]"],
+        "attribute_values.zh-TW": ["Value/1 : M16 [Color]"],
+    }
+    for name, values in clashing.items():
+        lines = [f"gid://shopify/Taxonomy{value}\n" for value in values]
+        (tmp_path / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+    library, out = Library([]), tmp_path / "out"
+    assert import_file(library, tmp_path, "shopify").notes == {"renamed": 2}
+    assert library.facets["Hue"].names["zh"] == "颜色 (3)"
+    assert library.resolve("Girls' Pants").broader == (library.resolve("category:Girls").id,)
+    red = library.resolve("Color:红")
+    library.update(red, names={})
+    assert sum(export_library(library, out, "shopify", "zh").values()) == 0
+    for name in clashing:
+        written = (out / f"{name}.txt").read_text("utf-8").splitlines()[2:]
+        assert {*written} == {f"gid://shopify/Taxonomy{value}" for value in clashing[name]}, name
+
+
 def test_googles_taxonomy_by_number(tmp_path: Path) -> None:
     english, chinese = tmp_path / "taxonomy.en-US.txt", tmp_path / "taxonomy.zh-CN.txt"
     english.write_text("# Google\n1 - Pets\n2 - Pets > Cat Food\n", encoding="utf-8")

@@ -18,7 +18,7 @@ from tagmill.library.changes import facet_names
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, tag_id
 
-__all__ = ["Imported", "import_tags"]
+__all__ = ["Imported", "import_tags", "name_mark"]
 
 _SOME = 2_000  # tags whose names are looked up at once
 _SHOWN = 5  # refused tags in a message
@@ -166,6 +166,7 @@ class _Import:
                 self._changed[tag.id] = None
 
     def report(self) -> Imported:
+        self._report.notes = +self._report.notes  # without those that are 0
         self._report.changed = [self._library.tags[identifier] for identifier in self._changed]
         return self._report
 
@@ -331,6 +332,11 @@ def _source(match: str) -> str:
     return match.rpartition("/")[0] or match.partition(":")[0]
 
 
+def name_mark(address: str) -> str:
+    """What an import puts behind a name that another tag has: the last part of an id or match."""
+    return f" ({address.rpartition('/')[2]})"
+
+
 def _yielding(library: Library, tag: Tag, read: Tag, notes: Counter[str]) -> Tag:
     """A tag, as it was `read` and combined, with marked names where other tags of its facet have
     them, and without such aliases."""
@@ -338,12 +344,12 @@ def _yielding(library: Library, tag: Tag, read: Tag, notes: Counter[str]) -> Tag
     def is_free(name: str) -> bool:
         return library.owner(tag.facet, name) in (None, tag.id)
 
-    mark = (read.matches[0] if read.matches else read.id).rpartition("/")[2]
+    mark = name_mark(read.matches[0] if read.matches else read.id)
     taken = {name for name in library.names_of(tag) if not is_free(name)}
-    names = {code: f"{n} ({mark})" if n in taken else n for code, n in tag.names.items()}
+    names = {code: f"{n}{mark}" if n in taken else n for code, n in tag.names.items()}
     after = replace(
         tag,
-        name=f"{tag.name} ({mark})" if tag.name in taken else tag.name,
+        name=f"{tag.name}{mark}" if tag.name in taken else tag.name,
         names=names,
         aliases=tuple(alias for alias in tag.aliases if alias not in taken),
     )

@@ -113,7 +113,7 @@ def export_library(
         from tagmill.library.exchange.taxonomies import write_google, write_shopify
 
         if chosen == "shopify":
-            return write_shopify(path, library)
+            return write_shopify(path, library, language)
         return write_google(path, library, language, _CATEGORY)
     from tagmill.library.exchange import synonyms
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tagmill.errors import LibraryError
+from tagmill.library.importing import name_mark
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, tag_id
 from tagmill.text import normal_form
@@ -73,16 +75,19 @@ def read_google(path: Path, language: str, category: str) -> tuple[list[Tag], li
     return _paths(entries, language, category), []
 
 
-def write_shopify(folder: Path, library: Library) -> Counter[str]:
-    """Write what has a Shopify id; what cannot be written, by kind."""
+def write_shopify(folder: Path, library: Library, language: str) -> Counter[str]:
+    """Write what has a Shopify id; what cannot be written, by kind.
+
+    The canonical name is in `language` where there is no name in any.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lost = Counter[str]()
     lines: dict[tuple[str, str], list[str]] = {}
     for facet in library.facets.values():
         gid = _gid(facet.matches)
-        for code, name in {"": facet.key, **facet.names}.items():
-            if gid and code:
-                lines.setdefault(("attributes", code), []).append(f"{gid} : {name}")
+        for code, name in (facet.names or {language: facet.key}).items() if gid else ():
+            text = _unmarked(name, facet.matches)
+            lines.setdefault(("attributes", code), []).append(f"{gid} : {text}")
     for tag in library.active():
         gid = _gid(tag.matches)
         if gid is None:
@@ -91,12 +96,9 @@ def write_shopify(folder: Path, library: Library) -> Counter[str]:
         is_category = gid.startswith(f"{_GID}Category/")
         lost["aliases"] += len(tag.aliases)
         lost["descriptions"] += bool(tag.description)
-        for code, name in tag.names.items():
+        for code in tag.names or (language,):
             kind = "categories" if is_category else "attribute_values"
-            facet = library.facets[tag.facet]
-            text = _path_of(library, tag, code) if is_category else (
-                f"{name} [{facet.names.get(code, facet.key)}]"
-            )  # fmt: skip
+            text = _path_of(library, tag, code) if is_category else _value_of(library, tag, code)
             lines.setdefault((kind, code), []).append(f"{gid} : {text}")
     for (kind, code), own in lines.items():
         title = kind.replace("_", " ").capitalize()
@@ -160,16 +162,16 @@ def _read_google_line(line: str) -> tuple[str, str] | None:
 def _attributes(names: Names, language: str) -> tuple[list[Facet], dict[tuple[str, str], str]]:
     """Facets, and their keys by language and name."""
     facets, keys = [], dict[tuple[str, str], str]()
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[str, str] = {}
     for gid, own in names.items():
         key = own[_first(own, language)]
-        free = {
-            code: name
+        marked = {
+            code: name if taken.setdefault(normal_form(name), key) == key else name + name_mark(gid)
             for code, name in own.items()
-            if taken.setdefault(("", normal_form(name)), key) == key
         }
-        facets.append(Facet(key, free, matches=(gid,)))
-        keys |= {(code, name): key for code, name in own.items()}
+        facets.append(Facet(key, marked, matches=(gid,)))
+        for written in own.items():
+            keys.setdefault(written, key)
     return facets, keys
 
 
@@ -184,7 +186,7 @@ def _paths(entries: Names, language: str, facet: str) -> list[Tag]:
     levels = {path: path.split(_PATH) for path in ids}
     used = Counter(normal_form(parts[-1]) for parts in levels.values())
     wider = Counter(normal_form(_PATH.join(parts[-2:])) for parts in levels.values())
-    tags, made = [], dict[str, str]()
+    tags, made = list[Tag](), dict[str, str]()
     for path, (identifier, code) in ids.items():
         parts = levels[path]
         depth = 1
@@ -197,12 +199,12 @@ def _paths(entries: Names, language: str, facet: str) -> list[Tag]:
         match = identifier if identifier.startswith(_GID) else f"{_GOOGLE}{identifier}"
         matches = (match,) if identifier != path else ()
         made[path] = tag_id(facet, names[code])
-        parent = made.get(_PATH.join(parts[:-1]))
-        tags.append(
-            Tag(made[path], facet, names[code], names, broader=(parent,) if parent else (),
-                matches=matches)
-        )  # fmt: skip
-    return tags
+        tags.append(Tag(made[path], facet, names[code], names, matches=matches))
+    parents = (made.get(_PATH.join(parts[:-1])) for parts in levels.values())  # in any order
+    return [
+        replace(tag, broader=(parent,)) if parent else tag
+        for tag, parent in zip(tags, parents, strict=True)
+    ]
 
 
 def _tag(facet: str, names: Mapping[str, str], language: str, gid: str) -> Tag:
@@ -216,9 +218,26 @@ def _path_of(library: Library, tag: Tag, code: str) -> str:
     current: Tag | None = tag
     while current is not None and current.id not in seen:
         seen.add(current.id)
-        parts.append((current.names.get(code) or current.name).split(_PATH)[-1])
+        parts.append(_own_name(current, code).split(_PATH)[-1])
         current = library.by_id(current.broader[0]) if current.broader else None
     return _PATH.join(reversed(parts))
+
+
+def _value_of(library: Library, tag: Tag, code: str) -> str:
+    facet = library.facets[tag.facet]
+    attribute = _unmarked(facet.names.get(code, facet.key), facet.matches)
+    return f"{_own_name(tag, code)} [{attribute}]"
+
+
+def _own_name(tag: Tag, code: str) -> str:
+    return _unmarked(tag.names.get(code) or tag.name, tag.matches)
+
+
+def _unmarked(name: str, matches: Iterable[str]) -> str:
+    """A name as the taxonomy has it: without the mark by which an import tells it from another."""
+    for match in matches:
+        name = name.removesuffix(name_mark(match))
+    return name
 
 
 def _first(names: Mapping[str, str], language: str) -> str:
