@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, export_library, import_file, write_csv
-from tagmill.library.changes import merge, rename, split
+from tagmill.library.changes import merge, move, rename, split
 from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
 from tagmill.store import Store
@@ -547,3 +547,64 @@ def test_a_file_without_ids_takes_no_rename_back(tmp_path: Path) -> None:
     with_ids.write_text(text, encoding="utf-8")
     import_file(library, with_ids)
     assert library.tags[red.id].name == "绯红"  # a name that is given with the id
+
+
+def test_languages_are_read_with_a_hyphen(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("facet,name,name_zh_CN,facet_zh_CN\nF,a,甲,乙\n", encoding="utf-8")
+    library = Library([])
+    import_file(library, path)
+    assert library.resolve("乙:甲").names == {"zh-CN": "甲"}
+    (tag,) = rename(library, library.resolve("F:a"), "丙", "zh_CN")
+    assert (tag.names, tag.aliases) == ({"zh-CN": "丙"}, ("甲",))
+    with pytest.raises(LibraryError, match="'any string' is no language code"):
+        rename(library, tag, "x", "any string")
+    with pytest.raises(LibraryError, match="'any string' is no language code"):
+        library.add_facet(Facet("F", {"any string": "x"}))
+    path.write_text("facet,name,name_any string\nF,a,b\n", encoding="utf-8")
+    with pytest.raises(LibraryError, match="'any string' is no language code"):
+        import_file(library, path)
+
+
+def test_the_language_of_canonical_names_may_be_called_as_there(tmp_path: Path) -> None:
+    library = Library([])
+    import_file(library, _shopify(tmp_path), "shopify", "zh_CN")
+    assert library.resolve("category:动物").name == "动物"
+    with pytest.raises(LibraryError, match="'x y' is no language code"):
+        export_library(library, tmp_path / "out", "google", "x y")
+    old = Library([Tag("i1", "F", "a", {"zh_TW": "甲"})])  # as was accepted once
+    export_library(old, tmp_path / "old.ttl")
+    assert '"甲"@zh-TW' in (tmp_path / "old.ttl").read_text("utf-8")
+
+
+def test_names_are_on_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text('facet,name,aliases\nF,"light\n blue","#1\nblue"\n', encoding="utf-8")
+    library = Library([])
+    import_file(library, path)
+    tag = library.resolve("F:light blue")
+    assert (tag.name, tag.aliases) == ("light blue", ("#1 blue",))
+    path.write_text("facet,name\nF,a\x07\n,\x01\nF,b\n", encoding="utf-8")
+    with pytest.raises(LibraryError, match=r"line 2: 'a\\x07' cannot be a name.*; .* line 3: "):
+        import_file(library, path)
+    library.update(tag, name="#1 blue", names={"en": "#1\u2028filter"}, aliases=())
+    synonyms = tmp_path / "synonyms"
+    export_library(library, synonyms, "elasticsearch")
+    assert synonyms.read_text("utf-8") == "\\#1 blue, #1 filter\n"
+
+
+def test_a_facet_has_no_colon(tmp_path: Path) -> None:
+    path, library = tmp_path / "tags.csv", Library([])
+    for header, row in (("facet,name", "Size: EU,42"), ("facet,facet_en,name", "Size: EU,x,42")):
+        path.write_text(f"{header}\n{row}\n", encoding="utf-8")
+        with pytest.raises(LibraryError, match="'Size: EU' has a colon.*: Size EU"):
+            import_file(library, path)
+    path = tmp_path / "strange.ttl"
+    text = """@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+    <http://x.org/s> a skos:ConceptScheme ; skos:prefLabel "Size: EU"@en .
+    <http://x.org/1> a skos:Concept ; skos:inScheme <http://x.org/s> ; skos:prefLabel "42" ."""
+    path.write_text(text, encoding="utf-8")
+    import_file(library, path)
+    assert library.resolve("Size EU:42").facet == "Size EU"
+    with pytest.raises(LibraryError, match="a colon"):
+        move(library, library.resolve("Size EU:42"), "Size: UK")

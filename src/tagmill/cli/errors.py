@@ -436,6 +436,20 @@ ERRORS: dict[str, str] = {
         "{0} 是空的：表头需要有 facet、name 列"
     ),
     "{0}: {1}{2}. Nothing was read": "{0}：{1}{2}。什么都没有读入",
+    "{0} is no language code. Write one such as zh, en, zh-Hant, pt-BR": (
+        "{0} 不是语言代码。请写 zh、en、zh-Hant、pt-BR 这样的代码"
+    ),
+    "{0} cannot be a name: it has control characters, or is not UTF-8. Write it without": (
+        "{0} 不能作为名称：含控制字符，或不是 UTF-8。请去掉"
+    ),
+    "{0} cannot be an id: it has control characters. Write it without": (
+        "{0} 不能作为 id：含控制字符。请去掉"
+    ),
+    "A name cannot be empty. Write one": "名称不能为空，请写一个",
+    "The facet '{0}' has a colon, at which facet:name is divided. Write it without: {1}": (
+        "维度“{0}”含冒号，而 维度:名称 以冒号分开。请写成：{1}"
+    ),
+    "The facet {0} has a line break. Write it without": "维度 {0} 含换行，请去掉",
     "{0}{1}. Nothing was imported": "{0}{1}。什么都没有导入",
     "{0}: no column '{1}' in the header ({2}). {3}": "{0}：表头（{2}）中没有列“{1}”。{3}",
     "{0}: unknown column '{1}'. {2}": "{0}：未知的列“{1}”。{2}",

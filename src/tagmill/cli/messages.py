@@ -224,6 +224,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "pointer to a tag that is neither in the file nor here, left out",
         "指向文件和标签库中都没有的标签，未采用",
     ),
+    "held_unreadable": (
+        "tag whose name or id cannot be read, left out",
+        "名称或 id 无法读取的标签，未采用",
+    ),
     "held_loops": (
         "pointer by which a tag would be below itself, left out",
         "会使标签在自己之下，未采用",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tagmill.errors import LibraryError, TagConflict
+from tagmill.library.names import language_code
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, parse_tag
 
@@ -26,6 +27,7 @@ def rename(library: Library, tag: Tag, name: str, language: str | None = None) -
     """
     if language is None:
         return [library.update(tag, name=name)]
+    language = language_code(language)
     former = tag.names.get(language)
     aliases = tag.aliases if former is None else (*tag.aliases, former)
     return [library.update(tag, names={**tag.names, language: name}, aliases=aliases)]

@@ -15,6 +15,7 @@ from itertools import islice
 
 from tagmill.errors import LibraryError, TagConflict, UnknownTag
 from tagmill.library.changes import facet_names
+from tagmill.library.names import without_colon
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, tag_id
 
@@ -93,6 +94,15 @@ class _Import:
 
     def take(self, tag: Tag, *, last: bool = False) -> bool:
         """Put a tag into the library; False where that hangs on those that are still to come."""
+        try:
+            return self._take(tag, last)
+        except TagConflict:
+            raise
+        except LibraryError as error:  # what cannot be a name
+            self._refuse(tag, "unreadable", str(error))
+            return True
+
+    def _take(self, tag: Tag, last: bool) -> bool:
         own = self._in_its_facet(tag)
         before = self._before(tag, own, last)
         if before is _UNSURE:
@@ -300,8 +310,10 @@ def _by_match(library: Library) -> dict[str, str]:
 
 def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
     """The facet in the library: a new one, or the one of its key or a name, with what is new."""
-    known = library.facets.get(facet.key) or library.facet_named(facet.key)
-    if give_way:  # without the names of other facets
+    known = library.facets.get(facet.key) or library.facet_named(without_colon(facet.key))
+    if give_way:  # without colons, and the names of other facets
+        plain = {code: without_colon(name) for code, name in facet.names.items()}
+        facet = replace(facet, key=without_colon(facet.key), names=plain)
         owners = {name: library.facet_named(name) for name in facet.names.values()}
         free = {c: n for c, n in facet.names.items() if owners[n] is None or owners[n] == known}
         facet = replace(facet, names=free)

@@ -17,6 +17,7 @@ from typing import Protocol, TypedDict, Unpack
 
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
 from tagmill.forms import MEASURE, name_conflict, name_forms, plain_forms
+from tagmill.library.names import clean_facet, clean_name, clean_tag
 from tagmill.quantities import writings
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
@@ -164,7 +165,7 @@ class Library:
         self._former = _Names()
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
         for facet in facets:
-            self.add_facet(facet)
+            self._put_facet(facet)
         self._first_facets = dict(self.facets)
         for tag in tags:
             if tag.id in self.tags:
@@ -173,7 +174,7 @@ class Library:
                     "Give one of them another id, or none"
                 )
             if names is None or tag.status == "retired":
-                self.put(tag)
+                self._put(tag)
             else:
                 self._have_facet(tag.facet)
                 self.tags[tag.id] = tag
@@ -303,7 +304,13 @@ class Library:
         return (name,) if self.verbatim else name_forms(name, self.facets.get(facet))
 
     def add_facet(self, facet: Facet) -> Facet:
-        """The facet, now in the library, or changed there; TagConflict where its names clash."""
+        """The facet, now in the library, or changed there; TagConflict where its names clash,
+        LibraryError where they cannot be names."""
+        if not self.verbatim:
+            facet = clean_facet(facet, self.facets.get(facet.key))
+        return self._put_facet(facet)
+
+    def _put_facet(self, facet: Facet) -> Facet:
         for name in (facet.key, *facet.names.values()):
             owner = self._facet_keys.get(self.form(name)) if name else None
             if owner is not None and owner != facet.key:
@@ -336,6 +343,9 @@ class Library:
         """
         known = self.facet_named(facet)
         key = known.key if known else facet
+        self._have_facet(key)
+        if not self.verbatim:
+            name = clean_name(name)
         number, identifier = 1, tag_id(key, name)
         while identifier in self.tags:  # ids of former tags are never given again
             number += 1
@@ -384,7 +394,7 @@ class Library:
 
     def add_alias(self, tag: Tag | str, alias: str) -> Tag:
         """The tag with one more name; TagConflict where another tag of the facet has it."""
-        before = self._own(tag)
+        before, alias = self._own(tag), clean_name(alias)
         if self.form(alias) in map(self.form, self.names_of(before)):
             return before
         return self.update(before, aliases=(*before.aliases, alias))
@@ -469,7 +479,11 @@ class Library:
         return self._former if tag.status == "retired" else self._living
 
     def put(self, tag: Tag) -> Tag:
-        """The tag, now in the library under its id, all of its names or none; TagConflict."""
+        """The tag, now in the library under its id, all of its names or none; TagConflict, and
+        LibraryError where they cannot be names."""
+        return self._put(tag if self.verbatim else clean_tag(tag, self.tags.get(tag.id)))
+
+    def _put(self, tag: Tag) -> Tag:
         if not tag.name.strip():
             raise LibraryError(f"A tag of the facet '{tag.facet}' has no name. Write facet:name")
         forms = self._forms(tag)

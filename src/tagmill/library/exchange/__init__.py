@@ -16,6 +16,7 @@ from tagmill.library.exchange.spreadsheet import (
     write_csv,
 )
 from tagmill.library.importing import Imported, import_tags
+from tagmill.library.names import language_code
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag
 
@@ -50,7 +51,7 @@ def import_file(
     `language` is that of the canonical names, where a format has several. Raises LibraryError for a
     file that cannot be read.
     """
-    chosen = _chosen(path, format_, IMPORTS)
+    chosen, language = _chosen(path, format_, IMPORTS), language_code(language)
     digests: dict[str, int] = {}
     lines: dict[str, int] = {}
     notes: Counter[str] = Counter()
@@ -101,7 +102,7 @@ def export_library(
     library: Library, path: Path, format_: str | None = None, language: str = "en"
 ) -> Counter[str]:
     """Write a library; how much of it the format cannot hold, by kind."""
-    chosen = _chosen(path, format_, EXPORTS)
+    chosen, language = _chosen(path, format_, EXPORTS), language_code(language)
     if chosen == "csv":
         write_csv(path, library)
         return Counter()

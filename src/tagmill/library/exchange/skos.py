@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 from urllib.parse import quote, unquote
 
 from tagmill.errors import LibraryError, MissingExtra
+from tagmill.library.names import language_code
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, ValueKind, tag_id
 
@@ -117,7 +118,8 @@ class _Reader:
         language: str,
         category: str,
     ) -> None:
-        self._graph, self._language, self._category = graph, language, category
+        self._graph, self._category = graph, category
+        self._canonical = ("", language, _code(language), "en")  # languages of it, the best first
         self._rdf = _rdflib()
         self._own = self._rdf.Namespace(_OWN)
         self._keys: dict[Any, str] = {}
@@ -224,7 +226,7 @@ class _Reader:
         self.lost["languages of aliases"] += sum(bool(label.language) for label in others)
         if not by_language:
             by_language = {"": str(node).rpartition("/")[2].rpartition("#")[2]}
-        first = next((c for c in ("", self._language, "en") if c in by_language),
+        first = next((c for c in self._canonical if c in by_language),
                      next(iter(by_language)))  # fmt: skip
         names = {code: name for code, name in by_language.items() if code}
         return by_language[first], names, [str(label) for label in others]
@@ -237,7 +239,7 @@ class _Reader:
         if not found:
             return ""
         self.lost["definitions in other languages"] += len(found) - 1
-        first = next((code for code in ("", self._language, "en") if code in found),
+        first = next((code for code in self._canonical if code in found),
                      next(iter(found)))  # fmt: skip
         return found[first]
 
@@ -271,8 +273,8 @@ def _code(language: str | None) -> str:
     return _OURS.get((language or "").lower(), language or "")
 
 
-def _labels(names: dict[str, str] | Any) -> list[Any]:  # noqa: ANN401
-    return [_rdflib().Literal(name, lang=code) for code, name in names.items()]
+def _labels(names: Mapping[str, str]) -> list[Any]:
+    return [_rdflib().Literal(name, lang=language_code(code)) for code, name in names.items()]
 
 
 def _node(match: str) -> Any:  # noqa: ANN401

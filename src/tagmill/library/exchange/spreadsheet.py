@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import TextIO, TypedDict, get_args
 
 from tagmill.errors import LibraryError
+from tagmill.library.names import language_code
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, TagStatus, ValueKind, parse_tag_cell, tag_id
 
@@ -34,7 +35,7 @@ _TAG_COLUMNS = (
 _FACET_COLUMNS = ("single", "only_for", "value_kind", "unit")
 _COLUMNS = (*_TAG_COLUMNS, *_FACET_COLUMNS)
 _OPTIONAL = ("broader", "split_into", "matches", *_FACET_COLUMNS)  # written where used
-_LANGUAGE_COLUMN = re.compile(r"(name|facet)_([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)")
+_LANGUAGE_COLUMN = re.compile(r"(name|facet)_(.+)")
 _STATUSES: dict[str, TagStatus] = {status: status for status in get_args(TagStatus)}
 _VALUE_KINDS: tuple[ValueKind, ...] = get_args(ValueKind)
 _YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
@@ -247,8 +248,11 @@ def _checked_header(cells: list[str], source: str) -> list[str]:
                 f"{source}: no column '{column}' in the header ({', '.join(header)}). {known}"
             )
     for column in header:
-        if column not in _COLUMNS and not _LANGUAGE_COLUMN.fullmatch(column):
+        match = _LANGUAGE_COLUMN.fullmatch(column)
+        if column not in _COLUMNS and match is None:
             raise LibraryError(f"{source}: unknown column '{column}'. {known}")
+        if match is not None:
+            language_code(match[2])
     return header
 
 
@@ -262,7 +266,9 @@ def _languages(row: Mapping[str, str], kind: str) -> dict[str, str]:
 def _language_columns(header: tuple[str, ...], kind: str) -> list[tuple[str, str]]:
     """(column, language) of the columns `<kind>_<language>`."""
     found = ((column, _LANGUAGE_COLUMN.fullmatch(column)) for column in header)
-    return [(column, match[2]) for column, match in found if match and match[1] == kind]
+    return [
+        (column, language_code(match[2])) for column, match in found if match and match[1] == kind
+    ]
 
 
 def row_digest(text: str) -> int:

@@ -24,6 +24,7 @@ def write_elasticsearch(path: Path, library: Library) -> Counter[str]:
                   for name in names)
         for _, names in _groups(library)
     ]  # fmt: skip
+    lines = [f"\\{line}" if line.startswith("#") else line for line in lines]  # no comment
     return _write(path, "".join(f"{line}\n" for line in lines), library)
 
 
@@ -49,7 +50,7 @@ def write_typesense(path: Path, library: Library) -> Counter[str]:
 def _groups(library: Library) -> Iterator[tuple[Tag, list[str]]]:
     """Active tags of several names, lower-cased and each once."""
     for tag in library.active():
-        names = list(dict.fromkeys(name.lower().strip() for name in library.names_of(tag)))
+        names = list(dict.fromkeys(" ".join(n.lower().split()) for n in library.names_of(tag)))
         if len(names) > 1:
             yield tag, names
 

@@ -86,6 +86,9 @@ def write_shopify(folder: Path, library: Library, language: str) -> Counter[str]
     for facet in library.facets.values():
         gid = _gid(facet.matches)
         for code, name in (facet.names or {language: facet.key}).items() if gid else ():
+            if "-x-" in code:  # a former name
+                lost["aliases"] += 1
+                continue
             text = _unmarked(name, facet.matches)
             lines.setdefault(("attributes", code), []).append(f"{gid} : {text}")
     for tag in library.active():
@@ -242,7 +245,9 @@ def _unmarked(name: str, matches: Iterable[str]) -> str:
 
 def _first(names: Mapping[str, str], language: str) -> str:
     """The language of the canonical name: as asked, else English, else any."""
-    return next((code for code in (language, "en") if code in names), next(iter(names)))
+    return next(
+        (code for code in (_OURS.get(language, language), "en") if code in names), next(iter(names))
+    )
 
 
 def _gid(matches: Iterable[str]) -> str | None:
