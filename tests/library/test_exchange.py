@@ -577,6 +577,27 @@ def test_the_language_of_canonical_names_may_be_called_as_there(tmp_path: Path) 
     assert '"甲"@zh-TW' in (tmp_path / "old.ttl").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("id,facet,name\ni1,G,a\n", {"facet_kept": 1}),
+        ("id,facet,name,description\ni1,F,a,\n", {"not_taken_away": 1}),
+        ("id,facet,name,aliases\ni1,F,a,y\n", {"not_taken_away": 1}),
+        ("id,facet,name,broader\ni1,F,a,\n", {"not_taken_away": 1}),
+        ("id,facet,name\ni1,F,a\n", {}),  # a file that does not speak of them
+        ("id,facet,name,description\ni1,F,a,z\n", {}),
+    ],
+)
+def test_what_a_row_cannot_change_is_noted(
+    tmp_path: Path, text: str, notes: dict[str, int]
+) -> None:
+    library = Library([Tag("i2", "F", "b"), Tag("i1", "F", "a", {}, ("x", "y"), "d")])
+    library.update("i1", broader=["i2"])
+    path = tmp_path / "tags.csv"
+    path.write_text(text, encoding="utf-8")
+    assert import_file(library, path).notes == notes
+
+
 def test_names_are_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / "tags.csv"
     path.write_text('facet,name,aliases\nF,"light\n blue","#1\nblue"\n', encoding="utf-8")

@@ -228,6 +228,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "tag whose name or id cannot be read, left out",
         "名称或 id 无法读取的标签，未采用",
     ),
+    "held_facet_kept": (
+        "row of another facet than its tag, which stays in its own: tagmill library move TAG "
+        "--facet FACET",
+        "所写维度与标签的不同，标签留在原维度：tagmill library move 标签 --facet 维度",
+    ),
+    "held_not_taken_away": (
+        "row that leaves out an alias, a description or a broader tag, which stays: a file takes "
+        "nothing away (tagmill library move TAG --top puts it below none)",
+        "没有写标签已有的别名、描述或上级，均保留：导入不会删去任何内容"
+        "（不要上级：tagmill library move 标签 --top）",
+    ),
     "held_loops": (
         "pointer by which a tag would be below itself, left out",
         "会使标签在自己之下，未采用",

@@ -51,6 +51,7 @@ def import_tags(
     give_way: bool = False,
     passed_over: Collection[str] = (),
     place: Callable[[str], str] = "id {}".format,
+    says: Collection[str] = (),
 ) -> Imported:
     """Add tags and facets to a library, or change those it has.
 
@@ -59,9 +60,11 @@ def import_tags(
     may fill while the tags are read. Raises TagConflict where two tags would share a name, and
     LibraryError for tags that point to none, or to themselves, by `broader`, `merged_into` or
     `split_into`: it says where each is found by `place(id)`. With `give_way` nothing is raised: the
-    later one is renamed, or does without that name, and such pointers are left out.
+    later one is renamed, or does without that name, and such pointers are left out. `says` are the
+    fields that the file has: where it says another `facet` with an id, or nothing where the tag has
+    something, that is noted, as an import does not change it.
     """
-    work = _Import(library, facets, give_way, passed_over)
+    work = _Import(library, facets, give_way, passed_over, says)
     late = [tag for tag in _expected(library, tags) if not work.take(tag)]
     for tag in late:
         work.give_up(tag)
@@ -82,8 +85,10 @@ class _Import:
         facets: Iterable[Facet],
         give_way: bool,
         passed_over: Collection[str],
+        says: Collection[str],
     ) -> None:
         self._library, self._give_way, self._passed_over = library, give_way, passed_over
+        self._says = says
         self._keys = {facet.key: _add_facet(library, facet, give_way) for facet in facets}
         self._by_match = _by_match(library)
         self._report = Imported()
@@ -110,10 +115,7 @@ class _Import:
         if before is not None and before.status == "retired" and tag.status != "retired":
             self._take_former(own, before)
             return True
-        if before is None:
-            after = _unpointed(own) if _points(own) else own
-        else:
-            after = _combined(self._library, before, own, _is_minted(tag))
+        after = self._after(tag, own, before)
         if after is not before:
             try:
                 self._library.put(after)
@@ -126,17 +128,25 @@ class _Import:
                 self._library.put(after)
             if after != before:
                 self._note_change(before, after)
+        if before is not None and before.id == tag.id:
+            self._note_kept(own, before, after)
         self._report.places[tag.id] = after.id
         if _points(own):
             self._referring.append(own)
         return True
+
+    def _after(self, tag: Tag, own: Tag, before: Tag | None) -> Tag:
+        """The tag as it will be but for what it points to; the very same where nothing is new."""
+        if before is not None:
+            return _combined(self._library, before, own, _is_minted(tag))
+        return replace(own, broader=(), merged_into=None, split_into=()) if _points(own) else own
 
     def give_up(self, tag: Tag) -> None:
         """Free the names that a tag will have no more."""
         own = self._in_its_facet(tag)
         before = self._before(tag, own, last=True)
         if before is not None and before.status != "retired":
-            self._library.give_up(_combined(self._library, before, own, _is_minted(tag)))
+            self._library.give_up(self._after(tag, own, before))
 
     def refer(self) -> None:
         """Set what tags of the file, and all facets, point to; what is none, or the tag itself, is
@@ -274,6 +284,20 @@ class _Import:
             self._library.put(replace(target, matches=matches))
             self._changed[target.id] = None
 
+    def _note_kept(self, read: Tag, before: Tag, after: Tag) -> None:
+        """Count what a row says otherwise than its tag, in vain."""
+        if "facet" in self._says and read.facet != before.facet:
+            self._report.notes["facet_kept"] += 1
+        if after == before:  # else it said something else
+            gone = {*before.aliases} - {*read.aliases, read.name, *read.names.values()}
+            left_out = {
+                "aliases": gone,
+                "description": before.description and not read.description,
+                "broader": before.broader and not read.broader,
+            }
+            kept = any(left_out[name] for name in left_out if name in self._says)
+            self._report.notes["not_taken_away"] += kept
+
     def _note_change(self, before: Tag | None, after: Tag) -> None:
         self._changed[after.id] = None
         former = [] if before is None else self._library.names_of(before)
@@ -287,10 +311,6 @@ _UNSURE = Tag("", "", "")
 
 def _points(tag: Tag) -> bool:
     return bool(tag.broader or tag.merged_into or tag.split_into)
-
-
-def _unpointed(tag: Tag) -> Tag:
-    return replace(tag, broader=(), merged_into=None, split_into=())
 
 
 def _expected(library: Library, tags: Iterable[Tag]) -> Iterator[Tag]:

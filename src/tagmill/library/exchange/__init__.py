@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,17 +52,19 @@ def import_file(
     file that cannot be read.
     """
     chosen, language = _chosen(path, format_, IMPORTS), language_code(language)
+    says: Collection[str]
     digests: dict[str, int] = {}
     lines: dict[str, int] = {}
     notes: Counter[str] = Counter()
     if chosen == "csv":
-        new, facets = stream_csv(path, known, digests, lines)
+        new, facets, says = stream_csv(path, known, digests, lines)
     else:
+        says = ("facet", "aliases", "description", "broader") if chosen == "skos" else ()
         tags, facets, notes = _read(chosen, path, language)
         new = _new(tags, known, digests, lines)
     report = import_tags(
         library, new, facets, give_way=chosen != "csv", passed_over=lines.keys(),
-        place=lambda tag_id: f"{path} line {lines[tag_id]}",
+        place=lambda tag_id: f"{path} line {lines[tag_id]}", says=says,
     )  # fmt: skip
     report.notes.update({kind: count for kind, count in notes.items() if count})
     again = {tag.id for tag in report.retired} | report.incomplete

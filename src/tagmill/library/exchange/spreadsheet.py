@@ -59,9 +59,9 @@ def read_csv(path: Path | str) -> tuple[list[Tag], list[Facet]]:
 
 def stream_csv(
     path: Path | str, known: Mapping[int, str], digests: dict[str, int], lines: dict[str, int]
-) -> tuple[Iterable[Tag], list[Facet]]:
+) -> tuple[Iterable[Tag], list[Facet], list[str]]:
     """`read_csv`, with tags that come one by one where no column says anything of facets; what is
-    wrong with rows is raised behind the last of them.
+    wrong with rows is raised behind the last of them. The columns come with it.
 
     Rows whose digest is `known`, with the id of its tag, are passed over; `digests` takes those of
     the others, by tag id, `lines` the lines of all.
@@ -69,8 +69,8 @@ def stream_csv(
     rows = _Rows(_opened(path), str(path))
     tags = rows.tags(known, digests, lines)
     if rows.say_of_facets:
-        return list(tags), rows.found_facets()
-    return tags, []
+        return list(tags), rows.found_facets(), rows.header
+    return tags, [], rows.header
 
 
 def parse_csv(text: str, source: str) -> tuple[list[Tag], list[Facet]]:
@@ -144,12 +144,12 @@ class _Rows:
         file.seek(0)
         self._source = source
         self._reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-        self._header = self._read_header()
-        self._blank = dict.fromkeys((*_COLUMNS, *self._header), "")
-        self._head = "\0".join(self._header)
+        self.header = self._read_header()
+        self._blank = dict.fromkeys((*_COLUMNS, *self.header), "")
+        self._head = "\0".join(self.header)
         self._facets: dict[str, _FacetRow] = {}
         self.say_of_facets = any(
-            column in _FACET_COLUMNS or column.startswith("facet_") for column in self._header
+            column in _FACET_COLUMNS or column.startswith("facet_") for column in self.header
         )
 
     def tags(
@@ -171,7 +171,7 @@ class _Rows:
             if own is not None and own not in first_lines:
                 first_lines[own] = line
                 continue
-            row = {**self._blank, **dict(zip(self._header, map(str.strip, cells), strict=False))}
+            row = {**self._blank, **dict(zip(self.header, map(str.strip, cells), strict=False))}
             try:
                 self._read_facet(row)
                 if not row["name"]:
@@ -203,10 +203,10 @@ class _Rows:
         try:
             for cells in self._reader:
                 if (cells and cells[0].strip()) or any(map(str.strip, cells)):
-                    if len(cells) > len(self._header):
+                    if len(cells) > len(self.header):
                         raise LibraryError(
                             f"{self._source} line {line}: {len(cells)} cells under "
-                            f"{len(self._header)} columns. Quote cells with commas"
+                            f"{len(self.header)} columns. Quote cells with commas"
                         )
                     yield line, cells
                 line = self._reader.line_num + 1
