@@ -442,6 +442,9 @@ def test_an_import_that_renames_keeps_the_former_names(tmp_path: Path) -> None:
     tag = library.tags["i1"]
     assert (tag.name, dict(tag.names), tag.aliases) == ("daleth", {"en": "Da"}, ("delta", "D"))
     assert import_file(library, path).changed == []
+    path.write_text("id,facet,name\ni1,F,delta\n", encoding="utf-8")
+    import_file(library, path)
+    assert (library.tags["i1"].name, library.tags["i1"].aliases) == ("delta", ("D", "daleth"))
 
 
 def test_unknown_formats_and_places(tmp_path: Path) -> None:

@@ -399,11 +399,12 @@ def _combined(library: Library, before: Tag, tag: Tag, minted: bool) -> Tag:
     name, names = tag.name if renames else before.name, {**before.names, **tag.names}
     known = {library.form(one) for one in (name, *names.values(), *before.aliases)}
     written = tag.aliases if renames else (tag.name, *tag.aliases)
+    own = before.aliases if name == before.name else [a for a in before.aliases if a != name]
     after = replace(
         before,
         name=name,
         names=names,
-        aliases=(*before.aliases, *(a for a in written if library.form(a) not in known)),
+        aliases=(*own, *(a for a in written if library.form(a) not in known)),
         description=tag.description or before.description,
         status=tag.status,
         merged_into=before.merged_into if tag.status == "retired" else None,
