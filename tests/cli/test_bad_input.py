@@ -46,6 +46,12 @@ def test_files_of_the_wrong_kind_into_a_workspace(workspace: Path, tmp_path: Pat
     assert "cannot be read" in refusal("library", "import", tmp_path / "none.csv", "-w", workspace)
 
 
+def test_an_argument_that_is_not_utf_8(workspace: Path) -> None:
+    bad = "C:\udcff"  # as Python reads the byte 0xff of a command line
+    assert "is not UTF-8" in refusal("library", "add", bad, "-w", workspace)
+    assert "is not UTF-8" in refusal("library", "add", "C:x", "--why", bad, "-w", workspace)
+
+
 def test_a_wrong_column_name(tmp_path: Path) -> None:
     source = tmp_path / "shop.csv"
     source.write_text("sku,title\n1,red dress\n", encoding="utf-8")

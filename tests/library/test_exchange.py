@@ -353,6 +353,14 @@ def test_what_was_merged_or_retired_stays_so(tmp_path: Path) -> None:
     assert library.tags[red.id].name == "红色"
 
 
+def test_shopifys_ids_are_made_of_names_and_take_no_rename_back(tmp_path: Path) -> None:
+    library = Library([])
+    import_file(library, _shopify(tmp_path), "shopify")
+    (crimson,) = rename(library, library.resolve("Color:Red"), "Crimson")
+    import_file(library, tmp_path, "shopify")  # as if for the first time: nothing is `known`
+    assert library.tags[crimson.id] == crimson
+
+
 @pytest.mark.parametrize("format_", ["csv", "skos", "shopify"])
 def test_a_merged_tags_names_are_aliases_at_most(tmp_path: Path, format_: str) -> None:
     library = Library([])

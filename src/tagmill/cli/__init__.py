@@ -40,6 +40,13 @@ def main() -> None:
 
         typer.echo(f"tagmill: {say('stopped')}", err=True)
         sys.exit(130)
+    except UnicodeEncodeError as error:
+        if "surrogates" not in error.reason:
+            raise
+        from tagmill.cli.messages import say
+
+        typer.echo(f"tagmill: {say('not_text', value=ascii(error.object[:80]))}", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # the reader of stdout has seen enough
         sys.stderr.close()
         sys.exit(0)

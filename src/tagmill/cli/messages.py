@@ -523,6 +523,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Mind that they are of two facets: {source}, {target}.",
         "注意：两者属于不同维度：{source}、{target}。",
     ),
+    "not_text": (
+        "{value} is not UTF-8. Write it in UTF-8",
+        "{value} 不是 UTF-8。请用 UTF-8 书写",
+    ),
     "stopped": (
         "stopped; what was stored stays stored",
         "已停止；已存储的内容保留",
