@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, export_library, import_file, write_csv
-from tagmill.library.changes import merge, move, rename, split
+from tagmill.library.changes import facet_names, merge, move, rename, split
 from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
 from tagmill.store import Store
@@ -515,17 +515,19 @@ def test_what_a_person_changed_stays_where_the_row_has_not_changed(
     path = tmp_path
     if format_ == "csv":
         path = tmp_path / "tags.csv"
-        path.write_text("id,facet,name,name_en\n1,Color,Red,Red\n2,Color,Blue,Blue\n")
+        path.write_text("id,facet,facet_en,name,name_en\n1,Color,Color,Red,Red\n")
     else:
         _shopify(tmp_path)
     _import(store, path, format_)
     library = load_library(store)
     renamed = rename(library, library.resolve("Color:Red"), "Crimson")
     store.library.save([*renamed, *rename(library, renamed[0], "Scarlet", "en")])
-    store.library.save([], [Facet("Color", {"en": "Colour"})])
+    names = facet_names(library.facets["Color"], {"en": "Colour"})
+    store.library.save([], [replace(library.facets["Color"], names=names)])
     crimson = load_library(store).resolve("Color:Crimson")
     assert _import(store, path, format_) == ([], {})
     assert load_library(store).tags[crimson.id] == crimson
+    assert load_library(store).facets["Color"].names == names
 
 
 @pytest.mark.parametrize("ending", [".ttl", ".rdf"])

@@ -339,7 +339,8 @@ def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
         facet = replace(facet, names=free)
     if known is None:
         return library.add_facet(facet)
-    names = {**facet.names, **known.names} if known.key != facet.key else facet.names
+    new = {c: n for c, n in facet.names.items() if not _is_former(known, c, n)}
+    names = {**new, **known.names} if known.key != facet.key else new
     return library.add_facet(
         replace(
             known,
@@ -350,6 +351,14 @@ def _add_facet(library: Library, facet: Facet, give_way: bool) -> Facet:
             unit=facet.unit or known.unit,
             matches=tuple(dict.fromkeys((*known.matches, *facet.matches))),
         )
+    )
+
+
+def _is_former(facet: Facet, code: str, name: str) -> bool:
+    """Whether a facet was called so in a language, before somebody gave it another name."""
+    return any(
+        known == name and other.startswith(f"{code}-x-former")
+        for other, known in facet.names.items()
     )
 
 
