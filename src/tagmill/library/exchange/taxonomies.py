@@ -179,35 +179,45 @@ def _attributes(names: Names, language: str) -> tuple[list[Facet], dict[tuple[st
 
 
 def _paths(entries: Names, language: str, facet: str) -> list[Tag]:
-    """Tags of entries that are paths; one whose name another has is named with its parents."""
+    """Tags of entries that are paths; where another has its name, in a language, one is named with
+    its parents."""
     ids = {
         path: (identifier, code)
         for identifier, own in entries.items()
         for code, path in own.items()
         if code == _first(own, language)
     }
-    levels = {path: path.split(_PATH) for path in ids}
-    used = Counter(normal_form(parts[-1]) for parts in levels.values())
-    wider = Counter(normal_form(_PATH.join(parts[-2:])) for parts in levels.values())
+    used, wider = _used(entries, 1), _used(entries, 2)
+
+    def short(path: str) -> str:
+        parts, depth = path.split(_PATH), 1
+        if used[_end(path, 1)] > 1:
+            depth = 2 if wider[_end(path, 2)] == 1 else len(parts)
+        return _PATH.join(parts[-depth:])
+
     tags, made = list[Tag](), dict[str, str]()
     for path, (identifier, code) in ids.items():
-        parts = levels[path]
-        depth = 1
-        if used[normal_form(parts[-1])] > 1 and len(parts) > 1:
-            depth = 2 if wider[normal_form(_PATH.join(parts[-2:]))] == 1 else len(parts)
-        names = {
-            other: _PATH.join(text.split(_PATH)[-depth:])
-            for other, text in entries[identifier].items()
-        }
+        names = {other: short(text) for other, text in entries[identifier].items()}
         match = identifier if identifier.startswith(_GID) else f"{_GOOGLE}{identifier}"
         matches = (match,) if identifier != path else ()
         made[path] = tag_id(facet, names[code])
         tags.append(Tag(made[path], facet, names[code], names, matches=matches))
-    parents = (made.get(_PATH.join(parts[:-1])) for parts in levels.values())  # in any order
+    parents = (made.get(path.rpartition(_PATH)[0]) for path in ids)  # in any order
     return [
         replace(tag, broader=(parent,)) if parent else tag
         for tag, parent in zip(tags, parents, strict=True)
     ]
+
+
+def _used(entries: Names, levels: int) -> Counter[str]:
+    """How many entries have each ending of a path, of so many levels, in any language."""
+    return Counter(
+        form for own in entries.values() for form in {_end(path, levels) for path in own.values()}
+    )
+
+
+def _end(path: str, levels: int) -> str:
+    return normal_form(_PATH.join(path.split(_PATH)[-levels:]))
 
 
 def _tag(facet: str, names: Mapping[str, str], language: str, gid: str) -> Tag:
