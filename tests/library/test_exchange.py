@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
-from tagmill.library import Library, export_library, import_file, write_csv
+from tagmill.library import Library, export_library, import_file, import_tags, write_csv
 from tagmill.library.changes import facet_names, merge, move, rename, split
 from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
@@ -441,6 +441,13 @@ def test_a_tag_retired_here_and_one_of_its_name_are_two(tmp_path: Path) -> None:
     back = Library([])
     import_file(back, path)
     assert back.tags == library.tags
+
+
+def test_a_new_tag_called_as_an_alias_of_one_that_waits_is_refused() -> None:
+    library = Library([Tag("i1", "F", "a", {}, ("d",)), Tag("i2", "F", "b")])
+    rows = [Tag("i3", "F", "d"), Tag("i1", "F", "b"), Tag("i2", "F", "a")]
+    with pytest.raises(TagConflict, match=r"'F:d' and 'F:a' \(id i1\) would both be called 'd'"):
+        import_tags(library, rows, [])
 
 
 def test_an_import_that_renames_keeps_the_former_names(tmp_path: Path) -> None:

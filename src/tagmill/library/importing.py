@@ -96,16 +96,20 @@ class _Import:
         self._referring: list[Tag] = []
         self._left: list[tuple[str, Iterable[str]]] = []  # tag id, names it should keep if it can
         self._refused: list[tuple[str, str]] = []  # id in the file, why
+        self._waiting: set[str] = set()  # ids in the file of tags that are taken last
 
     def take(self, tag: Tag, *, last: bool = False) -> bool:
         """Put a tag into the library; False where that hangs on those that are still to come."""
         try:
-            return self._take(tag, last)
+            taken = self._take(tag, last)
         except TagConflict:
             raise
         except LibraryError as error:  # what cannot be a name
             self._refuse(tag, "unreadable", str(error))
             return True
+        if not taken:
+            self._waiting.add(tag.id)
+        return taken
 
     def _take(self, tag: Tag, last: bool) -> bool:
         own = self._in_its_facet(tag)
@@ -265,7 +269,9 @@ class _Import:
         if named is None or any(_source(match) in sources for match in named.matches):
             return None  # that vocabulary tells the two apart
         if not _is_minted(tag):  # as a file does that has both their ids
-            if named.id in self._report.places or named.id in self._passed_over:
+            if any(
+                named.id in ids for ids in (self._report.places, self._passed_over, self._waiting)
+            ):
                 return None
             return named if last else _UNSURE
         return named
