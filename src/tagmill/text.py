@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -20,6 +20,7 @@ __all__ = [
     "FOREIGN_WORDS",
     "Folded",
     "detect_language",
+    "find_words",
     "fold",
     "is_doubtful",
     "is_unspaced",
@@ -326,6 +327,27 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
         else:
             found[-1].append(token)
     return found
+
+
+def find_words(text: str, words: Collection[str]) -> list[tuple[int, int]]:
+    """The spans [start, end) where words of `search_words` stand, in order; they may overlap."""
+    translated, origin = _translate(text)
+    unspaced = [word for word in words if is_unspaced(word[0])]
+    spans: list[tuple[int, int]] = []
+    for match in _TOKEN.finditer(unaccented(translated)):
+        token = match.group()
+        if token[0] < _FIRST_UNSPACED or not is_unspaced(token[0]):
+            if _without_ending(token) in words:
+                start, end = match.span()
+                spans.append((origin[start], origin[end - 1] + 1))
+            continue
+        start, end = match.span() if unspaced else (0, 0)
+        for word in unspaced:
+            place = translated.find(word, start, end)
+            while place >= 0:
+                spans.append((origin[place], origin[place + len(word) - 1] + 1))
+                place = translated.find(word, place + 1, end)
+    return sorted(spans)
 
 
 def unaccented(text: str) -> str:

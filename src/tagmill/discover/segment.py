@@ -79,9 +79,9 @@ class Segment:
     documents: Array  # int32 that have the word, ascending
     weights: Array  # float32, what the word weighs in them, in (0, 2.2)
     places: Array  # uint8, bit f: the word stands in FIELDS[f]
-    tag_starts: Array  # (n + 1,) int64: tags by product
-    tag_ends: Array  # (n,) int64: where those end that are CERTAIN
-    tag_of: Array  # int32, descending probability within a product
+    tag_starts: Array  # (n + 1,) uint32: tags by product; small, as counting facets waits for them
+    tag_certain: Array  # (n,) uint16: how many of them are CERTAIN
+    tag_of: Array  # uint16, of more than 65,536 tags uint32, descending probability in a product
     tag_probability: Array  # float32
     by_tag_starts: Array  # (m + 1,) int64: products by tag
     by_tag_documents: Array  # int32 ascending
@@ -307,7 +307,6 @@ class SegmentBuilder:
             for i, kind in enumerate((np.int64, np.int64, np.float32))
         )
         by_product = np.lexsort((-probability, tag_documents))
-        tag_starts = _starts(tag_documents, n)
         by_tag = np.lexsort((tag_documents, tags))
         kinds, lows, highs, owners = (
             _joined([part[i] for part in self._quantities], kind)
@@ -330,10 +329,11 @@ class SegmentBuilder:
             documents=documents[sorting].astype(np.int32),
             weights=weights[sorting],
             places=places[sorting],
-            tag_starts=tag_starts,
-            tag_ends=tag_starts[:-1]
-            + np.bincount(tag_documents[probability >= CERTAIN], minlength=n),
-            tag_of=tags[by_product].astype(np.int32),
+            tag_starts=_starts(tag_documents, n).astype(np.uint32),
+            tag_certain=np.bincount(tag_documents[probability >= CERTAIN], minlength=n).astype(
+                np.uint16
+            ),
+            tag_of=tags[by_product].astype(np.uint16 if len(self._tags) <= 1 << 16 else np.uint32),
             tag_probability=probability[by_product],
             by_tag_starts=_starts(tags, len(self._tags)),
             by_tag_documents=tag_documents[by_tag].astype(np.int32),
