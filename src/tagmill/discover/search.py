@@ -326,7 +326,9 @@ def _hit(
     shown, (words, tags) = view.segments[number].shown, matched
     title = str(shown.column("title")[document].as_py())
     found = matcher.quantities(number, document)
-    quantities = {asked.text: asked.shown(low, high) for asked, low, high in found} | sorted_by
+    quantities = {asked.text: asked.shown(low, high) for asked, low, high in found}
+    if not sorted_by.items() <= {(a.dimension, quantities[a.text]) for a, _, _ in found}:
+        quantities |= sorted_by
     return Hit(
         str(shown.column("id")[document].as_py()),
         title,
