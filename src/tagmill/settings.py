@@ -110,7 +110,8 @@ class LibrarySettings(_Section):
 class RecommendSettings(_Section):
     """What is recommended to whom."""
 
-    exclude: tuple[str, ...] = ()  # tags (facet:name) whose products are recommended to nobody
+    # Tags (facet:name) and numbers (stock=..0) whose products are recommended to nobody.
+    exclude: tuple[str, ...] = ()
     half_life: float = Field(default=60.0, gt=0)  # days after which an event counts half
 
 

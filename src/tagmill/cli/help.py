@@ -213,7 +213,9 @@ HELP: dict[str, str] = {
     ),
     "For this user.": "给这位用户。",
     "Beside this product.": "与此商品相近的。",
-    "Nothing with this tag; repeatable.": "不要有此标签的；可重复。",
+    "Nothing with this tag, or stock=..0; repeatable.": (
+        "不要有此标签的，或数字在此范围内的（stock=..0）；可重复。"
+    ),
     "Fit it anew first.": "先重新拟合。",
     "Write the stored tags to a file, or beside the products of a database.": (
         "把存储的标签写到文件，或写到数据库里商品的旁边。"

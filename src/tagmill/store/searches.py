@@ -140,6 +140,14 @@ class Searches:
                 rows = connection.execute(wanted.order_by(products.c.id)).all()
                 yield self._documents(connection, rows, names)
 
+    def numbers(self, product_ids: Iterable[str]) -> dict[str, builtins.list[tuple[str, float]]]:
+        """(name, value) of the numbers of products; of those that have some."""
+        wanted = sa.select(products.c.id, products.c.numbers).where(
+            self._database.among(products.c.id, product_ids), products.c.numbers.is_not(sa.null())
+        )
+        with self._database.read() as connection:
+            return {row.id: list(map(tuple, row.numbers)) for row in connection.execute(wanted)}
+
     def sample(self, count: int) -> builtins.list[StoredDocument]:
         """So many living products, chosen by the hashes of their contents."""
         wanted = sa.select(products.c.id).where(sa.not_(products.c.gone))
