@@ -80,8 +80,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
-        "--map attributes.{name}={first}",
-        "未读取的列：{columns}。可作为属性读取：--map attributes.{name}={first}",
+        "--map attributes.{name}={first}; a price or another number to sort by: "
+        "--map numbers.{name}={first}",
+        "未读取的列：{columns}。可作为属性读取：--map attributes.{name}={first}；"
+        "价格等用来排序的数字：--map numbers.{name}={first}",
     ),
     "imported": (
         "{new:,} new, {changed:,} changed, {unchanged:,} unchanged, {returned:,} returned, "
