@@ -302,7 +302,7 @@ def _match(
     wanted = np.array(documents)
     for part in (part for parts in matcher.parts for part in parts):
         having, weights, fields = matcher.postings(number, part)
-        if not len(having):
+        if not len(having) or part.is_more:
             continue
         places = np.minimum(having.searchsorted(wanted), len(having) - 1)
         for row in np.flatnonzero(having[places] == wanted).tolist():

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tagmill.text import parted_pairs, search_words
 __all__ = [
     "CERTAIN",
     "FIELDS",
+    "JOINED",
     "LAST",
     "LIKELY",
     "PARTED",
@@ -41,6 +43,7 @@ CERTAIN = 0.5  # probability from which a tag counts for facets and for what is 
 LIKELY = np.float32(0.2)  # from which a product counts as having a tag that was asked for
 FIELDS = ("title", "attributes", "description", "generated")  # attributes: with the category
 LAST = -np.finfo(float).max  # key of products without the number that is sorted by
+JOINED = "\x1f\x1f"  # before a number of a title with the word beside it, as one
 PARTED = "\x1f"  # before a pair of characters that a doubtful cut of a title parts
 _WEIGHTS = (3.0, 1.5, 1.0, 0.7)
 _LENGTHS = (12.0, 12.0, 80.0, 80.0)  # words at which a field counts its weight
@@ -361,7 +364,7 @@ class SegmentBuilder:
             if field == 0:  # pairs do not make a title longer
                 pairs = parted_pairs(texts)
                 lists = [
-                    words + [PARTED + pair for pair in more]
+                    words + [PARTED + pair for pair in more] + _with_numbers(words)
                     for words, more in zip(lists, pairs, strict=True)
                 ]
             sizes = np.fromiter(map(len, lists), np.int64, len(lists))
@@ -425,6 +428,15 @@ def merge_segments(segments: Iterable[tuple[Segment, Array]]) -> Segment:
     for segment, dead in segments:
         builder.add_segment(segment, dead)
     return builder.finish()
+
+
+def _with_numbers(words: Sequence[str]) -> list[str]:
+    """The numbers with the words beside them: iphone15, 15pro of iphone 15 pro."""
+    return [
+        JOINED + left + right
+        for left, right in pairwise(words)
+        if left.isdecimal() != right.isdecimal()
+    ]
 
 
 def hash_texts(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
