@@ -653,15 +653,73 @@ def test_broken_characters_lose_no_other_answer(shop: Path) -> None:
     assert set(tagged) == {"tv", "shirt", "bag"}
 
 
-def test_a_batch_answer_that_cannot_be_used_is_asked_for_again(shop: Path) -> None:
+def result_of(request: str, response: Response) -> str:
+    """The line of a results file that answers a line of a requests file."""
+    answered = {"status_code": response.status, "body": json.loads(response.body)}
+    return json.dumps({"custom_id": json.loads(request)["custom_id"], "response": answered}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "tokens"),
+    [
+        (chat("Sorry, I cannot help"), "not JSON", 120),
+        (chat('{"tags": [', finish="length"), "it was cut off", 120),
+        (chat(None, refusal="I will not"), "refused: I will not", 120),
+        (error(400, "context too long"), "answered 400: context too long", 0),
+    ],
+)
+def test_a_batch_answer_that_cannot_be_used_has_failed(
+    shop: Path, answer: Response, reason: str, tokens: int
+) -> None:
     common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
     tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
-    entry = json.loads((shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    body = json.loads(chat('{"tags": [').body)
-    result = {"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": body}}
-    (shop / "results.jsonl").write_text(json.dumps(result) + "\n" + '{"custom_id": ["a"]}\n')
-    tagmill(*common, "--batch-in", "results.jsonl", "--batch-out", "again.jsonl", cwd=shop)
-    assert entry["custom_id"] in (shop / "again.jsonl").read_text(encoding="utf-8")
+    first, *others = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    results = [result_of(first, answer), '{"custom_id": ["a"]}\n']
+    (shop / "results.jsonl").write_text("".join(results), encoding="utf-8")
+    given = ("--batch-in", "results.jsonl")
+    done = tagmill(*common, *given, "--batch-out", "next.jsonl", "--json", cwd=shop, code=1)
+    found = done.json()
+    assert (found["failed"], found["waiting"]) == (1, 2)
+    assert (found["llm"]["calls"], found["llm"]["failed"]) == (1, 1)
+    assert found["llm"]["input_tokens"] + found["llm"]["output_tokens"] == tokens
+    assert (shop / "next.jsonl").read_text(encoding="utf-8").splitlines() == others
+    (failed,) = map(json.loads, (shop / "out.jsonl.failed.jsonl").read_text().splitlines())
+    assert reason in failed["reason"]
+    # Without a next round it is the same, and nobody was asked what is missing.
+    done = tagmill(*common, *given, "--json", cwd=shop, code=1)
+    assert (done.json()["failed"], done.json()["llm"]["calls"]) == (3, 1)
+    failures = (shop / "out.jsonl.failed.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(reason in line for line in failures) == 1
+    assert sum("no result has the custom_id" in line for line in failures) == 2
+
+
+def test_of_many_answers_a_usable_one_counts_in_whatever_order(shop: Path) -> None:
+    described = ("describe", "--file", "products.jsonl", "-o", "d.jsonl", "--llm-model", "m")
+    tagmill(*described, "--batch-out", "requests.jsonl", cwd=shop)
+    requests = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(requests) == len(PRODUCTS)
+    useless = (chat("{}"), chat("Sorry"), chat('{"sentences": [', finish="length"))
+    names = ("bad.jsonl", "good.jsonl", "other.jsonl")
+    for name, answer in zip(
+        names,
+        (lambda _: useless, lambda line: (scripted(json.loads(line)["body"]),),
+         lambda _: (chat('{"sentences": [{"text": "另一个", "quote": ""}]}'), error(429))),
+        strict=True,
+    ):  # fmt: skip
+        lines = [result_of(line, one) for line in requests for one in answer(line)]
+        (shop / name).write_text("".join(lines), encoding="utf-8")
+    seen = set()
+    for order in (names, names[::-1]):
+        (shop / "tagmill-llm.db").unlink()
+        given = [part for name in order for part in ("--batch-in", name)]
+        tagmill(*described, *given, "--batch-out", "next.jsonl", cwd=shop)
+        assert (shop / "next.jsonl").read_text() == ""
+        seen.add((shop / "d.jsonl").read_text(encoding="utf-8"))
+    assert len(seen) == 1
+    (shop / "tagmill-llm.db").unlink()
+    done = tagmill(*described, "--batch-in", "bad.jsonl", cwd=shop, code=1)
+    assert "3 calls (3 failed)" in done.err
+    assert "it was cut off" in (shop / "d.jsonl.failed.jsonl").read_text()
 
 
 def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> None:

@@ -222,7 +222,10 @@ class LlmOptions:
             replies: ReplyStore = store.replies
             if self.results is not None:
                 replies = BatchReplies(replies, self.results)
-            askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
+            more = {} if self.results is None else {"readings": self.results.most}
+            askers = [
+                Asker(model(stage), llm, replies, stage, self.spending, **more) for stage in stages
+            ]
             leaves = is_batch or not stays_here(llm)
             yield settings, askers, answers, settings.privacy if leaves else None
 

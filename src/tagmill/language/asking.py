@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError, SettingsError
-from tagmill.language.client import Busy, LanguageModel, Request, Waiting
+from tagmill.language.client import Busy, LanguageModel, Request, Unasked, Waiting
 from tagmill.records import ModelCall, Reply
 from tagmill.settings import LanguageModelSettings
 
@@ -29,7 +29,6 @@ V = TypeVar("V")
 R = TypeVar("R")
 
 _TRIES = 6  # of one request at a busy server
-_READINGS = 2  # of one that is answered with what cannot be used
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between them, doubling, with jitter
 _DEAD = 20  # requests in a row that failed in all their tries: nobody is there
 _SILENT = 8  # answers in a row that did not come in time, before any did: nobody will
@@ -104,6 +103,7 @@ class Asker:
     store: ReplyStore | None = None
     stage: str = ""
     spending: Spending = field(default_factory=Spending)
+    readings: int = 2  # of one question, while what is answered cannot be used
 
     def __post_init__(self) -> None:
         prices = self.settings
@@ -244,6 +244,8 @@ class Asker:
                 wait = await self._try(asked)
             if wait is None:
                 break
+            if isinstance(asked.failure, BadReply):  # nobody is busy
+                continue
             crowded = isinstance(asked.failure, Busy) and asked.failure.crowded
             if not crowded or self._answered == answered:  # else others had its place: go on
                 tries += 1
@@ -261,7 +263,7 @@ class Asker:
         if failure is None or (isinstance(failure, BadReply) and self._is_useful):
             self._dead = 0
             return
-        if isinstance(failure, Waiting) or self._stop is not None:
+        if isinstance(failure, Unasked) or self._stop is not None:
             return
         self._dead += 1
         if self._dead < _DEAD:
@@ -299,8 +301,10 @@ class Asker:
             if bad.tokens is not None:
                 asked.tokens.append(bad.tokens)
             return None
-        except Waiting as waiting:
-            asked.failure = waiting
+        except Unasked as unasked:
+            if not asked.replies:  # else why these cannot be used stands
+                asked.failure = unasked
+                asked.sent = isinstance(unasked, Waiting)
             return None
         except LanguageModelError as error:
             asked.failure = self._stop = error
@@ -315,7 +319,7 @@ class Asker:
             asked.value, asked.failure = asked.question.read(reply), None
         except BadReply as bad:
             asked.failure = bad
-            return 0.0 if len(asked.replies) < _READINGS else None
+            return 0.0 if len(asked.replies) < self.readings else None
         return None
 
     def _answer_same(self, question: Question[T, V], one: _Asked[T, V]) -> Answer[T, V]:

@@ -2,19 +2,22 @@
 
 Half the price where a provider offers it, and a way over an air gap. A request's `custom_id` is its
 stage and the hash of all that decides its reply: results may come in any order, from any number of
-files, some missing or broken; what has no answer yet is written again by the next round.
+files, some missing or broken; what has no answer yet is written again by the next round. An answer
+that cannot be used is one: its product has failed, as with a server, and is asked about again by a
+command that is given other results.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from tagmill.errors import BadReply, SettingsError
+from tagmill.errors import BadReply, LanguageModelError, SettingsError
 from tagmill.language.asking import ReplyStore
-from tagmill.language.client import Busy, Request, Waiting, read_body
+from tagmill.language.client import Busy, Request, Unasked, Waiting, read_body
 from tagmill.records import ModelCall, Reply
 
 __all__ = ["BatchModel", "BatchReplies", "BatchRequests", "BatchResults"]
@@ -29,44 +32,75 @@ class BatchResults:
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self.bodies: dict[str, Any] = {}
         self.broken = 0
         self.errors: list[str] = []
         self.used: set[str] = set()
+        self._bodies: dict[str, set[tuple[int, str]]] = {}  # status and JSON, each once
         for path in paths:
-            known, broken = len(self.bodies), self.broken
-            self._read(path)
-            if self.broken > broken and len(self.bodies) == known:
+            read, broken = self._read(path)
+            self.broken += broken
+            if broken and not read:
                 raise SettingsError(
                     f"No line of '{path}' is a result of a batch. Give the file that the batch "
                     'came back as, with lines such as {"custom_id": "…", "response": {…}}'
                 )
 
     def __len__(self) -> int:
-        return len(self.bodies)
+        return len(self._bodies)
 
-    def _read(self, path: Path) -> None:
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bodies)
+
+    @property
+    def most(self) -> int:
+        """How many different answers there are to one request, at the most."""
+        return max(map(len, self._bodies.values()), default=0)
+
+    def of(self, custom_id: str) -> list[tuple[int, Any]]:
+        """Status and body of each answer to a request, the most promising first, whatever order
+        they came in. What was answered instead of an answer only where there is none."""
+        ordered = sorted((_rank(*one), *one) for one in self._bodies.get(custom_id, ()))
+        answers = [one for one in ordered if one[0] < _NO_ANSWER] or ordered[:1]
+        return [(status, json.loads(body)) for _, status, body in answers]
+
+    def _read(self, path: Path) -> tuple[int, int]:
+        """How many lines of a file are results, and how many are not."""
+        read = broken = 0
         try:
             with path.open("rb") as file:
-                for line in file:
-                    if line.strip():
-                        self._take(line)
+                for line in filter(bytes.strip, file):
+                    taken = self._take(line)
+                    read, broken = read + taken, broken + (not taken)
         except OSError as error:
             raise SettingsError(f"Cannot read '{path}': {error.strerror}") from error
+        return read, broken
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes) -> bool:
         try:
             entry = json.loads(line)
             custom_id = str(entry["custom_id"])
             response = entry.get("response") or {}
-            status = int(response.get("status_code") or 0)
-            body = response.get("body") if not entry.get("error") else entry["error"]
+            status = int(response.get("status_code") or 200)
+            body = response.get("body")
+            if entry.get("error"):
+                status, body = 500, entry["error"]
         except (ValueError, KeyError, TypeError, AttributeError):
-            self.broken += 1
-            return
-        before = self.bodies.get(custom_id)
-        if before is None or before[0] != 200:  # a good answer is kept, whatever comes after
-            self.bodies[custom_id] = (500 if entry.get("error") else status or 200, body)
+            return False
+        self._bodies.setdefault(custom_id, set()).add((status, json.dumps(body, sort_keys=True)))
+        return True
+
+
+_NO_ANSWER = 3
+
+
+def _rank(status: int, body: str) -> int:
+    """0 for a whole answer, 1 for one that was cut off, 2 for one of no use, else `_NO_ANSWER`."""
+    try:
+        return 0 if read_body(status, json.loads(body), "").complete else 1
+    except BadReply:
+        return 2
+    except Busy:
+        return _NO_ANSWER
 
 
 class BatchRequests:
@@ -108,7 +142,7 @@ class BatchReplies:
         self._store = store
         self._used = results.used
         self._ids: dict[str, set[str]] = {}  # of results, by the key of the request
-        for custom_id in results.bodies:
+        for custom_id in results:
             self._ids.setdefault(custom_id.partition("-")[2], set()).add(custom_id)
 
     def find(self, keys: list[str]) -> dict[str, Reply]:
@@ -140,28 +174,29 @@ class BatchModel:
         self._stage = stage
         self._results = results
         self._requests = requests
-        self._read: set[str] = set()
+        self._given: Counter[str] = Counter()  # answers by id
 
     async def ask(self, request: Request) -> Reply:
-        """The reply among the results. Raises Waiting, or BadReply where it cannot be used."""
+        """The reply among the results, and the next one where it is asked again. Raises Waiting
+        where there is none yet, BadReply where it cannot be used, Unasked where nobody is asked."""
         custom_id = f"{self._stage}-{request.key(self.name)}"
-        failure: BadReply | None = None
-        # Who asks again could not use the answer: it is asked for in the next round.
-        if custom_id in self._results.bodies and custom_id not in self._read:
-            self._read.add(custom_id)
+        answers, given = self._results.of(custom_id), self._given[custom_id]
+        self._given[custom_id] += 1
+        failure: LanguageModelError | None = None
+        if given < len(answers):
             self._results.used.add(custom_id)
-            status, body = self._results.bodies[custom_id]
             try:
-                return read_body(status, body, self.name)
-            except (BadReply, Busy) as error:
-                tokens = error.tokens if isinstance(error, BadReply) else None
-                failure = BadReply(str(error), model=self.name, tokens=tokens)
-                self._results.errors.append(f"{custom_id}: {error}")
+                return read_body(*answers[given], self.name)
+            except Busy as busy:  # it was not answered: that is asked for again
+                failure = BadReply(str(busy), model=self.name)
+                self._results.errors.append(f"{custom_id}: {busy}")
+        elif given:
+            raise Unasked(f"no other result has the custom_id {custom_id}", model=self.name)
         if self._requests is not None:
             self._requests.write(custom_id, request.body(self.name))
             path = self._requests.path
             raise Waiting(f"waits for the batch: {custom_id} in {path}", model=self.name)
-        raise failure or BadReply(
+        raise failure or Unasked(
             f"no result has the custom_id {custom_id}. Write the requests that are missing with: "
             "--batch-out",
             model=self.name,
