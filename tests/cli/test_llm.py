@@ -722,6 +722,47 @@ def test_of_many_answers_a_usable_one_counts_in_whatever_order(shop: Path) -> No
     assert "it was cut off" in (shop / "d.jsonl.failed.jsonl").read_text()
 
 
+def test_a_budget_is_of_all_rounds_of_batch_files(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, price in {"INPUT": 10, "CACHED_INPUT": 0, "OUTPUT": 1}.items():
+        monkeypatch.setenv(f"TAGMILL_LLM__PRICE_{name}", str(price))
+    each = (40 * 10 + 20) / 1e6  # what the answers of this test say that they cost
+
+    def forecast(line: str) -> float:
+        asked = json.loads(line)["body"]
+        request = Request(asked["messages"], asked["max_tokens"])
+        reply = asyncio.run(ScriptedModel().ask(request))
+        return (reply.input_tokens * 10 + reply.output_tokens) / 1e6
+
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    all_of_it = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    first, second, third = map(forecast, all_of_it)
+    budget = first + second + third / 2
+    round_ = (*common, "--batch-out", "requests.jsonl", "--budget")
+    done = tagmill(*round_, budget, cwd=shop)
+    assert "3 products wait for answers; 2 requests written" in done.err
+    assert "1 request does not fit in the budget" in done.err
+    assert "Have requests.jsonl answered" in done.err
+    assert (shop / "out.jsonl").exists()
+    answered = 0
+    for number in range(2):
+        lines = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+        assert answered * each + sum(map(forecast, lines)) <= budget
+        answered += len(lines)
+        results = [result_of(line, scripted(json.loads(line)["body"])) for line in lines]
+        (shop / "results.jsonl").write_text("".join(results), encoding="utf-8")
+        done = tagmill(*round_, budget, "--batch-in", "results.jsonl", cwd=shop)
+        if number == 0:  # products that were begun come before others
+            asked = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+            assert {json.loads(line)["custom_id"].partition("-")[0] for line in asked} == {"verify"}
+    # What earlier rounds cost counts, from wherever it is known.
+    done = tagmill(*round_, answered * each, cwd=shop, code=1)
+    assert f"{answered * each:.4g} are spent. Go on with another --budget" in done.err
+    assert (shop / "requests.jsonl").read_text() == ""
+
+
 def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> None:
     privacy = '[privacy]\nsend = ["category"]\n'
     (shop / "tagmill.toml").write_text(privacy, encoding="utf-8")

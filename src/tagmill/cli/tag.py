@@ -273,7 +273,7 @@ def _consult(
         note(say("written", path=output))
     if catalog is not None:
         note_catalog(catalog)
-    if report.failed:
+    if report.failed or asked.is_spent:
         raise typer.Exit(1)
 
 

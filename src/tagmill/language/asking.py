@@ -104,6 +104,7 @@ class Asker:
     stage: str = ""
     spending: Spending = field(default_factory=Spending)
     readings: int = 2  # of one question, while what is answered cannot be used
+    keeps_budget: bool = True  # False: nothing is spent by asking, as with batch files
 
     def __post_init__(self) -> None:
         prices = self.settings
@@ -212,7 +213,8 @@ class Asker:
         """Keep the money that it may cost; False: more than is left beside what is under way."""
         budget = self.settings.budget
         most = self._most_for(asked.question.request)
-        if budget is not None and self.spending.cost + self._reserved + most > budget:
+        spent = self.spending.cost + self._reserved + most
+        if self.keeps_budget and budget is not None and spent > budget:
             return False
         asked.reserved = most
         self._reserved += most
@@ -220,16 +222,9 @@ class Asker:
 
     def _most_for(self, request: Request) -> float:
         """Money a request may cost at most, as far as can be told."""
-        return self.cost_of(int(self._factor * _guess_tokens(request)), 0, request.max_tokens)
-
-    def cost_of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        """Money for so many tokens; the cached ones are among the input."""
-        prices = self.settings
-        cached = prices.price_cached_input
-        cached = prices.price_input if cached is None else cached
-        fresh = input_tokens - cached_tokens
-        millions = fresh * prices.price_input + cached_tokens * cached
-        return (millions + output_tokens * prices.price_output) / 1e6
+        return self.settings.cost_of(
+            int(self._factor * _guess_tokens(request)), 0, request.max_tokens
+        )
 
     async def _ask(self, asked: _Asked[T, V]) -> _Asked[T, V]:
         """One request, tried again while the server is busy."""
@@ -338,19 +333,19 @@ class Asker:
         answers: list[Answer[T, V]] = []
         replies, calls = [], []
         for one in asked:
-            if isinstance(one.failure, Waiting):  # what it may cost stays reserved
+            self._reserved -= one.reserved
+            if isinstance(one.failure, Waiting):
                 everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 calls.append(self._call(one, (0, 0, 0), 0.0))
                 continue
-            self._reserved -= one.reserved
             if not one.sent:
                 everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 continue
             counts = [sum(column) for column in zip(*one.tokens, strict=True)] or [0, 0, 0]
             paid = counts[0], counts[1], counts[2]
-            cost = self.cost_of(*paid)
+            cost = self.settings.cost_of(*paid)
             if one.tokens and not any(paid):  # a server that does not say: the most it may be
                 cost = one.reserved
             self.spending.add(paid, cost, failed=one.failure is not None)

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import IO, Any
 
 from tagmill.errors import BadReply, LanguageModelError, SettingsError
 from tagmill.language.asking import ReplyStore
 from tagmill.language.client import Busy, Request, Unasked, Waiting, read_body
+from tagmill.language.scripted import ScriptedModel
 from tagmill.records import ModelCall, Reply
+from tagmill.settings import LanguageModelSettings
 
 __all__ = ["BatchModel", "BatchReplies", "BatchRequests", "BatchResults"]
 
@@ -104,20 +107,29 @@ def _rank(status: int, body: str) -> int:
 
 
 class BatchRequests:
-    """The requests of a round, each once, one a line of `path`."""
+    """The requests of a round, each once, one a line of `path`; `held` counts those left out
+    because the `budget` of all rounds, of which `spent` is gone, should not pay for them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: LanguageModelSettings) -> None:
         self.path = path
-        self.written: set[str] = set()
+        self.written: dict[str, float] = {}  # forecast of the cost by id; 0 without a budget
+        self.held = 0
+        self.spent, self.budget = 0.0, settings.budget
+        self._settings = settings
         self._file: IO[str] | None = None
 
-    def write(self, custom_id: str, body: Mapping[str, Any]) -> None:
+    async def write(self, custom_id: str, request: Request) -> None:
         """Add a request, unless it is there."""
         if custom_id in self.written:
             return
-        self.written.add(custom_id)
+        self.written[custom_id] = 0.0
+        if self.budget is not None:
+            reply = await ScriptedModel().ask(request)
+            tokens = reply.input_tokens, 0, reply.output_tokens
+            self.written[custom_id] = self._settings.cost_of(*tokens)
         line = {
-            "custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions", "body": body,
+            "custom_id": custom_id, "method": "POST", "url": "/v1/chat/completions",
+            "body": request.body(self._settings.model or ""),
         }  # fmt: skip
         if self._file is None:
             try:
@@ -126,12 +138,33 @@ class BatchRequests:
                 raise SettingsError(f"Cannot write '{self.path}': {error.strerror}") from error
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
-    def close(self) -> None:
-        """End the file; without a request an empty one, so that no older round stays."""
+    def close(self, spent: float, stages: Sequence[str]) -> None:
+        """End the file; without a request an empty one, so that no older round stays.
+
+        Only now it is known what earlier rounds `spent`: requests that the rest of the budget
+        should not pay for are taken out, those of the first of the `stages` first, so that
+        products that were begun are finished before others are.
+        """
+        self.spent = spent
         if self._file is None:
             self.path.write_text("", encoding="utf-8")
-        else:
-            self._file.close()
+            return
+        self._file.close()
+        if self.budget is None:
+            return
+        order = sorted(self.written, key=lambda one: -stages.index(one.partition("-")[0]))
+        costs = accumulate(self.written[custom_id] for custom_id in order)
+        kept = {i for i, cost in zip(order, costs, strict=True) if spent + cost <= self.budget}
+        self.held = len(order) - len(kept)
+        if self.held:
+            self._keep([custom_id in kept for custom_id in self.written])
+            self.written = {i: cost for i, cost in self.written.items() if i in kept}
+
+    def _keep(self, kept: Sequence[bool]) -> None:
+        """Move the lines that stay to the front of the file, and cut off the rest."""
+        with self.path.open("rb") as read, self.path.open("r+b") as write:
+            write.writelines(compress(read, kept))
+            write.truncate()
 
 
 class BatchReplies:
@@ -141,6 +174,8 @@ class BatchReplies:
     def __init__(self, store: ReplyStore, results: BatchResults) -> None:
         self._store = store
         self._used = results.used
+        self._counted: set[str] = set()  # keys of which the tokens are, in `tokens` or a run's own
+        self.tokens = (0, 0, 0)  # of the stored answers that were found: earlier rounds paid them
         self._ids: dict[str, set[str]] = {}  # of results, by the key of the request
         for custom_id in results:
             self._ids.setdefault(custom_id.partition("-")[2], set()).add(custom_id)
@@ -148,12 +183,18 @@ class BatchReplies:
     def find(self, keys: list[str]) -> dict[str, Reply]:
         """The stored answers; results that say the same are used by it."""
         found = self._store.find(keys)
-        for key in found:
+        for key, reply in found.items():
             self._used |= self._ids.get(key, set())
+            if key not in self._counted:
+                more = reply.input_tokens, reply.cached_tokens, reply.output_tokens
+                first, cached, output = (a + b for a, b in zip(self.tokens, more, strict=True))
+                self.tokens = first, cached, output
+        self._counted.update(found)
         return found
 
     def keep(self, replies: list[tuple[str, Reply]], calls: list[ModelCall]) -> None:
         """Store replies and calls."""
+        self._counted.update(key for key, _ in replies)
         self._store.keep(replies, calls)
 
     def answered(self, model: str, stage: str) -> bool:
@@ -193,7 +234,7 @@ class BatchModel:
         elif given:
             raise Unasked(f"no other result has the custom_id {custom_id}", model=self.name)
         if self._requests is not None:
-            self._requests.write(custom_id, request.body(self.name))
+            await self._requests.write(custom_id, request)
             path = self._requests.path
             raise Waiting(f"waits for the batch: {custom_id} in {path}", model=self.name)
         raise failure or Unasked(
