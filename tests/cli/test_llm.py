@@ -324,7 +324,7 @@ def test_results_that_are_of_no_use_are_named(shop: Path) -> None:
     given = ("--batch-in", "results.jsonl")
     done = tagmill(*common, *given, "--batch-out", "next.jsonl", cwd=shop)
     assert "1 answer is an error, the first: propose-" in done.err
-    assert "1 answer belongs to no request of this run" in done.err
+    assert "1 answer belongs to no request of this run. Was the model" in done.err
     same = refusal(*common, *given, "--batch-out", "results.jsonl", cwd=shop)
     assert "'results.jsonl' is what is read" in same
     assert (shop / "results.jsonl").read_text(encoding="utf-8")

@@ -506,8 +506,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "请换一个 --budget（llm.budget）继续。",
     ),
     "batch_foreign": (
-        "{count:answer belongs|answers belong} to no request of this run.",
-        "{count:,} 条答复不属于本次运行的任何请求。",
+        "{count:answer belongs|answers belong} to no request of this run. Was the model, the "
+        "profile, a prompt, the library or an option another when the requests were written?",
+        "{count:,} 条答复不属于本次运行的任何请求。写出请求时所用的模型、方案、提示词、"
+        "标签库或选项是否不同？",
     ),
     "two_facets": (
         "Mind that they are of two facets: {source}, {target}.",
