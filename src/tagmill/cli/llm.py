@@ -222,7 +222,7 @@ class LlmOptions:
             if self.results is not None:
                 replies = earlier = BatchReplies(replies, self.results)
                 open_files.callback(self._end_round, llm, earlier, stages)
-                more = {"readings": self.results.most, "keeps_budget": False}
+                more = {"readings": self.results.most + 1, "keeps_budget": False}
             askers = [
                 Asker(model(stage), llm, replies, stage, self.spending, **more) for stage in stages
             ]

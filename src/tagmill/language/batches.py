@@ -215,23 +215,26 @@ class BatchModel:
         self._stage = stage
         self._results = results
         self._requests = requests
-        self._given: Counter[str] = Counter()  # answers by id
+        self._given: Counter[str] = Counter()  # answers that somebody has been given, by id
 
     async def ask(self, request: Request) -> Reply:
         """The reply among the results, and the next one where it is asked again. Raises Waiting
         where there is none yet, BadReply where it cannot be used, Unasked where nobody is asked."""
         custom_id = f"{self._stage}-{request.key(self.name)}"
         answers, given = self._results.of(custom_id), self._given[custom_id]
-        self._given[custom_id] += 1
         failure: LanguageModelError | None = None
         if given < len(answers):
             self._results.used.add(custom_id)
             try:
-                return read_body(*answers[given], self.name)
+                reply = read_body(*answers[given], self.name)
             except Busy as busy:  # it was not answered: that is asked for again
                 failure = BadReply(str(busy), model=self.name)
                 self._results.errors.append(f"{custom_id}: {busy}")
+            else:
+                self._given[custom_id] += 1
+                return reply
         elif given:
+            del self._given[custom_id]  # another product with the same request gets the first
             raise Unasked(f"no other result has the custom_id {custom_id}", model=self.name)
         if self._requests is not None:
             await self._requests.write(custom_id, request)
