@@ -386,7 +386,8 @@ def test_a_text_is_asked_about_as_a_file_of_it_is(shop: Path) -> None:
 def test_what_cannot_be_asked(shop: Path) -> None:
     file = ("tag", "products.jsonl")
     assert "Unknown --llm 'some'" in refusal(*file, "--llm", "some", cwd=shop)
-    assert "need a file" in refusal("tag", "--llm", "all", "--batch-out", "x.jsonl", cwd=shop)
+    cascade = ("--llm", "cascade", "--batch-out", "x.jsonl")
+    assert "need a file" in refusal("tag", *cascade, cwd=shop)
     assert "need --llm all" in refusal(*file, "--batch-out", "x.jsonl", cwd=shop)
     assert "No large language model" in refusal(*file, "--llm", "all", "--llm-model", "m", cwd=shop)
     gone = ("--llm", "all", "--llm-model", "m", "--batch-in", "nowhere.jsonl")
@@ -761,6 +762,31 @@ def test_a_budget_is_of_all_rounds_of_batch_files(
     done = tagmill(*round_, answered * each, cwd=shop, code=1)
     assert f"{answered * each:.4g} are spent. Go on with another --budget" in done.err
     assert (shop / "requests.jsonl").read_text() == ""
+
+
+def test_batch_files_tag_a_workspace_in_one_run(shop: Path) -> None:
+    direct, _, _ = run(shop, scripted)
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", cwd=shop)
+    common = ("tag", "--llm", "all", "--llm-model", "m", "--batch-out", "requests.jsonl")
+    given: tuple[str, ...] = ()
+    for _ in range(4):
+        done = tagmill(*common, *given, cwd=shop)
+        requests = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+        if not requests:
+            break
+        assert f"3 products wait for answers; {len(requests)} requests written" in done.err
+        given = ("--batch-in", batch_results(shop, "requests.jsonl"))
+    assert "3 products tagged" in done.out
+    assert "0 products wait" in done.err
+    listed = tagmill("products", "list", "--json", cwd=shop).json()
+    assert {line["id"]: names(line["tags"]) for line in listed} == {
+        product: names(tags) for product, tags in direct.items()
+    }
+    runs = tagmill("runs", "list", "--json", cwd=shop).json()
+    assert [one["status"] for one in runs if one["kind"] == "tag"] == ["finished"]
+    same = refusal(*common, "--batch-in", "requests.jsonl", cwd=shop)
+    assert "'requests.jsonl' is what is read" in same
 
 
 def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> None:

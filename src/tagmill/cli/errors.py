@@ -180,7 +180,11 @@ ERRORS: dict[str, str] = {
     "--batch-in and --batch-out need --llm all or --llm cascade": (
         "--batch-in 和 --batch-out 需要 --llm all 或 --llm cascade"
     ),
-    "--batch-in and --batch-out need a file to tag": "--batch-in 和 --batch-out 需要待打标签的文件",
+    "--batch-in and --batch-out with --llm cascade need a file to tag: in a workspace another "
+    "choice would be made each time. Use --llm all": (
+        "--llm cascade 的 --batch-in 和 --batch-out 需要待打标签的文件：在工作区中每次会选出不同的"
+        "商品。请用 --llm all"
+    ),
     "--open finds new names without a large language model; with --llm that one proposes them. "
     "Leave one out": "--open 不用大模型发现新名称；有 --llm 时由大模型提议。请去掉一个",
     "--open needs a file to tag, or a workspace; leave --text out": (
