@@ -19,6 +19,7 @@ from itertools import pairwise
 __all__ = [
     "FOREIGN_WORDS",
     "Folded",
+    "caption",
     "detect_language",
     "find_words",
     "fold",
@@ -33,6 +34,7 @@ __all__ = [
     "unaccented",
 ]
 
+_CAPTION = 60  # characters of a text that stand for its title
 # Written without spaces between words: Han, kana, Bopomofo.
 _UNSPACED = "\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"  # noqa: E501
 _FIRST_UNSPACED = "\u3007"
@@ -460,6 +462,14 @@ _BLOCK = re.compile(
 )
 _UNSEEN = re.compile(r"<!--|<(?:script|style)\b", re.I)
 _UNSEEN_ENDS = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}
+
+
+def caption(title: str, text: str | None) -> str:
+    """What a product is called where many are listed: its title, or else how its text begins."""
+    if title.strip():
+        return title
+    words = " ".join((text or "")[: 4 * _CAPTION].split())
+    return words if len(words) <= _CAPTION else words[: _CAPTION - 1] + "…"
 
 
 def plain_text(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tagmill.language.profiles import open_profile
+from tagmill.language.profiles import open_profile, profile_folder
 from tests.language.server import ChatServer, chat
 
 from .command import refusal, tagmill
@@ -227,7 +227,22 @@ def test_what_cannot_be_shown_or_tagged(tmp_path: Path) -> None:
     done = tagmill("prompt", "show", "4711", cwd=tmp_path / "shop")
     assert "no product with this id: '4711' is taken as a text" in done.err
     assert "Did you mean 'article'" in refusal("init", "new", "--profile", "articel", cwd=tmp_path)
+    own = shutil.copytree(profile_folder("reply"), tmp_path / "own")
+    (own / "describe.en.txt").unlink()
+    said = refusal("init", "new", "--profile", own, cwd=tmp_path)
+    assert "has no prompt describe.en.txt" in said
     assert not (tmp_path / "new").exists()
+
+
+def test_what_has_no_title_is_called_by_the_beginning_of_its_text(tmp_path: Path) -> None:
+    shop, says = tmp_path / "shop", "好的，已经为您关闭客厅的灯，" * 9
+    tagmill("init", shop, "--profile", "reply")
+    write_lines(shop / "rows.jsonl", [{"id": "1", "title": "", "description": says}])
+    tagmill("catalog", "import", "rows.jsonl", cwd=shop)
+    tagmill("tag", cwd=shop)
+    for listed in (("products", "list"), ("review", "list"), ("search", "客厅")):
+        assert "好的，已经为您" in tagmill(*listed, cwd=shop).out, listed
+    assert len(tagmill("review", "list", "--json", cwd=shop).json()[0]["title"]) == 60
 
 
 def test_wrong_settings_are_not_passed_over(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def describe(
     write_beside(base, "failed", done.failed, "llm_not_described")
     if catalog is not None:
         note_catalog(catalog)
-    if done.failed:
+    if done.failed or options.is_spent:
         raise typer.Exit(1)
 
 

@@ -180,7 +180,11 @@ ERRORS: dict[str, str] = {
     "--batch-in and --batch-out need --llm all or --llm cascade": (
         "--batch-in 和 --batch-out 需要 --llm all 或 --llm cascade"
     ),
-    "--batch-in and --batch-out need a file to tag": "--batch-in 和 --batch-out 需要待打标签的文件",
+    "--batch-in and --batch-out with --llm cascade need a file to tag: in a workspace another "
+    "choice would be made each time. Use --llm all": (
+        "--llm cascade 的 --batch-in 和 --batch-out 需要待打标签的文件：在工作区中每次会选出不同的"
+        "商品。请用 --llm all"
+    ),
     "--open finds new names without a large language model; with --llm that one proposes them. "
     "Leave one out": "--open 不用大模型发现新名称；有 --llm 时由大模型提议。请去掉一个",
     "--open needs a file to tag, or a workspace; leave --text out": (
@@ -237,6 +241,50 @@ ERRORS: dict[str, str] = {
     "'{0}' is no cursor. Give --after the `next` of the page before": (
         "“{0}”不是游标。请把上一页的 next 给 --after"
     ),
+    # profiles and their prompts
+    "'{0}' is no profile: {1} is missing. Copy it from {2}, and change it": (
+        "“{0}”不是方案：缺少 {1}。请从 {2} 复制一份再修改"
+    ),
+    "'{0}' is no profile: {1} is missing. {2}Shipped: {3}; or a folder": (
+        "“{0}”不是方案：缺少 {1}。{2}自带的有：{3}；也可以是文件夹"
+    ),
+    "{0}: unknown {1} '{2}'. {3}Known: {4}": "{0}：未知的 {1}“{2}”。{3}可选：{4}",
+    "{0}: unknown key '{1}'. {2}Known: {3}": "{0}：未知的键“{1}”。{2}可选：{3}",
+    "{0}: unknown field '{1}'. {2}Known: {3}": "{0}：未知的字段“{1}”。{2}可选：{3}",
+    "{0}: unknown language of {1} '{2}'. {3}Known: {4}": (
+        "{0}：{1} 中有未知的语言“{2}”。{3}可选：{4}"
+    ),
+    "{0} names no field. Write [fields] with one of {1}": (
+        "{0} 没有列出字段。请写 [fields]，至少含其中之一：{1}"
+    ),
+    "{0}: name is {1}, not a word": "{0}：name 是 {1}，不是一个词",
+    "{0}: {1} is {2}. Write a table [{3}]": "{0}：{1} 是 {2}，请写成表 [{3}]",
+    "{0}: {1} has no name in '{2}'. Write: {3} = { zh = \"…\", en = \"…\" }": (
+        "{0}：{1} 没有“{2}”的名称。请写：{3} = { zh = \"…\", en = \"…\" }"
+    ),
+    "{0}: a facet cannot be called '{1}': a colon ends its name": (
+        "{0}：维度不能叫“{1}”：冒号表示名称结束"
+    ),
+    "{0}: library is {1}, which is no CSV file of {2} and no shipped profile ({3})": (
+        "{0}：library 是 {1}，既不是 {2} 中的 CSV 文件，也不是自带的方案（{3}）"
+    ),
+    "The folder {0} has no prompt {1} ({2}). It has: {3}": (
+        "文件夹 {0} 没有提示词 {1}（{2}）。现有的：{3}"
+    ),
+    "{0} is not UTF-8. Save it as UTF-8": "{0} 不是 UTF-8，请另存为 UTF-8",
+    "{0} has {1} lines '==='. Write the fixed part, one such line, and the part with the product": (
+        "{0} 有 {1} 行“===”。请写固定部分、一行“===”，再写含商品的部分"
+    ),
+    "{0} has a '$' without a name behind it. Write $$ for a dollar sign": (
+        "{0} 中有后面没有名称的“$”。美元符号请写 $$"
+    ),
+    "{0}: '{1}' has nothing to put in the place of ${2}. {3}Known: {4}; write $$ for a dollar "
+    "sign": "{0}：“{1}”没有可填入 ${2} 的内容。{3}可用：{4}；美元符号请写 $$",
+    "{0} has ${1} before the line '===', where nothing may change from one product to the next. "
+    "Write it behind the line": (
+        "{0} 在“===”之前有 ${1}，而那里的内容不能随商品变化。请写到该行之后"
+    ),
+    "{0} has no ${1}. Write it behind the line '==='": "{0} 没有 ${1}。请写到“===”一行之后",
     # large language models
     "A batch needs the model's name: --llm-model": "批量文件需要模型名称：--llm-model",
     "No large language model is set. Set llm.base_url and llm.model in tagmill.toml (or --llm-url "
@@ -583,6 +631,7 @@ ERRORS: dict[str, str] = {
     "Run {0} is {1}; start a new one": "批次 {0} 的状态是 {1}；请开始新批次",
 }  # fmt: skip
 _VALUE = re.compile(r"\{(\d)\}")
+_HINT = re.compile(r"Did you mean ('?)([^'?]+)\1\? ?")  # a value of some messages
 
 
 def say_error(error: Exception) -> str:
@@ -595,7 +644,7 @@ def in_chinese(text: str, forms: Mapping[str, str] = ERRORS) -> str:
     for pattern, chinese in _patterns(tuple(forms.items())):
         match = pattern.fullmatch(text)
         if match:
-            return _filled(chinese, match.groups())
+            return _HINT.sub(r"您是否指“\2”？", _filled(chinese, match.groups()))
     return text
 
 

@@ -494,9 +494,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer is|answers are} an error, the first: {example}",
         "{count:,} 条答复是错误，第一条：{example}",
     ),
+    "batch_held": (
+        "{held:request does|requests do} not fit in the budget of {budget:.4g}: {spent:.4g} are "
+        "spent, and the answers to those written should cost {expected:.4g}. Have {path} answered, "
+        "and go on with --batch-in.",
+        "预算 {budget:.4g} 放不下另外 {held:,} 个请求：已花 {spent:.4g}，已写入的预计花费 "
+        "{expected:.4g}。请先取得 {path} 的答复，再用 --batch-in 继续。",
+    ),
+    "batch_spent": (
+        "The rest of the budget of {budget:.4g} should pay for none of "
+        "{held:request|requests}: {spent:.4g} are spent. Go on with another --budget (llm.budget).",
+        "预算 {budget:.4g} 已花 {spent:.4g}，余额不够其余 {held:,} 个请求中的任何一个。"
+        "请换一个 --budget（llm.budget）继续。",
+    ),
     "batch_foreign": (
-        "{count:answer belongs|answers belong} to no request of this run.",
-        "{count:,} 条答复不属于本次运行的任何请求。",
+        "{count:answer belongs|answers belong} to no request of this run. Was the model, the "
+        "profile, a prompt, the library or an option another when the requests were written?",
+        "{count:,} 条答复不属于本次运行的任何请求。写出请求时所用的模型、方案、提示词、"
+        "标签库或选项是否不同？",
     ),
     "two_facets": (
         "Mind that they are of two facets: {source}, {target}.",

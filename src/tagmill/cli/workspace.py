@@ -67,10 +67,12 @@ def init(
 ) -> None:
     """Make a workspace: settings, a database, the starter library."""
     from tagmill.language.profiles import open_profile, shipped_profiles
+    from tagmill.language.prompts import check_prompts
     from tagmill.library.starter import starter_library
     from tagmill.store import open_store
 
     rows = open_profile(profile or "product")
+    check_prompts(rows)
     library = starter_library(rows)
 
     path = folder / SETTINGS_FILE

@@ -28,7 +28,7 @@ from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
 from tagmill.store.searches import LoggedSearch
-from tagmill.text import find_words
+from tagmill.text import caption, find_words
 
 __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
 
@@ -324,7 +324,8 @@ def _hit(
     language: str,
 ) -> Hit:
     shown, (words, tags) = view.segments[number].shown, matched
-    title = str(shown.column("title")[document].as_py())
+    called, text = (shown.column(name)[document].as_py() for name in ("title", "description"))
+    title = caption(called, text)
     found = matcher.quantities(number, document)
     quantities = {asked.text: asked.shown(low, high) for asked, low, high in found}
     if not sorted_by.items() <= {(a.dimension, quantities[a.text]) for a, _, _ in found}:

@@ -194,6 +194,7 @@ class Consultant:
         }
         self._verify(wanted, opinions)
         self._hand_on(shared, told, opinions)
+        opinions.waiting.difference_update(opinions.failed)
         unanswered = {*opinions.failed, *opinions.waiting}
         opinions.pairs = {p: said for p, said in opinions.pairs.items() if p[0] not in unanswered}
         return opinions
