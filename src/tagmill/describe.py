@@ -24,7 +24,7 @@ from tagmill.catalog.memory import products_to_batch
 from tagmill.errors import BadReply
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import Request, Waiting
-from tagmill.language.privacy import what_may_leave
+from tagmill.language.privacy import neighbour_tags_to_send, what_may_leave
 from tagmill.language.profiles import Profile, open_profile
 from tagmill.language.prompts import load_prompt, prompt_language, write_product
 from tagmill.language.replies import DESCRIPTION_SCHEMA, Sentence, read_sentences
@@ -137,6 +137,7 @@ class Describer:
         leaving, restore = product, str
         if self.privacy is not None:
             leaving, vault = what_may_leave(product, self.privacy)
+            neighbours = neighbour_tags_to_send(neighbours, self.privacy, vault)
             restore = vault.restore  # type: ignore[assignment]
         nothing = _NOTHING[of_prompt]
         messages = prompt.messages(

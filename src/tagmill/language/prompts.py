@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -195,12 +195,16 @@ def tag_line(tag: Tag, language: str, facets: Mapping[str, Facet]) -> str:
 
 
 def offered_tags(
-    tags: Sequence[Tag], language: str, facets: Mapping[str, Facet]
+    tags: Sequence[Tag],
+    language: str,
+    facets: Mapping[str, Facet],
+    redacted: Callable[[str], str] = str,
 ) -> tuple[list[Tag], str]:
-    """Tags in the order of their ids, which no score decides, and their numbered lines."""
+    """Tags in the order of their ids, which no score decides, and their numbered lines, each
+    `redacted`."""
     ordered = sorted(tags, key=lambda tag: tag.id)
     lines = [
-        f"{number}. {tag_line(tag, language, facets)}"
+        f"{number}. {redacted(tag_line(tag, language, facets))}"
         for number, tag in enumerate(ordered, start=1)
     ]
     return ordered, "\n".join(lines)

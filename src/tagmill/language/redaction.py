@@ -121,6 +121,16 @@ class Vault:
         """How many different values of each kind it holds; for the record of what was sent."""
         return {kind: self._counts[kind] for kind in KINDS if self._counts[kind]}
 
+    def fork(self) -> Vault:
+        """One that begins with what this one holds: what either learns later, only it knows.
+
+        So the placeholders of a prompt do not depend on the prompts before it.
+        """
+        fork = Vault()
+        fork._placeholders, fork._values = self._placeholders.copy(), self._values.copy()
+        fork._counts = self._counts.copy()
+        return fork
+
     def placeholder(self, kind: str, value: str) -> str:
         """What stands for a value as it is written: `[PHONE_1]`, for the same value the same."""
         key = (kind, value)
