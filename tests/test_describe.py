@@ -196,6 +196,18 @@ def test_neighbours_tags_leave_as_privacy_says() -> None:
     assert "among similar products: –" in asked(never=["tags"])
 
 
+def test_a_product_of_which_nothing_may_leave_is_not_asked_about() -> None:
+    writer = Writer(("这款连衣裙采用纯棉面料。", "纯棉连衣裙"))
+    asker = Asker(writer, LanguageModelSettings())
+    describer = Describer(asker, starter_model(), privacy=PrivacySettings(send=("id", "category")))
+    products = [{**PRODUCT, "id": "bare", "category": None}, PRODUCT]
+    found = {one.id: one for one in describer.describe(products_to_batch(products))}
+    assert len(writer.asked) == 1
+    assert found["p1"].description is not None
+    assert found["bare"].description is None
+    assert "may leave" in found["bare"].reason
+
+
 def test_descriptions_of_a_workspace_stand_apart(tmp_path: Path) -> None:
     tagmill("init", tmp_path)
     file = tmp_path / "products.jsonl"

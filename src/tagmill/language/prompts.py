@@ -31,6 +31,7 @@ __all__ = [
     "load_prompt",
     "offered_tags",
     "prompt_language",
+    "says_something",
     "tag_line",
     "write_product",
 ]
@@ -185,6 +186,11 @@ def write_product(product: Mapping[str, Any], language: str, profile: Profile) -
         if values.get(field)
     ]
     return "\n".join(["<product>", *lines, "</product>"])
+
+
+def says_something(written: str) -> bool:
+    """Whether a product as `write_product` gives it has a line."""
+    return written.count("\n") > 1
 
 
 def tag_line(tag: Tag, language: str, facets: Mapping[str, Facet]) -> str:

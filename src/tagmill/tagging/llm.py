@@ -30,6 +30,7 @@ from tagmill.language.prompts import (
     load_prompt,
     offered_tags,
     prompt_language,
+    says_something,
     tag_line,
     write_product,
 )
@@ -178,7 +179,7 @@ class Consultant:
         """
         products = {row: self._subject(batch, row) for row in candidates}
         # Of a product of which nothing may leave, the engine's own word stands.
-        candidates = {r: c for r, c in candidates.items() if products[r].written.count("\n") > 1}
+        candidates = {r: c for r, c in candidates.items() if says_something(products[r].written)}
         opinions = Opinions()
         asked = {
             row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
