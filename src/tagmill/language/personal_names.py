@@ -32,7 +32,7 @@ _HAN_CUE = re.compile(
     r"|(?:收件|收货|寄件|买家|客户|顾客|旅客|乘客)(?=[:【])"
     r"|(?i:(?<![A-Za-z])(?:contact(?: person)?|recipient|receiver|consignee|passenger|attn"
     r"|(?:customer|buyer|client|full))(?: name)?(?=\s?:)))"
-    r"(?P<gap>\s*[:=]\s*|\s?[【\[(「“]\s?|\s?[-/|→]\s?|[是叫为]\s?:?\s?|[ \t]+|)"
+    r"(?P<gap>\s*[:=]\s*|\s?[【\[(「“]\s?|\s?[-/|→]\s?|[是叫为]\s?:?\s?|\s+|)"
 )
 # Of a product too: a person's only where it is all there is and has the form of few words else.
 _HAN_AFTER_NAME = re.compile(
@@ -51,7 +51,7 @@ _TITLED = re.compile(
 )
 # By itself between marks, as in a line of a parcel.
 _ALONE = re.compile(
-    rf"(?:(?<!{_HAN})|(?<=打到|联系|联络|致电|咨询|记者|客服|店主|老板|经理|司机|师傅|老师|主播|主任|同事|朋友|房东|助理)"
+    rf"(?:(?<!{_HAN})|(?<=打到|联系|联络|致电|咨询|记者|客服|店主|老板|经理|司机|师傅|老师|主播|主任|同事|朋友|房东|助理|本人|我叫|我是)"
     r"|(?<=[给找员和与及]))"
     rf"(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)"
     rf"(?=(?:收|的?(?:联系)?(?:电话|手机|微信|号码)(?:号码?)?[是为]?)?(?!{_HAN})|[和与及][{_SURNAMES}])"
@@ -224,10 +224,21 @@ def _after_a_cue(text: str) -> Iterator[tuple[int, int]]:
         if span and (
             sure or not (_NO_HAN_NAME.match(text, *span) or _COMMON_WORD.match(text, *span))
         ):
-            yield span
+            yield from _and_others(text, span)
     alone = _HAN_AFTER_NAME.search(text)
     if alone and _PERSON.fullmatch(alone["name"]) and not _COMMON_WORD.match(alone["name"]):
         yield alone.span("name")
+
+
+def _and_others(text: str, first: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """A name and those that follow it: 张伟、李强."""
+    span: tuple[int, int] | None = first
+    while span:
+        yield span
+        mark = _AND.match(text, span[1])
+        span = _han_name(text, mark.end(), told=False) if mark else None
+        if span and not _PERSON.fullmatch(text, *span):
+            return
 
 
 def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int, int]]:

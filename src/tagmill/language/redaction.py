@@ -74,12 +74,14 @@ def _folding() -> dict[int, str]:
     table |= dict.fromkeys(map(ord, "\u3000\xa0\u2002\u2003\u2009\u200b\u200c\u200d\ufeff\t"), " ")
     table |= dict.fromkeys(map(ord, "‐‑‒–—―−－"), "-")
     table |= dict.fromkeys(map(ord, "•‧・"), "·")
+    table |= dict(zip(map(ord, "⓪①②③④⑤⑥⑦⑧⑨"), "0123456789", strict=True))
     table[ord("臺")] = "台"
     return table
 
 
-_SPELLED = re.compile("[〇零一二三四五六七八九幺]{7,}")
-_SPELLED_DIGITS = str.maketrans("〇零一二三四五六七八九幺", "001234567891")
+_NUMERALS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
+_SPELLED = re.compile(f"[{_NUMERALS}](?:[ -]?[{_NUMERALS}]){{6,}}")
+_SPELLED_DIGITS = str.maketrans(_NUMERALS, "001234567891123456789")
 
 
 def legible(text: str) -> str:
