@@ -77,7 +77,7 @@ _MOBILE = re.compile(
     _LEFT
     + r"(?:(?<!\d[ .,、/_|-])1([ .,、/_|-])[3-9](?:\1\d){9}(?!\1\d)"
     rf"|(?:\(?(?:\+|00)?86\)?{_APART}?|0)?(?:\(1[3-9]\d\) ?\d{{4}}{_APART}?\d{{4}}"
-    r"|1[3-9]\d ?([./_,、|*~]) ?\d{4} ?\2 ?\d{4}"
+    r"|(?<!\d[/_,、|*~])(?<!\d[/_,、|*~] )1[3-9]\d ?([./_,、|*~]) ?\d{4} ?\2 ?\d{4}(?! ?\2 ?\d)"
     r"|1[3-9]\d(?:A?\d{4}A?\d{4}|A\d{3}A(?:\d{5}|\d{3}A\d{2})"
     r"|\dA(?:\d{4}A\d{3}|\d{3}A\d{4}|\d{7})|\d{2}A(?:\d{6}|\d{3}A\d{3})"
     r"|\d{3}A\d{5})))".replace("A", _APART)
@@ -117,7 +117,7 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (_MOBILE, _LANDLINE, _INTERNATIONAL, _NORTH_AMERICAN):
         for match in pattern.finditer(text):
             before = text[max(0, match.start() - _BEFORE) : match.start()]
-            signed = match.group().startswith(("+", "(+"))
+            signed = match.group().startswith(("+", "(+")) and len(match.group()) > 8  # not +50000
             if signed or _is_to_call(before) or not _is_other_number(match, before):
                 yield match.span()
     for match in _AFTER_CUE.finditer(text):
@@ -136,7 +136,7 @@ def _is_other_number(match: re.Match[str], before: str) -> bool:
     if _PRODUCT_CUE.search(before):
         return True
     if match.re is not _MOBILE:
-        return False
+        return match.re is _INTERNATIONAL
     if _is_series(match.group()) or _UNIT.match(match.string, match.end()):
         return True
     return match.group().isdigit() and _AMOUNT_CUE.search(before) is not None
