@@ -177,7 +177,14 @@ def test_every_error_has_a_chinese_form() -> None:
     assert "相近的有：颜色:红色。" in in_chinese(str(UnknownTag("颜色:红", ("颜色:红色",))))
     hinted = "p.toml: unknown key 'rwo'. Did you mean 'row'? Known: row"
     assert in_chinese(hinted) == "p.toml：未知的键“rwo”。您是否指“row”？可选：row"
-    assert in_chinese("Nobody said this before") == "Nobody said this before"
+    wrong = "TAGMILL_PRIVACY__SEND: setting 'privacy.send' names 'titel', which is no field of a "
+    wrong += "product. Did you mean 'title'? Write one of id, title, or one attribute as "
+    wrong += "attributes.titel"
+    assert in_chinese(wrong) == (
+        "TAGMILL_PRIVACY__SEND：设置 privacy.send 中的“titel”不是商品字段。您是否指“title”？"
+        "请写 id, title 之一，或把属性写作 attributes.titel"
+    )
+    assert in_chinese("Nobody said: this before") == "Nobody said: this before"
     assert len(messages) > 150
 
 

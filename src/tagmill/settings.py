@@ -125,7 +125,7 @@ class RecommendSettings(_Section):
 
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
 PRODUCT_FIELDS = (
-    "id", "title", "description", "category", "attributes", "image", "language", "tags",
+    "id", "title", "description", "category", "attributes", "numbers", "image", "language", "tags",
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "is_unspaced",
     "normal_form",
     "parted_pairs",
+    "plain_line",
     "plain_text",
     "search_words",
     "segment",
@@ -481,6 +482,25 @@ def plain_text(text: str) -> str:
     text = html.unescape(re.sub(r"<[a-zA-Z/!][^<>]*>", "", text)).replace("\xa0", " ")
     lines = (re.sub(r"[ \t\r\f\v]+", " ", line).strip() for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+# Patterns that Arrow's engine reads as well. A title may name the size <M>, and AT&T has no entity.
+ENTITY = r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]+);"
+ELEMENT = (
+    r"</?(?:a|b|i|p|u|(?i:abbr|big|blockquote|br|center|dd|del|div|dl|dt|em|font|h[1-6]|hr|img|ins"
+    r"|label|li|nobr|ol|pre|small|span|strong|sub|sup|table|tbody|td|th|tr|ul))(?:\s[^<>]*)?/?>"
+)
+_ELEMENT, _ENTITY = re.compile(ELEMENT), re.compile(ENTITY)
+
+
+def plain_line(text: str) -> str:
+    """A title or value without the HTML elements there are and with entities decoded; `A < B` and
+    `<3` stay. Blocks are on their own line."""
+    if "<" not in text and "&" not in text:
+        return text
+    text = _ELEMENT.sub(lambda tag: "\n" if _BLOCK.fullmatch(tag.group()) else "", text)
+    text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+    return text.replace("\xa0", " ")
 
 
 def _without_unseen(text: str) -> str:

@@ -455,6 +455,8 @@ def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
     done = tagmill("privacy", "preview", "连衣裙 联系人：张伟 13812345678", cwd=shop)
     assert "张伟" not in done.out
     assert "[NAME_1]" in done.out
+    html = tagmill("privacy", "preview", "<p>电话：138&nbsp;0013&nbsp;8002</p>", cwd=shop)
+    assert "电话：[PHONE_1]" in html.out
     assert "[PHONE_1]" in done.out
     assert "No model is set: this is what one on another machine" in done.err
     here = tagmill("privacy", "preview", "连衣裙", "--llm-model", "scripted", cwd=shop)

@@ -57,6 +57,26 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     return request.param, folder
 
 
+def test_the_names_of_tags_leave_without_personal_data(tmp_path: Path) -> None:
+    products = [
+        {"id": f"{kind}{i}", "title": f"{kind} number {i}", "tags": [f"maker:{maker}"]}
+        for kind, maker in (("kettle", "Factory 13800138000"), ("teapot", "Teapots"))
+        for i in range(20)
+    ]
+    write_lines(tmp_path / "products.jsonl", products)
+    tagmill("train", "--from", "products.jsonl", "-o", "model", cwd=tmp_path)
+    text = "kettle 3 by Factory 13911112222"
+    show = ("prompt", "show", text, "--model", "model", "--json", "--llm-url")
+    away, here = "https://model.example/v1", "http://localhost:1/v1"
+    for options in ((), ("--stage", "verify", "--tag", "maker:Factory 13800138000")):
+        asked = tagmill(*show, away, *options, cwd=tmp_path).json()["messages"][1]["content"]
+        assert "kettle 3 by Factory [PHONE_1]" in asked
+        assert "maker:Factory [PHONE_2]" in asked
+        assert "138" not in asked
+        asked = tagmill(*show, here, *options, cwd=tmp_path).json()["messages"][1]["content"]
+        assert "maker:Factory 13800138000" in asked
+
+
 def test_what_is_shown_is_what_a_server_gets(kind: tuple[str, Path]) -> None:
     profile, folder = kind
     server = ChatServer(in_thread(scripted))

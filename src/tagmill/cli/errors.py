@@ -22,6 +22,8 @@ ERRORS: dict[str, str] = {
         "商品没有字段“{0}”，“{1}”无法映射到它。{2}字段有：{3}，单个属性或数字写作 attributes.名称、"
         "numbers.名称"
     ),
+    "Product {0} cannot be used: {1}. It is {2}": "第 {0} 件商品不能用：{1}。它是 {2}",
+    "no title and no description": "没有标题，也没有描述",
     "{0} has no column {1}. Columns: {2}{3}": "{0} 没有列 {1}。现有的列：{2}{3}",
     "{0} has no column '{1}', which is mapped to {2}. Columns: {3}": (
         "{0} 没有映射到 {2} 的列“{1}”。现有的列：{3}"
@@ -584,6 +586,10 @@ ERRORS: dict[str, str] = {
     "{0}: 'root' cannot be set; it is the folder of the file": (
         "{0}：不能设置 root，它就是该文件所在的文件夹"
     ),
+    "setting '{0}' is {1}: {2}": "设置 {0} 不能是 {1}：{2}",
+    "unknown setting '{0}'. {1}": "没有设置“{0}”。{1}",
+    "Did you mean '{0}'?": "您是否指“{0}”？",
+    "Known: {0}.": "可选：{0}。",
     "setting 'privacy.{0}' names '{1}', which is no field of a product. {2}Write one of {3}, or "
     "one attribute as attributes.{4}": (
         "设置 privacy.{0} 中的“{1}”不是商品字段。{2}请写 {3} 之一，或把属性写作 attributes.{4}"
@@ -631,7 +637,6 @@ ERRORS: dict[str, str] = {
     "Run {0} is {1}; start a new one": "批次 {0} 的状态是 {1}；请开始新批次",
 }  # fmt: skip
 _VALUE = re.compile(r"\{(\d)\}")
-_HINT = re.compile(r"Did you mean ('?)([^'?]+)\1\? ?")  # a value of some messages
 
 
 def say_error(error: Exception) -> str:
@@ -640,12 +645,17 @@ def say_error(error: Exception) -> str:
 
 
 def in_chinese(text: str, forms: Mapping[str, str] = ERRORS) -> str:
-    """A message in Chinese, or as it is where it has no Chinese form among these."""
+    """A message in Chinese, or as it is where it has no Chinese form among these.
+
+    A value may be a message too, as may what stands behind `tagmill.toml: `.
+    """
     for pattern, chinese in _patterns(tuple(forms.items())):
         match = pattern.fullmatch(text)
         if match:
-            return _HINT.sub(r"您是否指“\2”？", _filled(chinese, match.groups()))
-    return text
+            return _filled(chinese, [in_chinese(value.strip(), forms) for value in match.groups()])
+    source, colon, said = text.partition(": ")
+    chinese = in_chinese(said, forms) if colon else said
+    return text if chinese == said else f"{source}：{chinese}"
 
 
 def _filled(form: str, values: Sequence[str]) -> str:

@@ -165,10 +165,10 @@ class LlmOptions:
             yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
 
     @contextmanager
-    def asker(self, stage: str) -> Iterator[Asker]:
-        """Who asks what has no product in it."""
-        with self._open(stage) as (_, askers, _, _):
-            yield askers[0]
+    def asker(self, stage: str) -> Iterator[tuple[Asker, PrivacySettings | None]]:
+        """Who asks what has no product in it, and what may not leave."""
+        with self._open(stage) as (_, askers, _, privacy):
+            yield askers[0], privacy
 
     @contextmanager
     def describer(
