@@ -99,6 +99,8 @@ def describe(
         if file is None and text is None:
             settings, store = opened.enter_context(open_workspace(workspace))
             options.store = store
+            if every:
+                opened.enter_context(store.describing())
             used = _workspace_model(settings, store, model)
             batches = store.products.batches() if every else _by_ids(store, ids or [])
         else:

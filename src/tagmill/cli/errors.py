@@ -612,6 +612,10 @@ ERRORS: dict[str, str] = {
     ),
     "Another process is tagging the products of {0}. Wait until it is done; what it has tagged is "
     "not tagged again": "另一个进程正在为 {0} 的商品打标签。请等它完成；已打过的不会重复",
+    "Another process has all products of {0} described. Wait until it is done; what it was "
+    "answered is not asked again": (
+        "另一个进程正在为 {0} 的全部商品写描述。请等它完成；已回答的不会再问"
+    ),
     "{0} is not a tagmill database. Make one with: tagmill init": (
         "{0} 不是 tagmill 数据库。新建：tagmill init"
     ),
