@@ -469,6 +469,11 @@ ERRORS: dict[str, str] = {
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
     ),
+    "The library cannot be opened: {0}. Take back the change that made it so: tagmill library "
+    "history, tagmill library undo CHANGE": (
+        "标签库无法打开：{0}。请撤销造成此问题的改动：tagmill library history，"
+        "tagmill library undo 改动"
+    ),
     "--model and --profile need a file: tagmill plan FILE --model DIR": (
         "--model 和 --profile 需要文件：tagmill plan 文件 --model 文件夹"
     ),
