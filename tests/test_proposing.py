@@ -83,6 +83,15 @@ def test_a_name_merged_into_a_tag_is_an_alias(store: Store, models: Path) -> Non
         reject(store, one.proposal.id)
 
 
+def test_no_name_is_merged_into_a_retired_tag(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    library = load_library(store)
+    store.library.save([library.retire(library.resolve("颜色:红色"))])
+    with pytest.raises(LibraryError, match="'颜色:红色' is retired. Bring it back first"):
+        merge_into(store, models, one.proposal.id, "颜色:红色", Selection())
+    assert [w.proposal.id for w in waiting(store, 1)] == [one.proposal.id]
+
+
 def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> None:
     nobody_decided_yet = accept_by_rule(store, models, Selection(), precision=0.95, least=2)
     assert nobody_decided_yet == []

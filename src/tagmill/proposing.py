@@ -17,6 +17,7 @@ import numpy as np
 from tagmill.discover import Clicked, clicked_words
 from tagmill.errors import LibraryError
 from tagmill.library import Library
+from tagmill.library.changes import alias
 from tagmill.library.matching import Match, Matcher
 from tagmill.library.stored import load_library
 from tagmill.naming import NameKeeper
@@ -166,13 +167,13 @@ def merge_into(
     again: bool = True,
     progress: Progress = lambda done: None,
 ) -> tuple[Proposal, Governed]:
-    """Make a proposal another name of a tag, and tag the products again that name it."""
+    """Make a proposal another name of a living tag, and tag the products again that name it."""
 
-    def alias(library: Library, proposal: Proposal) -> Tag:
-        return library.add_alias(library.resolve(tag), proposal.name)
+    def add(library: Library, proposal: Proposal) -> Tag:
+        return alias(library, library.resolve(tag), proposal.name)[0]
 
     return _decide(
-        store, models, number, selection, alias, "merged", who=who, why=why, again=again,
+        store, models, number, selection, add, "merged", who=who, why=why, again=again,
         progress=progress,
     )  # fmt: skip
 

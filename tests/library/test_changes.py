@@ -6,7 +6,7 @@ import pytest
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library
-from tagmill.library.changes import facet_names, merge, move, rename, restore, split
+from tagmill.library.changes import alias, facet_names, merge, move, rename, restore, split
 from tagmill.records import Facet, Tag
 
 
@@ -108,6 +108,22 @@ def test_a_tag_moves_to_a_facet_and_below_another(library: Library) -> None:
     (moved,) = move(library, moved, broader=[])
     assert moved.broader == ()
     assert library.ancestors(moved) == []
+
+
+def test_a_retired_tag_is_not_changed_but_brought_back(library: Library) -> None:
+    red, wine = tag(library, "颜色:红色"), tag(library, "颜色:酒红")
+    gone = library.retire(red)
+    for change in (
+        lambda: alias(library, gone, "朱红"),
+        lambda: rename(library, gone, "朱红"),
+        lambda: move(library, gone, facet="风格"),
+        lambda: move(library, wine, broader=[gone]),
+        lambda: merge(library, gone, wine),
+        lambda: split(library, wine, ["颜色:红色", "颜色:正红"]),
+    ):
+        with pytest.raises(LibraryError, match=f"'颜色:红色' is retired.* restore {red.id}"):
+            change()
+    assert library.find("颜色:朱红") is None
 
 
 def test_ancestors_follow_merges_and_end(library: Library) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, write_csv
-from tagmill.library.changes import merge, move, rename, restore, split
+from tagmill.library.changes import alias, merge, move, rename, restore, split
 from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
 from tagmill.store import Store, open_store
@@ -41,7 +41,7 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
     name = choose.choice(NAMES) + choose.choice(["", "2"])
     changes: dict[str, Callable[[], list[Tag]]] = {
         "add": lambda: [library.add(choose.choice(FACETS), name)],
-        "alias": lambda: [library.add_alias(one, name)],
+        "alias": lambda: alias(library, one, name),
         "rename": lambda: rename(library, one, name, choose.choice([None, "en"])),
         "merge": lambda: merge(library, one, other),
         "split": lambda: split(library, one, [name, other.text]),

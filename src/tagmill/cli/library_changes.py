@@ -136,7 +136,9 @@ def alias(
     alias: Annotated[str, typer.Argument(help="The other name.")],
 ) -> list[Tag]:
     """Give a tag one more name."""
-    return [library.add_alias(library.resolve(tag), alias)]
+    from tagmill.library import changes
+
+    return changes.alias(library, library.resolve(tag), alias)
 
 
 @_command

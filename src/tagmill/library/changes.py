@@ -14,16 +14,24 @@ from tagmill.errors import LibraryError, TagConflict
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, parse_tag
 
-__all__ = ["check_facet", "facet_names", "merge", "move", "rename", "restore", "split"]
+__all__ = ["alias", "check_facet", "facet_names", "merge", "move", "rename", "restore", "split"]
 
 _SLIP = 0.75  # likeness (difflib) of two names of facets from which one may be a slip
+
+
+def alias(library: Library, tag: Tag, name: str) -> list[Tag]:
+    """One more name; TagConflict where another tag of the facet has it, LibraryError for a retired
+    tag."""
+    _refuse_retired(tag)
+    return [library.add_alias(tag, name)]
 
 
 def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
     """Another canonical name, or name in a language; the former one stays an alias.
 
-    Raises TagConflict where another tag of the facet has the name.
+    Raises TagConflict where another tag of the facet has the name, LibraryError for a retired tag.
     """
+    _refuse_retired(tag)
     if language is None:
         return [library.update(tag, name=name)]
     former = tag.names.get(language)
@@ -81,10 +89,7 @@ def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:
     if source.id == target.id:
         raise LibraryError(f"'{source.text}' and '{target.text}' are one tag. Name two")
     for tag in (source, target):
-        if tag.status == "retired":
-            raise LibraryError(
-                f"'{tag.text}' is retired. Bring it back first: tagmill library restore {tag.id}"
-            )
+        _refuse_retired(tag)
     between = source.id in library.ancestors(target) and source.id not in target.broader
     if between:
         raise LibraryError(
@@ -136,10 +141,7 @@ def split(library: Library, tag: Tag, parts: Sequence[str]) -> list[Tag]:
             part = library.add(facet, name)
             part = library.update(part, broader=tag.broader)
             changed.append(part)
-        elif part.status == "retired":
-            raise LibraryError(
-                f"'{part.text}' is retired. Bring it back first: tagmill library restore {part.id}"
-            )
+        _refuse_retired(part)
         ids.append(part.id)
     ids = list(dict.fromkeys(ids))
     if len(ids) < 2:
@@ -165,8 +167,10 @@ def move(
 ) -> list[Tag]:
     """Put a tag into another facet, below other tags, or (with none) below none.
 
-    Raises LibraryError where it would come to lie below itself.
+    Raises LibraryError for a retired tag, or where it would come to lie below itself.
     """
+    for one in (tag, *(broader or ())):
+        _refuse_retired(one)
     key = tag.facet
     if facet is not None:
         known = library.facet_named(facet)
@@ -180,6 +184,14 @@ def move(
                 "Move that one first"
             )
     return [library.update(tag, facet=key, broader=[wider.id for wider in broader])]
+
+
+def _refuse_retired(tag: Tag) -> None:
+    """LibraryError for a tag that is out of use: nobody would see what is changed of it."""
+    if tag.status == "retired":
+        raise LibraryError(
+            f"'{tag.text}' is retired. Bring it back first: tagmill library restore {tag.id}"
+        )
 
 
 def _replace_broader(library: Library, gone: str, instead: Sequence[str]) -> list[Tag]:
