@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -194,7 +195,8 @@ def accept_by_rule(
 ) -> list[Proposal]:
     """Accept the open proposals whose support is enough to be right so often; those accepted.
 
-    Only names whose facet the library has.
+    Only names whose facet the library has. What the library refuses waits: of two names of one
+    quantity the second is known once the first is a tag.
     """
     enough = max(holding_support(store.proposals.list(None), precision), least)
     library = load_library(store)
@@ -204,10 +206,11 @@ def accept_by_rule(
         if one.support >= enough and one.facet in library.facets
     ]
     why = f"support of {enough:g} or more was right in {precision:.0%} of what people decided"
-    accepted = [
-        accept(store, models, number, selection, why=why, by_rule=True, again=False)[0]
-        for number in chosen
-    ]
+    accepted = []
+    for number in chosen:
+        with suppress(LibraryError):
+            done = accept(store, models, number, selection, why=why, by_rule=True, again=False)
+            accepted.append(done[0])
     if accepted:
         retag(store, models, selection, progress=progress)
     return accepted
