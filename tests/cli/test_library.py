@@ -149,6 +149,51 @@ def test_the_other_changes(workspace: Path) -> None:
     assert "Unknown tag" in refusal("library", "retire", "颜色:没有", "-w", workspace)
 
 
+def test_a_command_that_changes_nothing_says_so(workspace: Path) -> None:
+    tagmill("library", "add", "风格:蒸汽波", "--alias", "蒸气波", "-w", workspace)
+    for command in (
+        ("move", "风格:蒸汽波", "--top"),
+        ("alias", "风格:蒸汽波", "蒸气波"),
+        ("facet", "风格", "--many"),
+    ):
+        done = tagmill("library", *command, "-w", workspace)
+        assert "Nothing to change, it is so already: 风格" in done.out
+        assert "Nothing to change" in tagmill("library", *command, "--dry-run", "-w", workspace).out
+        done = tagmill("library", *command, "-w", workspace, "--json").json()
+        assert (done["version"], done["tags"]) == (2, [])
+    tagmill("library", "retire", "风格:蒸汽波", "-w", workspace)
+    assert "Nothing to change" in tagmill("library", "retire", "风格:蒸汽波", "-w", workspace).out
+    assert len(tagmill("library", "history", "-w", workspace, "--json").json()) == 3
+
+
+def test_undo_says_what_it_takes_back_and_takes_no_library_unasked(workspace: Path) -> None:
+    tagmill("library", "facet", "颜色", "--single", "-w", workspace)
+    done = tagmill("library", "undo", "-w", workspace)
+    assert "Change 2 is undone (facet: 颜色): library version 3" in done.out
+    before = len(tagmill("library", "list", "-w", workspace, "--limit", 9999, "--json").json())
+    message = refusal("library", "undo", "-w", workspace)
+    assert "The latest change is change 1 (import of 1," in message
+    assert message.endswith("If you mean it: tagmill library undo 1")
+    tagmill("library", "undo", 0, "-w", workspace, code=2)
+    assert before == len(
+        tagmill("library", "list", "-w", workspace, "--limit", 9999, "--json").json()
+    )
+    assert "undone (import: " in tagmill("library", "undo", 1, "-w", workspace).out
+    assert tagmill("library", "list", "-w", workspace, "--json").json() == []
+
+
+def test_a_change_of_a_facet_names_it(workspace: Path) -> None:
+    done = tagmill("library", "facet", "Color", "--single", "-w", workspace)
+    assert "Library version 2: 颜色." in done.out
+    assert "Give one of them" in refusal(
+        "library", "facet", "颜色", "--many", "--single", "-w", workspace
+    )
+    tagmill("library", "facet", "颜色", "--en", "Colour", "-w", workspace)
+    library = tagmill("library", "diff", 0, "-w", workspace, "--json").json()
+    (facet,) = [one["after"] for one in library if one["after"].get("key") == "颜色"]
+    assert facet["single"]  # stays, as nothing was said of it
+
+
 def _one_product(folder: Path) -> Path:
     path = folder / "one.csv"
     path.write_text("id,title\n1,蒸气波\n", encoding="utf-8")

@@ -397,6 +397,13 @@ ERRORS: dict[str, str] = {
     "Unknown facet '{0}'. Known: {1}": "未知的维度“{0}”。现有：{1}",
     "Where to? Give --facet, --broader or --top": "移到哪里？请给 --facet、--broader 或 --top",
     "--values '{0}' is none of {1}": "--values“{0}”不是 {1} 之一",
+    "--single and --many are opposites. Give one of them": (
+        "--single 与 --many 相反，请只给一个"
+    ),
+    "The latest change is change {0} ({1} of {2} tags and facets, {3}). If you mean it: tagmill "
+    "library undo {4}": (
+        "最近的改动是改动 {0}（{1}，{2} 个标签和维度，{3}）。确实要撤销：tagmill library undo {4}"
+    ),
     "There is no change to undo. See: tagmill library history": (
         "没有可撤销的改动。查看：tagmill library history"
     ),

@@ -340,7 +340,8 @@ HELP: dict[str, str] = {
         "说明维度怎么用：单值或多值、用于哪些商品、名称是文字还是数量。"
     ),
     "In any language.": "任一语言。",
-    "One value a product, or many.": "每个商品一个值，或多个。",
+    "One value a product.": "每个商品一个值。",
+    "Many values a product.": "每个商品可有多个值。",
     "Only for products of this tag; repeatable; '' for all.": (
         "只用于有此标签的商品；可重复；'' 表示全部商品。"
     ),

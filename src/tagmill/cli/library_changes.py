@@ -70,8 +70,9 @@ def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
 
         with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
             library = load_library(store)
-            touched = dict.fromkeys(tag.id for tag in work(library, **given))
-            changed = [library.tags[tag_id] for tag_id in touched]
+            before = dict(library.tags)
+            touched = [library.tags[i] for i in dict.fromkeys(t.id for t in work(library, **given))]
+            changed = [tag for tag in touched if tag != before.get(tag.id)]
             models, selection = settings.models_dir, selection_of(settings)
             if dry_run:
                 seen = forecast(store, models, library, selection, progress)
@@ -80,7 +81,10 @@ def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
                     store, models, library, changed, selection, kind=kind, who=getpass.getuser(),
                     why=why, again=not no_retag, progress=progress,
                 )  # fmt: skip
-        if dry_run:
+        if not as_json and not changed and not library.changed_facets():
+            what = ", ".join(tag.text for tag in touched[:SHOWN])
+            typer.echo(say("nothing_to_change", what=what or given["name"]))
+        elif dry_run:
             _show_forecast(seen, changed, as_json)
         else:
             _show_change(done, kind, changed, library, as_json)
@@ -223,9 +227,8 @@ def move(
 def facet(
     library: Library,
     name: Annotated[str, typer.Argument(metavar="FACET", help="In any language.")],
-    single: Annotated[
-        bool | None, typer.Option("--single/--many", help="One value a product, or many.")
-    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="One value a product.")] = False,
+    many: Annotated[bool, typer.Option("--many", help="Many values a product.")] = False,
     only_for: Annotated[
         list[str] | None,
         typer.Option(metavar="TAG", help="Only for products of this tag; repeatable; '' for all."),
@@ -244,6 +247,8 @@ def facet(
     from tagmill.library import changes
     from tagmill.records import ValueKind
 
+    if single and many:
+        raise LibraryError("--single and --many are opposites. Give one of them")
     kind = next((one for one in get_args(ValueKind) if one == values), None)
     if values is not None and kind is None:
         raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")
@@ -261,7 +266,7 @@ def facet(
         replace(
             known,
             names=changes.facet_names(known, _named(zh, en)),
-            single=known.single if single is None else single,
+            single=single or (known.single and not many),
             only_for=wanted,
             value_kind=kind,
             unit=known.unit if unit is None else unit,
@@ -292,8 +297,9 @@ def _show_change(
             }
         )  # fmt: skip
         return
-    what = ", ".join(_line_of(tag, library) for tag in changed[:SHOWN])
-    typer.echo(say("library_changed", version=done.version, what=what or kind))
+    facets = [facet.key for facet in library.changed_facets()]
+    what = ", ".join([_line_of(tag, library) for tag in changed[:SHOWN]] or facets)
+    typer.echo(say("library_changed", version=done.version, what=what))
     say_retagged(done)
 
 

@@ -273,8 +273,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}.",
-        "已撤销改动 {change}：标签库版本 {version}。",
+        "Change {change} is undone ({kind}: {what}): library version {version}.",
+        "已撤销改动 {change}（{kind}：{what}）：标签库版本 {version}。",
+    ),
+    "nothing_to_change": (
+        "Nothing to change, it is so already: {what}.",
+        "无需改动，已是如此：{what}。",
     ),
     "tags_of_before": (
         "{products:product has|products have} the tags of before.",
