@@ -182,6 +182,25 @@ def test_undo_says_what_it_takes_back_and_takes_no_library_unasked(workspace: Pa
     assert tagmill("library", "list", "-w", workspace, "--json").json() == []
 
 
+def test_a_renamed_tag_is_shown_so_in_every_language_that_had_the_name(
+    workspace: Path, tmp_path: Path
+) -> None:
+    tagmill("library", "add", "风格:Vaporwave", "--en", "Vaporwave", "-w", workspace)
+    path = tmp_path / "one.csv"
+    path.write_text("id,title\n1,a vaporwave shirt\n", encoding="utf-8")
+    tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
+    assert _tags_of_the_product(workspace) == ["Vaporwave"]
+    before = tagmill("library", "show", "风格:Vaporwave", "-w", workspace, "--json").json()
+    done = tagmill("library", "rename", "风格:Vaporwave", "Steamwave", "-w", workspace)
+    assert done.err == ""
+    assert _tags_of_the_product(workspace) == ["Steamwave"]
+    tagmill("library", "undo", "-w", workspace)
+    assert tagmill("library", "show", before["id"], "-w", workspace, "--json").json() == before
+    done = tagmill("library", "rename", "颜色:红色", "本命红", "-w", workspace)
+    assert "Names in other languages stay (en: Red)" in done.err
+
+
 def test_a_change_of_a_facet_names_it(workspace: Path) -> None:
     done = tagmill("library", "facet", "Color", "--single", "-w", workspace)
     assert "Library version 2: 颜色." in done.out

@@ -34,6 +34,17 @@ def test_a_former_name_stays_an_alias(library: Library) -> None:
         rename(library, renamed, "酒红")
 
 
+def test_a_name_that_was_shown_in_a_language_is_renamed_with_the_canonical_one() -> None:
+    library = Library([], [])
+    names = {"en": "Red", "de": "RED", "zh": "红色"}
+    red = library.add("Color", "Red", names=names, aliases=["Scarlet"])
+    (renamed,) = rename(library, red, "Crimson")
+    assert renamed.names == {"en": "Crimson", "de": "Crimson", "zh": "红色"}
+    assert renamed.aliases == ("Scarlet", "Red")
+    (back,) = rename(library, renamed, "Red")
+    assert (back.name, back.aliases) == ("Red", ("Scarlet", "Crimson"))  # none twice, nor its own
+
+
 def test_a_merged_tag_leads_to_the_one_that_has_its_names(library: Library) -> None:
     source, target = tag(library, "颜色:红色"), tag(library, "颜色:正红")
     library.add_facet(Facet("季节", only_for=(source.id,)))

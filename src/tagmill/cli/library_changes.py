@@ -157,7 +157,12 @@ def rename(
     """Give a tag another name; the former one stays an alias, the id stays."""
     from tagmill.library import changes
 
-    return changes.rename(library, library.resolve(tag), name, language)
+    renamed = changes.rename(library, library.resolve(tag), name, language)
+    stay = {code: own for code, own in renamed[0].names.items() if own != name}
+    if language is None and stay:
+        shown = ", ".join(f"{code}: {own}" for code, own in stay.items())
+        note(say("names_stay", names=shown, language=next(iter(stay))))
+    return renamed
 
 
 @_command

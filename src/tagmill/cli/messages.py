@@ -500,6 +500,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer belongs|answers belong} to no request of this run.",
         "{count:,} 条答复不属于本次运行的任何请求。",
     ),
+    "names_stay": (
+        "Names in other languages stay ({names}). Change one with: --language {language}",
+        "其他语言的名称保留（{names}）。修改：--language {language}",
+    ),
     "two_facets": (
         "Mind that they are of two facets: {source}, {target}.",
         "注意：两者属于不同维度：{source}、{target}。",

@@ -29,11 +29,14 @@ def alias(library: Library, tag: Tag, name: str) -> list[Tag]:
 def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
     """Another canonical name, or name in a language; the former one stays an alias.
 
+    With the canonical name go the names in languages that are the same, as these are what is shown.
     Raises TagConflict where another tag of the facet has the name, LibraryError for a retired tag.
     """
     _refuse_retired(tag)
     if language is None:
-        return [library.update(tag, name=name)]
+        form = library.form(tag.name)
+        same = [code for code, own in tag.names.items() if library.form(own) == form]
+        return [library.update(tag, name=name, names={**tag.names, **dict.fromkeys(same, name)})]
     former = tag.names.get(language)
     aliases = tag.aliases if former is None else (*tag.aliases, former)
     return [library.update(tag, names={**tag.names, language: name}, aliases=aliases)]

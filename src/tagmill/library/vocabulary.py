@@ -358,6 +358,10 @@ class Library:
         aliases = tuple(changes.get("aliases", before.aliases))
         if "aliases" not in changes and changes.get("name", before.name) != before.name:
             aliases = (*aliases, before.name)
+        if {"name", "names", "aliases"} & changes.keys():  # each spelling is one name, once
+            shown = {changes.get("name", before.name)}
+            shown.update(changes.get("names", before.names).values())
+            aliases = tuple(one for one in dict.fromkeys(aliases) if one not in shown)
         after = replace(
             before,
             facet=changes.get("facet", before.facet),
