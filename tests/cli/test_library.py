@@ -113,6 +113,8 @@ def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -
     ]
     assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
     assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
+    again = refusal("library", "merge", "颜色:绀色", "颜色:蓝色", "-w", workspace)
+    assert "was merged into '颜色:红色'. To merge that one: tagmill library merge" in again
     table = tagmill("library", "history", "颜色:绀色", "-w", workspace).out
     assert "merge" in table
     undone = tagmill("library", "undo", last["version"], "-w", workspace)
@@ -134,6 +136,9 @@ def test_the_other_changes(workspace: Path) -> None:
 
     assert changed("rename", "颜色:红色", "本命红")["aliases"][-1] == "红色"
     assert changed("rename", "颜色:红色", "Scarlet", "--language", "en")["names"]["en"] == "Scarlet"
+    assert "Scarlet" not in changed("alias", "颜色:红色", "Scarlet", "--remove")["names"].values()
+    assert changed("describe", "颜色:红色", "正红到深红")["description"] == "正红到深红"
+    assert changed("describe", "颜色:红色", "")["description"] == ""
     assert len(changed("split", "颜色:红色", "浅本命红", "深本命红")["split_into"]) == 2
     assert changed("restore", "颜色:本命红")["status"] == "active"
     wine = changed("add", "颜色:本命酒红", "--broader", "颜色:本命红")

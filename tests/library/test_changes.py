@@ -6,7 +6,17 @@ import pytest
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library
-from tagmill.library.changes import alias, facet_names, merge, move, rename, restore, split
+from tagmill.library.changes import (
+    alias,
+    facet_names,
+    merge,
+    merge_source,
+    move,
+    remove_name,
+    rename,
+    restore,
+    split,
+)
 from tagmill.records import Facet, Tag
 
 
@@ -43,6 +53,31 @@ def test_a_name_that_was_shown_in_a_language_is_renamed_with_the_canonical_one()
     assert renamed.aliases == ("Scarlet", "Red")
     (back,) = rename(library, renamed, "Red")
     assert (back.name, back.aliases) == ("Red", ("Scarlet", "Crimson"))  # none twice, nor its own
+
+
+def test_a_name_is_taken_away(library: Library) -> None:
+    red = library.update(tag(library, "颜色:红色"), aliases=["大红", "RED"])
+    (after,) = remove_name(library, red, "RED")  # this spelling only
+    assert (after.names, after.aliases) == ({"en": "Red"}, ("大红",))
+    (after,) = remove_name(library, after, "ｒｅｄ")
+    (after,) = remove_name(library, after, "大紅")
+    assert (after.names, after.aliases) == ({}, ())
+    assert library.find("颜色:大红") is library.find("颜色:Red") is None
+    library.add("颜色", "大红")  # the name is free
+    with pytest.raises(LibraryError, match="canonical name of '颜色:红色'"):
+        remove_name(library, after, "红色")
+    with pytest.raises(LibraryError, match="not called '绿'. Its other names: none"):
+        remove_name(library, after, "绿")
+
+
+def test_what_was_merged_is_not_merged_again_under_its_name(library: Library) -> None:
+    red, crimson = tag(library, "颜色:红色"), tag(library, "颜色:正红")
+    merge(library, red, crimson)
+    for text in ("颜色:红色", "Color:红色", "红色", red.id):
+        with pytest.raises(LibraryError, match="'颜色:红色' was merged into '颜色:正红'. To merge"):
+            merge_source(library, text)
+    for text in ("颜色:正红", "颜色:大红", crimson.id):  # an alias it has now
+        assert merge_source(library, text).id == crimson.id
 
 
 def test_a_merged_tag_leads_to_the_one_that_has_its_names(library: Library) -> None:

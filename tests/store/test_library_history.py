@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, write_csv
-from tagmill.library.changes import alias, merge, move, rename, restore, split
+from tagmill.library.changes import (
+    alias,
+    describe,
+    merge,
+    move,
+    remove_name,
+    rename,
+    restore,
+    split,
+)
 from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
 from tagmill.store import Store, open_store
@@ -42,6 +51,8 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
     changes: dict[str, Callable[[], list[Tag]]] = {
         "add": lambda: [library.add(choose.choice(FACETS), name)],
         "alias": lambda: alias(library, one, name),
+        "remove": lambda: remove_name(library, one, choose.choice([name, *one.aliases])),
+        "describe": lambda: describe(library, one, name),
         "rename": lambda: rename(library, one, name, choose.choice([None, "en"])),
         "merge": lambda: merge(library, one, other),
         "split": lambda: split(library, one, [name, other.text]),
@@ -55,7 +66,19 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
     return changes[kind]()
 
 
-KINDS = ["add", "alias", "rename", "merge", "split", "retire", "restore", "move", "facet"]
+KINDS = [
+    "add",
+    "alias",
+    "remove",
+    "describe",
+    "rename",
+    "merge",
+    "split",
+    "retire",
+    "restore",
+    "move",
+    "facet",
+]
 
 
 @pytest.mark.parametrize("at_once", [10**9, 0], ids=["all names", "names one by one"])

@@ -417,6 +417,12 @@ ERRORS: dict[str, str] = {
         "“{0}”已停用。查看：tagmill library show {1}"
     ),
     "'{0}' is split into {1} tag. Name two or more": "“{0}”只拆成 {1} 个标签，请给出两个以上",
+    "'{0}' is the canonical name of '{1}', which it needs. Give it another with: tagmill library "
+    "rename": "“{0}”是“{1}”的规范名，不能去掉。改名：tagmill library rename",
+    "'{0}' is not called '{1}'. Its other names: {2}": "“{0}”没有名称“{1}”。其他名称：{2}",
+    "'{0}' was merged into '{1}'. To merge that one: tagmill library merge '{2}' …": (
+        "“{0}”已并入“{1}”。要合并后者：tagmill library merge '{2}' …"
+    ),
     "'{0}' is not retired, it is {1}": "“{0}”没有停用，状态是 {1}",
     "'{0}' is named without a facet. Write facet:name; there are: {1}": (
         "“{0}”没有写维度。请写 维度:名称；现有维度：{1}"

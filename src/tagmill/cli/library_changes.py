@@ -138,11 +138,29 @@ def alias(
     library: Library,
     tag: TagName,
     alias: Annotated[str, typer.Argument(help="The other name.")],
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take it away: an alias, or a name in a language.")
+    ] = False,
 ) -> list[Tag]:
-    """Give a tag one more name."""
+    """Give a tag one more name, or take one away."""
     from tagmill.library import changes
 
-    return changes.alias(library, library.resolve(tag), alias)
+    change = changes.remove_name if remove else changes.alias
+    return change(library, library.resolve(tag), alias)
+
+
+@_command
+def describe(
+    library: Library,
+    tag: TagName,
+    description: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What it covers; '' for none.")
+    ],
+) -> list[Tag]:
+    """Say what a tag covers; a language model reads it."""
+    from tagmill.library import changes
+
+    return changes.describe(library, library.resolve(tag), description)
 
 
 @_command
@@ -174,7 +192,7 @@ def merge(
     """Make two tags one: the source's names become aliases of the target for ever."""
     from tagmill.library import changes
 
-    gone, kept = library.resolve(source), library.resolve(target)
+    gone, kept = changes.merge_source(library, source), library.resolve(target)
     if gone.facet != kept.facet:
         note(say("two_facets", source=gone.text, target=kept.text))
     return changes.merge(library, gone, kept)

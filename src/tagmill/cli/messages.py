@@ -547,6 +547,7 @@ WORDS: dict[str, str] = {
     "active": "有效", "proposed": "待定", "retired": "停用",
     "open": "待处理", "accepted": "已采纳", "merged": "已并入", "rejected": "已拒绝",
     "tag": "打标签", "add": "新增", "alias": "别名", "rename": "改名", "merge": "合并",
+    "describe": "说明",
     "split": "拆分", "retire": "停用", "restore": "恢复", "move": "移动", "facet": "维度",
     "import": "导入", "undo": "撤销", "update": "更新",
     "proposal accepted": "采纳提议", "proposal merged": "并入提议",

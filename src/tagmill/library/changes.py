@@ -14,7 +14,10 @@ from tagmill.errors import LibraryError, TagConflict
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, parse_tag
 
-__all__ = ["alias", "check_facet", "facet_names", "merge", "move", "rename", "restore", "split"]
+__all__ = [
+    "alias", "check_facet", "describe", "facet_names", "merge", "merge_source", "move",
+    "remove_name", "rename", "restore", "split",
+]  # fmt: skip
 
 _SLIP = 0.75  # likeness (difflib) of two names of facets from which one may be a slip
 
@@ -24,6 +27,36 @@ def alias(library: Library, tag: Tag, name: str) -> list[Tag]:
     tag."""
     _refuse_retired(tag)
     return [library.add_alias(tag, name)]
+
+
+def remove_name(library: Library, tag: Tag, name: str) -> list[Tag]:
+    """The tag without an alias, or without a name in languages; in whatever spelling, where none is
+    spelled just so.
+
+    Raises LibraryError for a name it does not have, its canonical one, or a retired tag.
+    """
+    _refuse_retired(tag)
+    others = dict.fromkeys((*tag.aliases, *tag.names.values()))
+    form = library.form(name)
+    gone = {name} & others.keys() or {own for own in others if library.form(own) == form}
+    if not gone and form == library.form(tag.name):
+        raise LibraryError(
+            f"'{name}' is the canonical name of '{tag.text}', which it needs. Give it another "
+            "with: tagmill library rename"
+        )
+    if not gone:
+        raise LibraryError(
+            f"'{tag.text}' is not called '{name}'. Its other names: {', '.join(others) or 'none'}"
+        )
+    names = {code: own for code, own in tag.names.items() if own not in gone}
+    aliases = [own for own in tag.aliases if own not in gone]
+    return [library.update(tag, names=names, aliases=aliases)]
+
+
+def describe(library: Library, tag: Tag, description: str) -> list[Tag]:
+    """What a tag covers, in other words; LibraryError for a retired tag."""
+    _refuse_retired(tag)
+    return [library.update(tag, description=description)]
 
 
 def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
@@ -81,6 +114,25 @@ def facet_names(facet: Facet, new: Mapping[str, str]) -> dict[str, str]:
             names[kept] = former
         names[language] = name
     return names
+
+
+def merge_source(library: Library, text: str) -> Tag:
+    """The tag that a text means, to be merged into another.
+
+    Raises UnknownTag; LibraryError for a tag that was merged already: what its name leads to would
+    go with it.
+    """
+    tag = library.resolve(text)
+    if _is_called(library, tag, text):
+        return tag
+    gone = (one for one in library.tags.values() if one.merged_into)
+    for one in gone:
+        if library.by_id(one.id) is tag and _is_called(library, one, text):
+            raise LibraryError(
+                f"'{one.text}' was merged into '{tag.text}'. To merge that one: tagmill library "
+                f"merge '{tag.text}' …"
+            )
+    return tag
 
 
 def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:
@@ -187,6 +239,12 @@ def move(
                 "Move that one first"
             )
     return [library.update(tag, facet=key, broader=[wider.id for wider in broader])]
+
+
+def _is_called(library: Library, tag: Tag, text: str) -> bool:
+    """Whether a written tag is the id or a name of a tag, not an alias."""
+    written = {library.form(text), library.form(text.partition(":")[2])}
+    return not written.isdisjoint(map(library.form, (tag.id, tag.name, *tag.names.values())))
 
 
 def _refuse_retired(tag: Tag) -> None:
