@@ -277,6 +277,7 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     rows = ["id,title", "1,蜜瓜绿衬衫", "2,蜜瓜绿裙子"]
     path.write_text("\n".join(rows), encoding="utf-8")
     tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
     assert "No proposal" in tagmill("library", "proposals", "-w", workspace).out
     known = tagmill("library", "propose", "颜色:红色", "--product", "1", "-w", workspace)
     assert "颜色:红色 is in the library already" in known.out
@@ -295,14 +296,20 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     refused = refusal("library", "accept", loose["id"], "-w", workspace)
     assert f"tagmill library accept {loose['id']} --facet FACET (颜色, " in refused
     tagmill("library", "reject", loose["id"], "-w", workspace)
+    decisions = (("accept", melon["id"]), ("merge-into", melon["id"], "颜色:红色"))
+    for decision, gained in zip(decisions, ("颜色:蜜瓜绿", "颜色:红色"), strict=True):
+        command = ("library", *decision, "--dry-run", "-w", workspace)
+        seen = tagmill(*command, "--json").json()
+        assert (seen["dry_run"], len(seen["tags"]), seen["gained"]) == (True, 1, 2)
+        assert f"+ {gained}" in tagmill(*command).out
     done = tagmill("library", "accept", melon["id"], "-w", workspace, "--json").json()
     assert (done["status"], done["version"]) == ("accepted", done["change"])
     (other,) = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
     rejected = tagmill("library", "reject", other["id"], "--why", "too fine", "-w", workspace)
     assert "never comes back" in rejected.out
-    assert "rejected already" in refusal(
-        "library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace
-    )
+    late = ("library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace)
+    assert "rejected already" in refusal(*late)
+    assert "rejected already" in refusal(*late, "--dry-run")
     statuses = tagmill(
         "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
     ).json()

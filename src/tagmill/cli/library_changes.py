@@ -85,7 +85,7 @@ def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
             what = ", ".join(tag.text for tag in touched[:SHOWN])
             typer.echo(say("nothing_to_change", what=what or given["name"]))
         elif dry_run:
-            _show_forecast(seen, changed, as_json)
+            show_forecast(seen, changed, as_json)
         else:
             _show_change(done, kind, changed, library, as_json)
 
@@ -326,7 +326,8 @@ def _show_change(
     say_retagged(done)
 
 
-def _show_forecast(seen: Forecast, changed: list[Tag], as_json: bool) -> None:
+def show_forecast(seen: Forecast, changed: list[Tag], as_json: bool) -> None:
+    """What a change would do, with some products."""
     if as_json:
         tags = [plain_tag(tag) for tag in changed]
         print_json({"dry_run": True, "tags": tags, **asdict(seen)})
