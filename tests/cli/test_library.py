@@ -27,7 +27,10 @@ def test_list_and_show_count_the_products(shop: Path) -> None:
 def test_a_slip_makes_no_tag(workspace: Path, tmp_path: Path) -> None:
     assert "'颜色' is named without a facet" in refusal("library", "add", "颜色", "-w", workspace)
     said = refusal("library", "add", "Colr:Teal", "-w", workspace)
-    assert "no facet 'Colr', but 'Color'. Write Color:Teal" in said
+    assert "no facet 'Colr', but 'Color'. Write that, or" in said
+    move = ("library", "move", "颜色:红色", "--facet", "Colr", "-w", workspace, "--dry-run")
+    assert refusal(*move) == said
+    tagmill(*move, "--new-facet")
     tagmill("library", "add", "Colr:Teal", "--new-facet", "-w", workspace)
     tagmill("library", "add", "Zodiac:Leo", "-w", workspace)  # like none there is
     tagmill("init", tmp_path / "bare", "--empty")
@@ -48,6 +51,17 @@ def test_list_by_facet_in_any_language(shop: Path) -> None:
     shown = tagmill("library", "list", "--limit", 3, "-w", shop)
     assert "--limit" in shown.err
     assert "--limit" not in shown.out
+
+
+def test_names_are_listed_as_they_are_but_not_at_any_length(tmp_path: Path) -> None:
+    tagmill("init", tmp_path, "--empty")
+    for name in ("a\\", "[b]\\[c]", "x" * 10_000):
+        tagmill("library", "add", f"C:{name}", "-w", tmp_path)
+    shown = tagmill("library", "list", "-w", tmp_path).out
+    assert " a\\ " in shown
+    assert " [b]\\[c] " in shown
+    assert "x" * 79 + "…" in shown.replace(" ", "").replace("\n", "")
+    assert len(shown) < 2000
 
 
 def test_add_alias_and_retire_change_what_is_found(workspace: Path, tmp_path: Path) -> None:

@@ -427,8 +427,8 @@ ERRORS: dict[str, str] = {
     "'{0}' is named without a facet. Write facet:name; there are: {1}": (
         "“{0}”没有写维度。请写 维度:名称；现有维度：{1}"
     ),
-    "There is no facet '{0}', but '{1}'. Write {2}:{3}, or make a new facet with: --new-facet": (
-        "没有维度“{0}”，但有“{1}”。请写 {2}:{3}，或用 --new-facet 新建维度"
+    "There is no facet '{0}', but '{1}'. Write that, or make a new facet with: --new-facet": (
+        "没有维度“{0}”，但有“{1}”。请改用后者，或用 --new-facet 新建维度"
     ),
     "'{0}' is retired. Bring it back first: tagmill library restore {1}": (
         "“{0}”已停用。请先恢复：tagmill library restore {1}"

@@ -46,6 +46,10 @@ Wider = Annotated[
 Chinese = Annotated[str | None, typer.Option(help="Chinese name.")]
 English = Annotated[str | None, typer.Option(help="English name.")]
 
+NewFacet = Annotated[
+    bool, typer.Option("--new-facet", help="Of a facet that is spelled much like another.")
+]
+
 SHOWN = 3  # tags of a change in a table
 
 
@@ -112,9 +116,7 @@ def add(
     alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
     description: Annotated[str, typer.Option(help="What it covers.")] = "",
     broader: Wider = None,
-    new_facet: Annotated[
-        bool, typer.Option("--new-facet", help="Of a facet that is spelled much like another.")
-    ] = False,
+    new_facet: NewFacet = False,
 ) -> list[Tag]:
     """Add a tag; it is found at once, with an honest probability, without training."""
     from tagmill.library import changes
@@ -235,15 +237,19 @@ def move(
         list[str] | None, typer.Option(metavar="TAG", help="Below this tag; repeatable.")
     ] = None,
     top: Annotated[bool, typer.Option("--top", help="Below none.")] = False,
+    new_facet: NewFacet = False,
 ) -> list[Tag]:
     """Put a tag into another facet, or below another tag."""
     from tagmill.library import changes
 
     if facet is None and not broader and not top:
         raise LibraryError("Where to? Give --facet, --broader or --top")
+    moved = library.resolve(tag)
+    if facet is not None and not new_facet:
+        changes.check_facet(library, facet, moved.name)
     wider = [library.resolve(text) for text in broader or ()]
     below = wider if broader or top else None
-    return changes.move(library, library.resolve(tag), facet, below)
+    return changes.move(library, moved, facet, below)
 
 
 @_command

@@ -76,7 +76,7 @@ def rename(library: Library, tag: Tag, name: str, language: str | None = None) -
 
 
 def check_facet(library: Library, facet: str, name: str) -> None:
-    """LibraryError where the facet of a new tag looks like a slip: none though all other tags have
+    """LibraryError where the facet for a tag looks like a slip: none though all other tags have
     one, or nearly the name of one there is."""
     facets = [key for key in library.facets if key]
     if not facet:
@@ -95,8 +95,8 @@ def check_facet(library: Library, facet: str, name: str) -> None:
         near = difflib.get_close_matches(library.form(facet), named, 1, _SLIP)
         if near:
             raise LibraryError(
-                f"There is no facet '{facet}', but '{named[near[0]]}'. Write "
-                f"{named[near[0]]}:{name}, or make a new facet with: --new-facet"
+                f"There is no facet '{facet}', but '{named[near[0]]}'. Write that, or make a new "
+                "facet with: --new-facet"
             )
 
 
