@@ -193,6 +193,8 @@ def test_undo_says_what_it_takes_back_and_takes_no_library_unasked(workspace: Pa
     message = refusal("library", "undo", "-w", workspace)
     assert "The latest change is change 1 (import of 1," in message
     assert message.endswith("If you mean it: tagmill library undo 1")
+    chinese = tagmill("library", "undo", "-w", workspace, language="zh", code=1)
+    assert "最近的改动是改动 1（导入，" in chinese.err
     tagmill("library", "undo", 0, "-w", workspace, code=2)
     assert before == len(
         tagmill("library", "list", "-w", workspace, "--limit", 9999, "--json").json()

@@ -154,7 +154,7 @@ def _latest_in_force(changes: list[LibraryChange]) -> int:
         if change.undoes is None:
             if change.version == 1 or (change.kind == "import" and change.size > _MANY):
                 raise LibraryError(
-                    f"The latest change is change {change.version} ({change.kind} of "
+                    f"The latest change is change {change.version} ({word(change.kind)} of "
                     f"{change.size:,} tags and facets, {change.at}). If you mean it: tagmill "
                     f"library undo {change.version}"
                 )
