@@ -222,6 +222,16 @@ def test_two_people_cannot_make_one_facet_in_two_spellings(store: Store) -> None
         store.library.undo(3)
 
 
+def test_no_tag_is_stored_into_a_facet_that_somebody_took_out(store: Store) -> None:
+    store.library.save([], [Facet("颜色")])
+    store.library.save([], [Facet("新")], kind="facet")
+    library = library_of(store)
+    store.library.undo(2)
+    added = library.add("新", "红色")
+    with pytest.raises(TagConflict, match="facet '新' changed since .* by change 3"):
+        store.library.save([added], library.changed_facets(), seen=library.version)
+
+
 def test_a_library_that_holds_one_facet_twice_says_how_to_mend_it(store: Store) -> None:
     store.library.save([], [Facet("Zeta")])
     with pytest.MonkeyPatch.context() as patch:  # an earlier tagmill let this happen

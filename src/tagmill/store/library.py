@@ -155,7 +155,8 @@ class LibraryStore:
             version = _version(connection)
             records = self._facet_records(connection, changed_facets)
             if seen is not None and seen < version:
-                self._refuse_stale_facets(connection, records, seen)
+                forms = {form for _, _, after in records if after for form in _facet_forms(after)}
+                self._refuse_stale_facets(connection, forms, seen)
             known = [before["key"] for _, before, _ in records if before]
             self._put_facets(connection, records)
             self._refuse_shared_names(connection, records)
@@ -181,6 +182,8 @@ class LibraryStore:
             self._take_names(connection, named, names, measured)
             if seen is not None and seen < version:
                 self._refuse_stale(connection, self._circle(connection, moved), seen)
+                gone = {tag.facet for tag in named} - {*self._present_facets(connection)}
+                self._refuse_stale_facets(connection, {*map(normal_form, gone)}, seen)
             touched.update(self._in_facets(connection, known))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
@@ -497,10 +500,7 @@ class LibraryStore:
                 "at what it is now, and make your change again"
             )
 
-    def _refuse_stale_facets(
-        self, connection: sa.Connection, records: builtins.list[Record], seen: int
-    ) -> None:
-        forms = {form for _, _, after in records if after for form in _facet_forms(after)}
+    def _refuse_stale_facets(self, connection: sa.Connection, forms: Set[str], seen: int) -> None:
         for version, entry in self._entries(connection, seen) if forms else ():
             plain = entry.after or entry.before
             if entry.tag_id is None and plain and not forms.isdisjoint(_facet_forms(plain)):
