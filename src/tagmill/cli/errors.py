@@ -447,6 +447,13 @@ ERRORS: dict[str, str] = {
     "Unknown facet '{0}'. Known: {1}": "未知的维度“{0}”。现有：{1}",
     "Where to? Give --facet, --broader or --top": "移到哪里？请给 --facet、--broader 或 --top",
     "--values '{0}' is none of {1}": "--values“{0}”不是 {1} 之一",
+    "--single and --many are opposites. Give one of them": (
+        "--single 与 --many 相反，请只给一个"
+    ),
+    "The latest change is change {0} ({1} of {2} tags and facets, {3}). If you mean it: tagmill "
+    "library undo {4}": (
+        "最近的改动是改动 {0}（{1}，{2} 个标签和维度，{3}）。确实要撤销：tagmill library undo {4}"
+    ),
     "There is no change to undo. See: tagmill library history": (
         "没有可撤销的改动。查看：tagmill library history"
     ),
@@ -460,12 +467,18 @@ ERRORS: dict[str, str] = {
         "“{0}”已停用。查看：tagmill library show {1}"
     ),
     "'{0}' is split into {1} tag. Name two or more": "“{0}”只拆成 {1} 个标签，请给出两个以上",
+    "'{0}' is the canonical name of '{1}', which it needs. Give it another with: tagmill library "
+    "rename": "“{0}”是“{1}”的规范名，不能去掉。改名：tagmill library rename",
+    "'{0}' is not called '{1}'. Its other names: {2}": "“{0}”没有名称“{1}”。其他名称：{2}",
+    "'{0}' was merged into '{1}'. To merge that one: tagmill library merge '{2}' …": (
+        "“{0}”已并入“{1}”。要合并后者：tagmill library merge '{2}' …"
+    ),
     "'{0}' is not retired, it is {1}": "“{0}”没有停用，状态是 {1}",
     "'{0}' is named without a facet. Write facet:name; there are: {1}": (
         "“{0}”没有写维度。请写 维度:名称；现有维度：{1}"
     ),
-    "There is no facet '{0}', but '{1}'. Write {2}:{3}, or make a new facet with: --new-facet": (
-        "没有维度“{0}”，但有“{1}”。请写 {2}:{3}，或用 --new-facet 新建维度"
+    "There is no facet '{0}', but '{1}'. Write that, or make a new facet with: --new-facet": (
+        "没有维度“{0}”，但有“{1}”。请改用后者，或用 --new-facet 新建维度"
     ),
     "'{0}' is retired. Bring it back first: tagmill library restore {1}": (
         "“{0}”已停用。请先恢复：tagmill library restore {1}"
@@ -518,6 +531,11 @@ ERRORS: dict[str, str] = {
     ),
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
+    ),
+    "The library cannot be opened: {0}. Take back the change that made it so: tagmill library "
+    "history, tagmill library undo CHANGE": (
+        "标签库无法打开：{0}。请撤销造成此问题的改动：tagmill library history，"
+        "tagmill library undo 改动"
     ),
     "--model and --profile need a file: tagmill plan FILE --model DIR": (
         "--model 和 --profile 需要文件：tagmill plan 文件 --model 文件夹"

@@ -275,8 +275,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}.",
-        "已撤销改动 {change}：标签库版本 {version}。",
+        "Change {change} is undone ({kind}: {what}): library version {version}.",
+        "已撤销改动 {change}（{kind}：{what}）：标签库版本 {version}。",
+    ),
+    "nothing_to_change": (
+        "Nothing to change, it is so already: {what}.",
+        "无需改动，已是如此：{what}。",
     ),
     "tags_of_before": (
         "{products:product has|products have} the tags of before.",
@@ -513,6 +517,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:,} 条答复不属于本次运行的任何请求。写出请求时所用的模型、方案、提示词、"
         "标签库或选项是否不同？",
     ),
+    "names_stay": (
+        "Names in other languages stay ({names}). Change one with: --language {language}",
+        "其他语言的名称保留（{names}）。修改：--language {language}",
+    ),
     "two_facets": (
         "Mind that they are of two facets: {source}, {target}.",
         "注意：两者属于不同维度：{source}、{target}。",
@@ -556,6 +564,7 @@ WORDS: dict[str, str] = {
     "active": "有效", "proposed": "待定", "retired": "停用",
     "open": "待处理", "accepted": "已采纳", "merged": "已并入", "rejected": "已拒绝",
     "tag": "打标签", "add": "新增", "alias": "别名", "rename": "改名", "merge": "合并",
+    "describe": "说明",
     "split": "拆分", "retire": "停用", "restore": "恢复", "move": "移动", "facet": "维度",
     "import": "导入", "undo": "撤销", "update": "更新",
     "proposal accepted": "采纳提议", "proposal merged": "并入提议",
