@@ -27,8 +27,8 @@ _COMPOUND = (
 _TITLE = "先生|女士|小姐|太太|经理|老师|老板|总监|厂长|师傅|主任|店长|总"
 _HAN = "[\u4e00-\u9fff]"
 _HAN_CUE = re.compile(
-    r"(?:(?:收货|收件|联系|联络|寄件|发件|签收|提货|代收|负责|经办|持证|持卡|开户|收款|付款|取件|自提|退货|订货|乘机|乘车"
-    r"|入住|投保|申请|监护|受益)人(?:姓名)?|(?:买家|客户|顾客|会员|旅客|乘客|真实)?姓名|户名|业务联系"
+    r"(?:(?:收货|收件|联系|联络|连络|寄件|发件|签收|提货|代收|负责|经办|持证|持卡|开户|收款|付款|取件|自提|退货|订货|乘机|乘车"
+    r"|入住|投保|申请|监护|受益)人(?:的?(?:姓名|名字))?|(?:买家|客户|顾客|会员|旅客|乘客|真实)?姓名|户名|业务联系"
     r"|(?:收件|收货|寄件|买家|客户|顾客|旅客|乘客)(?=[:【])"
     r"|(?i:(?<![A-Za-z])(?:contact(?: person)?|recipient|receiver|consignee|passenger|attn"
     r"|(?:customer|buyer|client|full))(?: name)?(?=\s?:)))"
@@ -36,11 +36,11 @@ _HAN_CUE = re.compile(
 )
 # Of a product too: a person's only where it is all there is and has the form of few words else.
 _HAN_AFTER_NAME = re.compile(
-    rf"(?i:(?<![A-Za-z] )(?<![A-Za-z])name)\s*:\s*(?P<name>{_HAN}{{2,4}})\s*$"
+    rf"(?i:(?<![A-Za-z] )(?<![A-Za-z])name|名字)\s*:\s*(?P<name>{_HAN}{{2,4}})\s*$"
 )
 _HAN_NAME = re.compile(
-    rf"(?:(?:{_COMPOUND})(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
-    rf"|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
+    rf"(?:(?:{_COMPOUND}) ?(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
+    rf"|[{_SURNAMES}] {_HAN}|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
     rf"(?:{_TITLE})?"
     rf"(?!{_HAN}|·)"
 )
@@ -99,16 +99,17 @@ _PINYIN = re.compile(
     "(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:i?ang|uang|i?ong|eng|ing|i?an|u?an|uai|i?ao|ai|u?ei"
     "|ui|ou|iu|ie|[uv]e|er|en|in|[uv]n|ia|u?[ao]|[eiuv])){1,2}"
 )
+_OF_THINGS = re.compile("(?:receiver|passenger|travell?er|attention|customer|your)$", re.IGNORECASE)
 # What people are called does not end so, what many things or people are called does.
 _NO_SURNAME = re.compile(r"(?:(?<!nd)ers|[^aeious]s|tion|sion|ing|ness|ment|ity|ed|ly|able|ful)$")
 _LATIN_CUE = re.compile(
     r"(?<![A-Za-z])(?:(?P<before>[A-Za-z]+) )??(?P<cue>contact(?: person| name)?"
-    r"|recipient(?: name)?|receiver|attn|attention|ship(?:ped|ping)? to|deliver(?:ed|y)? to|sender"
-    r"|consignee|passenger|travell?er|addressee|beneficiary|payee"
+    r"|recipient(?: name)?|receiver(?: name)?|attn|attention|sender|consignee"
+    r"|ship(?:ped|ping)? to|deliver(?:ed|y)? to|passenger|travell?er|addressee|beneficiary|payee"
     r"|(?:customer|buyer|full|first|last|your|cardholder)(?: name)?|name"
     r"|(?P<ask>(?:shipping|delivery) address|call(?:ing)?|text|ring|message|ask for"
     r"|speak (?:to|with)))"
-    r"(?P<gap>\.?\s*:\s*|\.? )",
+    r"(?P<gap>\.?\s*[:=]\s*| - |\.? )",
     re.IGNORECASE,
 )
 _GIVEN_NAMES = frozenset(
@@ -249,7 +250,8 @@ def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int
             yield match.span("name")
     for match in _LATIN_NAME.finditer(text) if phones or places else ():
         words = match.group().lower().split()
-        if len(words) > 1 and words[0] in _GIVEN_NAMES and reached.beside(*match.span()):
+        known = match["title"] or words[0] in _GIVEN_NAMES
+        if len(words) > 1 and known and reached.beside(*match.span()):
             yield match.span()
     owned = [*others.get("bank_card", ()), *others.get("id_card", ())]
     if places:  # 刘强，13655556666，福建省…
@@ -313,7 +315,7 @@ def _latin_name(text: str, cue: re.Match[str], others: _Others) -> tuple[int, in
     """The name in Latin letters that a cue tells of."""
     if (cue["before"] or "").lower() in _THINGS:
         return None
-    told = ":" in cue["gap"] and cue["cue"].lower() != "name"
+    told = cue["gap"].strip(". ") != "" and cue["cue"].lower() != "name"
     if told and (match := _any_case_name(text, cue.end())):
         return match.span()
     match = _LATIN_NAME.match(text, cue.end())
@@ -324,7 +326,7 @@ def _is_latin_name(match: re.Match[str], cue: re.Match[str], others: _Others) ->
     words = re.findall(r"[A-Za-z'’é-]+", match.group().lower())
     if not _NO_LATIN_NAME.isdisjoint(words):
         return False
-    told = ":" in cue["gap"]
+    told = cue["gap"].strip(". ") != ""
     known = match["title"] is not None or words[0] in _GIVEN_NAMES
     known = known or (words[0] in _CHINESE_SURNAMES and (told or len(words) > 1))
     near = others.near(*match.span())
@@ -335,4 +337,5 @@ def _is_latin_name(match: re.Match[str], cue: re.Match[str], others: _Others) ->
     if known or not told or re.match(" [a-z]", match.string[match.end() :][:2]):
         return known
     # Of words that are no known name: Priya Raman, and not Reviews or Dog Lovers.
-    return near or (len(words) > 1 and not _NO_SURNAME.search(words[-1]))
+    is_thing = _OF_THINGS.match(cue["cue"]) or _NO_SURNAME.search(words[-1])
+    return near or (len(words) > 1 and not is_thing)
