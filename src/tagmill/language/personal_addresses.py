@@ -90,7 +90,7 @@ def _leads_to_a_door(text: str, start: int, door: re.Match[str], end: int) -> bo
     if _NO_ROAD.search(head.rstrip()):
         return False
     if _ROAD.search(head) or (levels and _WAY.search(head)):
-        return house and (levels > 0 or len(head) > 2)
+        return house and (levels > 0 or len(head.rstrip()) > 2)
     estate = _IN_ESTATE.search(head)
     if estate and (province or _LEVEL.search(head[: estate.start()])):
         return True
