@@ -117,7 +117,7 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (_MOBILE, _LANDLINE, _INTERNATIONAL, _NORTH_AMERICAN):
         for match in pattern.finditer(text):
             before = text[max(0, match.start() - _BEFORE) : match.start()]
-            signed = match.group().startswith(("+", "(+")) and len(match.group()) > 8  # not +50000
+            signed = match.group().startswith(("+", "(+")) and len(match.group()) > 8
             if signed or _is_to_call(before) or not _is_other_number(match, before):
                 yield match.span()
     for match in _AFTER_CUE.finditer(text):
@@ -136,7 +136,7 @@ def _is_other_number(match: re.Match[str], before: str) -> bool:
     if _PRODUCT_CUE.search(before):
         return True
     if match.re is not _MOBILE:
-        return match.re is _INTERNATIONAL
+        return match.re is _INTERNATIONAL  # +50000: a count
     if _is_series(match.group()) or _UNIT.match(match.string, match.end()):
         return True
     return match.group().isdigit() and _AMOUNT_CUE.search(before) is not None
