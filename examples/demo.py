@@ -36,15 +36,16 @@ def make_shop(path: Path) -> None:
                 product["id"], product["title"], product.get("description"),
                 product.get("category"),
                 json.dumps(attributes, ensure_ascii=False) if attributes else None,
+                product["numbers"]["price"],
                 json.dumps(tags, ensure_ascii=False) if tags is not None else None,
             )
         )  # fmt: skip
     with sqlite3.connect(path) as shop:
         shop.execute(
             "CREATE TABLE products (sku TEXT PRIMARY KEY, product_name TEXT, details TEXT, "
-            "category TEXT, attributes TEXT, merchandiser_tags TEXT)"
+            "category TEXT, attributes TEXT, sale_price REAL, merchandiser_tags TEXT)"
         )
-        shop.executemany("INSERT INTO products VALUES (?, ?, ?, ?, ?, ?)", rows)
+        shop.executemany("INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def run(what: str, *arguments: str, check: bool = True) -> None:
@@ -88,9 +89,9 @@ def main() -> None:
     text = settings.read_text(encoding="utf-8")
     columns = {
         "id": "sku", "title": "product_name", "description": "details",
-        "tags": "merchandiser_tags",
+        "numbers.price": "sale_price", "tags": "merchandiser_tags",
     }  # fmt: skip
-    names = "".join(f'{ours} = "{theirs}"\n' for ours, theirs in columns.items())
+    names = "".join(f'"{ours}" = "{theirs}"\n' for ours, theirs in columns.items())
     settings.write_text(text.replace("[catalog.map]\n", "[catalog.map]\n" + names), "utf-8")
     workspace = ("-w", "workspace")
     run(
@@ -114,6 +115,8 @@ def main() -> None:
         *workspace,
     )
     run("Search by words and tags, in any language", "search", "tv 4k", "--limit", "3", *workspace)
+    run("And by what they cost", "search", "连衣裙 100到250元", "--sort", "price", "--limit", "3",
+        *workspace)  # fmt: skip
     run("What people did, in a file", "events", "import", "../examples/events.csv", *workspace)
     run("What one of them may like, and why", "recommend", "--user", "lin", "--limit", "4",
         *workspace)  # fmt: skip

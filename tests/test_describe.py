@@ -12,7 +12,7 @@ from tagmill.catalog import products_to_batch
 from tagmill.describe import Describer, Description
 from tagmill.language import Asker, Request
 from tagmill.records import Reply
-from tagmill.settings import LanguageModelSettings
+from tagmill.settings import LanguageModelSettings, PrivacySettings
 from tagmill.store import Store, open_store
 from tagmill.tagging.folder import starter_model
 from tests.cli.command import refusal, tagmill
@@ -168,6 +168,44 @@ def test_a_trained_model_tells_the_neighbours_tags(tmp_path: Path) -> None:
     describer = Describer(Asker(writer, LanguageModelSettings()), model)
     list(describer.describe(products_to_batch([{"id": "x", "title": "kettle number 99"}])))
     assert "among similar products: kettle" in writer.asked[0]
+
+
+def test_neighbours_tags_leave_as_privacy_says() -> None:
+    import tagmill as package
+
+    products = [
+        {"id": f"{kind}{i}", "title": f"{kind} number {i} of the shop", "tags": [f"maker:{maker}"]}
+        for kind, maker in (("kettle", "Kettles 13800138000"), ("teapot", "Teapots"))
+        for i in range(30)
+    ]
+    model = package.train(products)
+
+    def asked(**settings: object) -> str:
+        writer = Writer(("It is a kettle. Call [PHONE_2].", "kettle"))
+        privacy = PrivacySettings.model_validate(settings)
+        describer = Describer(Asker(writer, LanguageModelSettings()), model, privacy=privacy)
+        product = {"id": "x", "title": "kettle number 99, tel 13911112222"}
+        (written,) = describer.describe(products_to_batch([product]))
+        assert written.description is not None
+        restored = "13800138000" if "[PHONE_2]" in writer.asked[0] else "[PHONE_2]"
+        assert written.description.sentences[0].text == f"It is a kettle. Call {restored}."
+        return writer.asked[0]
+
+    assert "among similar products: Kettles [PHONE_2]\n" in asked() + "\n"
+    assert "among similar products: Kettles 13800138000" in asked(redact=False)
+    assert "among similar products: –" in asked(never=["tags"])
+
+
+def test_a_product_of_which_nothing_may_leave_is_not_asked_about() -> None:
+    writer = Writer(("这款连衣裙采用纯棉面料。", "纯棉连衣裙"))
+    asker = Asker(writer, LanguageModelSettings())
+    describer = Describer(asker, starter_model(), privacy=PrivacySettings(send=("id", "category")))
+    products = [{**PRODUCT, "id": "bare", "category": None}, PRODUCT]
+    found = {one.id: one for one in describer.describe(products_to_batch(products))}
+    assert len(writer.asked) == 1
+    assert found["p1"].description is not None
+    assert found["bare"].description is None
+    assert "may leave" in found["bare"].reason
 
 
 def test_descriptions_of_a_workspace_stand_apart(tmp_path: Path) -> None:

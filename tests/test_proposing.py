@@ -19,6 +19,7 @@ from tagmill.proposing import (
     reject,
     waiting,
 )
+from tagmill.records import Facet
 from tagmill.store import NewName, Store
 from tagmill.store.searches import LoggedSearch
 from tagmill.tagging.output import Selection
@@ -83,6 +84,15 @@ def test_a_name_merged_into_a_tag_is_an_alias(store: Store, models: Path) -> Non
         reject(store, one.proposal.id)
 
 
+def test_no_name_is_merged_into_a_retired_tag(store: Store, models: Path) -> None:
+    (one,) = waiting(store, 1)
+    library = load_library(store)
+    store.library.save([library.retire(library.resolve("颜色:红色"))])
+    with pytest.raises(LibraryError, match="'颜色:红色' is retired. Bring it back first"):
+        merge_into(store, models, one.proposal.id, "颜色:红色", Selection())
+    assert [w.proposal.id for w in waiting(store, 1)] == [one.proposal.id]
+
+
 def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> None:
     nobody_decided_yet = accept_by_rule(store, models, Selection(), precision=0.95, least=2)
     assert nobody_decided_yet == []
@@ -100,7 +110,18 @@ def test_the_rule_accepts_what_people_show_it_to(store: Store, models: Path) -> 
     accepted = accept_by_rule(store, models, Selection(), precision=0.9, least=2)
     assert [(one.name, one.by_rule) for one in accepted] == [("雾霾蓝", True)]
     assert "support of 10" in accepted[0].why
-    assert load_library(store).find("颜色:雾霾蓝") is not None
+    library = load_library(store)
+    assert library.find("颜色:雾霾蓝") is not None
+    library.add_facet(Facet("容量", value_kind="number"))
+    store.library.save([], library.changed_facets())
+    one_quantity = [
+        NewName(f"p{i}", "容量", n, "llm") for i in range(12) for n in ("500ml", "0.5L")
+    ]
+    NameKeeper(store, load_library(store)).keep(one_quantity)
+    accepted = accept_by_rule(store, models, Selection(), precision=0.9, least=2)
+    assert [one.name for one in accepted] == ["500ml"]
+    assert "0.5L" not in {w.proposal.name for w in waiting(store, 2)}  # another name of it
+    assert accept_by_rule(store, models, Selection(), precision=0.9, least=2) == []
 
 
 def test_words_that_people_search_and_no_tag_covers_are_proposals(

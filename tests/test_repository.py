@@ -137,9 +137,8 @@ def test_the_version_is_that_of_the_package() -> None:
     assert f'version = "{tagmill.__version__}"' in (ROOT / "pyproject.toml").read_text()
 
 
-# What only a program can do wrong, or who writes prompts, is said in English.
-_FOR_ENGINEERS = {"catalog/memory.py", "language/profiles.py", "language/prompts.py",
-                  "tagging/model.py", "tagging/llm_fusion.py"}  # fmt: skip
+# What only a program can do wrong is said in English.
+_FOR_ENGINEERS = {"catalog/memory.py", "tagging/model.py", "tagging/llm_fusion.py"}
 
 
 def _raised() -> Iterator[str]:
@@ -176,7 +175,16 @@ def test_every_error_has_a_chinese_form() -> None:
     assert missing == "SKOS 需要 rdflib。安装：pip install 'tagmill[exchange]'"
     assert in_chinese(str(BudgetExceeded(1.5, 2))).startswith("预算 2 已用 1.5，")
     assert "相近的有：颜色:红色。" in in_chinese(str(UnknownTag("颜色:红", ("颜色:红色",))))
-    assert in_chinese("Nobody said this before") == "Nobody said this before"
+    hinted = "p.toml: unknown key 'rwo'. Did you mean 'row'? Known: row"
+    assert in_chinese(hinted) == "p.toml：未知的键“rwo”。您是否指“row”？可选：row"
+    wrong = "TAGMILL_PRIVACY__SEND: setting 'privacy.send' names 'titel', which is no field of a "
+    wrong += "product. Did you mean 'title'? Write one of id, title, or one attribute as "
+    wrong += "attributes.titel"
+    assert in_chinese(wrong) == (
+        "TAGMILL_PRIVACY__SEND：设置 privacy.send 中的“titel”不是商品字段。您是否指“title”？"
+        "请写 id, title 之一，或把属性写作 attributes.titel"
+    )
+    assert in_chinese("Nobody said: this before") == "Nobody said: this before"
     assert len(messages) > 150
 
 

@@ -24,9 +24,9 @@ from tagmill.catalog.memory import products_to_batch
 from tagmill.errors import BadReply
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import Request, Waiting
-from tagmill.language.privacy import what_may_leave
+from tagmill.language.privacy import neighbour_tags_to_send, what_may_leave
 from tagmill.language.profiles import Profile, open_profile
-from tagmill.language.prompts import load_prompt, prompt_language, write_product
+from tagmill.language.prompts import load_prompt, prompt_language, says_something, write_product
 from tagmill.language.replies import DESCRIPTION_SCHEMA, Sentence, read_sentences
 from tagmill.records import Reply
 from tagmill.settings import PrivacySettings
@@ -116,10 +116,15 @@ class Describer:
         """
         products = batch.drop_columns(["tags"]).to_pylist()
         neighbours = self._neighbours(batch)
+        silent: list[str] = []
 
         def questions() -> Iterator[Question[str, Description]]:
             for product, tags in zip(products, neighbours, strict=True):
-                yield self._question(product, tags)
+                question = self._question(product, tags)
+                if question is None:
+                    silent.append(product["id"])
+                else:
+                    yield question
 
         for answer in self.asker.ask_all(questions()):
             failure = answer.failure
@@ -127,20 +132,27 @@ class Describer:
             yield Written(
                 answer.about, answer.value, "" if failure is None else str(failure), waits
             )
+        for product_id in silent:
+            yield Written(product_id, None, "Nothing of it may leave this machine: privacy.send")
 
     def _question(
         self, product: dict[str, Any], neighbours: Sequence[str]
-    ) -> Question[str, Description]:
+    ) -> Question[str, Description] | None:
+        """What is asked about a product; None where nothing of it may leave."""
         of_prompt = prompt_language(product["language"])
         language = self.language or of_prompt
         prompt = load_prompt(self.profile, "describe", of_prompt)
         leaving, restore = product, str
         if self.privacy is not None:
             leaving, vault = what_may_leave(product, self.privacy)
+            neighbours = neighbour_tags_to_send(neighbours, self.privacy, vault)
             restore = vault.restore  # type: ignore[assignment]
+        written = write_product(leaving, of_prompt, self.profile)
+        if not says_something(written):
+            return None
         nothing = _NOTHING[of_prompt]
         messages = prompt.messages(
-            product=write_product(leaving, of_prompt, self.profile),
+            product=written,
             language=_LANGUAGES[of_prompt][language],
             channel=self.channel or nothing,
             season=self.season or nothing,

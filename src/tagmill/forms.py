@@ -11,7 +11,7 @@ from tagmill.quantities import Quantity, quantity_of, read_quantity
 from tagmill.records import Facet, Tag
 from tagmill.text import normal_form
 
-__all__ = ["MEASURE", "name_conflict", "name_forms", "plain_forms"]
+__all__ = ["MEASURE", "facet_conflict", "name_conflict", "name_forms", "plain_forms"]
 
 MEASURE = "="  # before what a name measures; no normal form begins so
 
@@ -37,6 +37,14 @@ def name_conflict(tag: Tag, name: str, form: str, other: str, other_id: str) -> 
     return TagConflict(
         f"'{tag.text}' and '{other}' (id {other_id}) would both be called '{name}' in the facet "
         f"'{tag.facet}'. Rename one, or merge them"
+    )
+
+
+def facet_conflict(owner: str, key: str, name: str) -> TagConflict:
+    """That a name of a facet is one of another facet, both by key."""
+    return TagConflict(
+        f"Facets '{owner}' and '{key}' are both called '{name}'. Use one key for both, or another "
+        "name"
     )
 
 

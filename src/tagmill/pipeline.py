@@ -325,8 +325,8 @@ def consult_workspace(
     """`tag_workspace` with a large language model asked about every product, or about a `share`.
 
     Products that failed stay without tags of this run, and the next one asks about them again.
-    With a share no more is asked than the budget should pay for. Where it ends all the same, or
-    nobody can be asked, the run stays open: the same call goes on.
+    With a share no more is asked than the budget should pay for. Where it ends all the same,
+    nobody can be asked, or answers are waited for, the run stays open: the same call goes on.
     """
     selection = replace(selection, lane="review")
     summary, report = TagSummary(), ConsultReport()
@@ -348,6 +348,8 @@ def consult_workspace(
         keeper.keep(named_by(batch, consulted.opinions.candidates(), "llm"))
         summary.count(consulted.tagged)
         progress(batch.num_rows)
+    if report.waiting:
+        return run, summary, report
     run = store.runs.finish(run)
     if not report.failed:
         store.runs.confirm(model.library.version, {wanted.signature})

@@ -63,7 +63,7 @@ def plan(
         end = total + batch.num_rows
         sample.add(batch, np.ones(batch.num_rows) if wanted is None else wanted[total:end], total)
         total = end
-    real = consultant.propose
+    settings = consultant.propose.settings
     counting, counter = _counting(consultant)
     if sample.rows is not None:
         cells = None if chosen is None else chosen[sample.places].toarray()
@@ -73,7 +73,7 @@ def plan(
     cached, output = round(counted.cached * scale), round(counted.output * scale)
     return Plan(
         total, sample.total, calls, tokens, counted.cached / max(counted.input, 1), output,
-        real.cost_of(tokens, cached, output), _minutes(calls, tokens + output, real.settings),
+        settings.cost_of(tokens, cached, output), _minutes(calls, tokens + output, settings),
     )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def request_prices(model: Model, consultant: Consultant, products: pa.RecordBatc
     asked = mask.any(axis=1)
     consult_batch(model, counting, products.filter(pa.array(asked)), Selection(), mask[asked])
     proposing, verifying = (
-        consultant.propose.cost_of(stage.input, stage.cached, stage.output)
+        consultant.propose.settings.cost_of(stage.input, stage.cached, stage.output)
         for stage in (counter.proposed, counter.verified)
     )
     return Prices(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from tagmill.discover import Clicked, clicked_words
 from tagmill.errors import LibraryError
 from tagmill.library import Library
+from tagmill.library.changes import alias
 from tagmill.library.matching import Match, Matcher
 from tagmill.library.stored import load_library
 from tagmill.naming import NameKeeper
@@ -27,12 +29,14 @@ from tagmill.store import NewName, Proposal, Store
 from tagmill.store.proposals import ProposalStatus
 from tagmill.tagging.output import Selection
 from tagmill.text import normal_form
-from tagmill.upkeep import Governed, govern, retag
+from tagmill.upkeep import Forecast, Governed, forecast, govern, retag
 
 __all__ = [
-    "Waiting", "accept", "accept_by_rule", "holding_support", "merge_into", "note_searches",
-    "propose", "reject", "waiting",
+    "Waiting", "accept", "accept_by_rule", "foresee", "holding_support", "merge_into",
+    "note_searches", "propose", "reject", "waiting",
 ]  # fmt: skip
+
+Work = Callable[[Library, Proposal], Tag]  # changes the library as a proposal is decided
 
 _DELTA = 0.1  # how often a rule may hold less than it promises
 
@@ -128,8 +132,14 @@ def accept(
     progress: Progress = lambda done: None,
 ) -> tuple[Proposal, Governed]:
     """Make a proposal a tag, in its facet or another, and tag the products again that name it."""
+    return _decide(
+        store, models, number, selection, _as_tag(facet, name), "accepted", who=who, why=why,
+        by_rule=by_rule, again=again, progress=progress,
+    )  # fmt: skip
 
-    def add(library: Library, proposal: Proposal) -> Tag:
+
+def _as_tag(facet: str | None, name: str | None) -> Work:
+    def work(library: Library, proposal: Proposal) -> Tag:
         aliases = [proposal.name] if name and name != proposal.name else []
         if facet is None:
             _refuse_without_facet(library, proposal)
@@ -137,10 +147,7 @@ def accept(
             facet if facet is not None else proposal.facet, name or proposal.name, aliases=aliases
         )
 
-    return _decide(
-        store, models, number, selection, add, "accepted", who=who, why=why, by_rule=by_rule,
-        again=again, progress=progress,
-    )  # fmt: skip
+    return work
 
 
 def _refuse_without_facet(library: Library, proposal: Proposal) -> None:
@@ -166,15 +173,35 @@ def merge_into(
     again: bool = True,
     progress: Progress = lambda done: None,
 ) -> tuple[Proposal, Governed]:
-    """Make a proposal another name of a tag, and tag the products again that name it."""
-
-    def alias(library: Library, proposal: Proposal) -> Tag:
-        return library.add_alias(library.resolve(tag), proposal.name)
-
+    """Make a proposal another name of a living tag, and tag the products again that name it."""
     return _decide(
-        store, models, number, selection, alias, "merged", who=who, why=why, again=again,
+        store, models, number, selection, _as_alias(tag), "merged", who=who, why=why, again=again,
         progress=progress,
     )  # fmt: skip
+
+
+def _as_alias(tag: str) -> Work:
+    return lambda library, proposal: alias(library, library.resolve(tag), proposal.name)[0]
+
+
+def foresee(
+    store: Store,
+    models: Path,
+    number: int,
+    selection: Selection,
+    *,
+    facet: str | None = None,
+    name: str | None = None,
+    into: str | None = None,
+    progress: Progress = lambda done: None,
+) -> tuple[Tag, Forecast]:
+    """What `accept` of a proposal would do, or where a tag is named `merge_into`; the tag as it
+    would be. Nothing is stored."""
+    if into is None:
+        library, tag = _decided(store, number, _as_tag(facet, name), "accepted")
+    else:
+        library, tag = _decided(store, number, _as_alias(into), "merged")
+    return tag, forecast(store, models, library, selection, progress)
 
 
 def reject(store: Store, number: int, *, who: str = "", why: str = "") -> Proposal:
@@ -193,7 +220,8 @@ def accept_by_rule(
 ) -> list[Proposal]:
     """Accept the open proposals whose support is enough to be right so often; those accepted.
 
-    Only names whose facet the library has.
+    Only names whose facet the library has. What the library refuses waits: of two names of one
+    quantity the second is known once the first is a tag.
     """
     enough = max(holding_support(store.proposals.list(None), precision), least)
     library = load_library(store)
@@ -203,10 +231,11 @@ def accept_by_rule(
         if one.support >= enough and one.facet in library.facets
     ]
     why = f"support of {enough:g} or more was right in {precision:.0%} of what people decided"
-    accepted = [
-        accept(store, models, number, selection, why=why, by_rule=True, again=False)[0]
-        for number in chosen
-    ]
+    accepted = []
+    for number in chosen:
+        with suppress(LibraryError):
+            done = accept(store, models, number, selection, why=why, by_rule=True, again=False)
+            accepted.append(done[0])
     if accepted:
         retag(store, models, selection, progress=progress)
     return accepted
@@ -228,7 +257,7 @@ def _decide(
     models: Path,
     number: int,
     selection: Selection,
-    work: Callable[[Library, Proposal], Tag],
+    work: Work,
     status: ProposalStatus,
     *,
     who: str,
@@ -237,11 +266,7 @@ def _decide(
     progress: Progress,
     by_rule: bool = False,
 ) -> tuple[Proposal, Governed]:
-    proposal = store.proposals.get(number)
-    if proposal.status not in ("open", status):
-        store.proposals.decide(number, status)  # says why not
-    library = load_library(store)
-    tag = work(library, proposal)
+    library, tag = _decided(store, number, work, status)
     done = govern(
         store, models, library, [tag], selection, kind=f"proposal {status}", who=who, why=why,
         again=again, progress=progress,
@@ -250,3 +275,12 @@ def _decide(
         number, status, tag_id=tag.id, change=done.version, by_rule=by_rule, who=who, why=why
     )
     return decided, done
+
+
+def _decided(store: Store, number: int, work: Work, status: ProposalStatus) -> tuple[Library, Tag]:
+    """The library as a decision would have it, and its tag; TagConflict for another decision."""
+    proposal = store.proposals.get(number)
+    if proposal.status not in ("open", status):
+        store.proposals.decide(number, status)  # says why not
+    library = load_library(store)
+    return library, work(library, proposal)

@@ -75,6 +75,14 @@ class LanguageModelSettings(_Section):
     price_output: float = Field(default=0.0, ge=0)
     budget: float | None = Field(default=None, ge=0)  # of one run, in that currency
 
+    def cost_of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
+        """Money for so many tokens; the cached ones are among the input."""
+        cached = self.price_cached_input
+        cached = self.price_input if cached is None else cached
+        fresh = input_tokens - cached_tokens
+        millions = fresh * self.price_input + cached_tokens * cached
+        return (millions + output_tokens * self.price_output) / 1e6
+
     @field_validator("api_key")
     @classmethod
     def _stripped(cls, value: str | None) -> str | None:
@@ -110,13 +118,14 @@ class LibrarySettings(_Section):
 class RecommendSettings(_Section):
     """What is recommended to whom."""
 
-    exclude: tuple[str, ...] = ()  # tags (facet:name) whose products are recommended to nobody
+    # Tags (facet:name) and numbers (stock=..0) whose products are recommended to nobody.
+    exclude: tuple[str, ...] = ()
     half_life: float = Field(default=60.0, gt=0)  # days after which an event counts half
 
 
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
 PRODUCT_FIELDS = (
-    "id", "title", "description", "category", "attributes", "image", "language", "tags",
+    "id", "title", "description", "category", "attributes", "numbers", "image", "language", "tags",
 )  # fmt: skip
 
 

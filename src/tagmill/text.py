@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -19,12 +19,15 @@ from itertools import pairwise
 __all__ = [
     "FOREIGN_WORDS",
     "Folded",
+    "caption",
     "detect_language",
+    "find_words",
     "fold",
     "is_doubtful",
     "is_unspaced",
     "normal_form",
     "parted_pairs",
+    "plain_line",
     "plain_text",
     "search_words",
     "segment",
@@ -32,6 +35,7 @@ __all__ = [
     "unaccented",
 ]
 
+_CAPTION = 60  # characters of a text that stand for its title
 # Written without spaces between words: Han, kana, Bopomofo.
 _UNSPACED = "\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"  # noqa: E501
 _FIRST_UNSPACED = "\u3007"
@@ -328,6 +332,27 @@ def search_words(texts: Sequence[str], *, whole: bool = False) -> list[list[str]
     return found
 
 
+def find_words(text: str, words: Collection[str]) -> list[tuple[int, int]]:
+    """The spans [start, end) where words of `search_words` stand, in order; they may overlap."""
+    translated, origin = _translate(text)
+    unspaced = [word for word in words if is_unspaced(word[0])]
+    spans: list[tuple[int, int]] = []
+    for match in _TOKEN.finditer(unaccented(translated)):
+        token = match.group()
+        if token[0] < _FIRST_UNSPACED or not is_unspaced(token[0]):
+            if _without_ending(token) in words:
+                start, end = match.span()
+                spans.append((origin[start], origin[end - 1] + 1))
+            continue
+        start, end = match.span() if unspaced else (0, 0)
+        for word in unspaced:
+            place = translated.find(word, start, end)
+            while place >= 0:
+                spans.append((origin[place], origin[place + len(word) - 1] + 1))
+                place = translated.find(word, place + 1, end)
+    return sorted(spans)
+
+
 def unaccented(text: str) -> str:
     """Text of the same length with Latin letters as they are typed in a hurry: café, cafe."""
     return text if text.isascii() else text.translate(_accents())
@@ -440,6 +465,14 @@ _UNSEEN = re.compile(r"<!--|<(?:script|style)\b", re.I)
 _UNSEEN_ENDS = {"<!--": "-->", "<script": "</script>", "<style": "</style>"}
 
 
+def caption(title: str, text: str | None) -> str:
+    """What a product is called where many are listed: its title, or else how its text begins."""
+    if title.strip():
+        return title
+    words = " ".join((text or "")[: 4 * _CAPTION].split())
+    return words if len(words) <= _CAPTION else words[: _CAPTION - 1] + "…"
+
+
 def plain_text(text: str) -> str:
     """HTML as readable text: tags out, entities decoded, blocks on their own line."""
     if not _MARKUP.search(text):
@@ -449,6 +482,25 @@ def plain_text(text: str) -> str:
     text = html.unescape(re.sub(r"<[a-zA-Z/!][^<>]*>", "", text)).replace("\xa0", " ")
     lines = (re.sub(r"[ \t\r\f\v]+", " ", line).strip() for line in text.split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+# Patterns that Arrow's engine reads as well. A title may name the size <M>, and AT&T has no entity.
+ENTITY = r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]+);"
+ELEMENT = (
+    r"</?(?:a|b|i|p|u|(?i:abbr|big|blockquote|br|center|dd|del|div|dl|dt|em|font|h[1-6]|hr|img|ins"
+    r"|label|li|nobr|ol|pre|small|span|strong|sub|sup|table|tbody|td|th|tr|ul))(?:\s[^<>]*)?/?>"
+)
+_ELEMENT, _ENTITY = re.compile(ELEMENT), re.compile(ENTITY)
+
+
+def plain_line(text: str) -> str:
+    """A title or value without the HTML elements there are and with entities decoded; `A < B` and
+    `<3` stay. Blocks are on their own line."""
+    if "<" not in text and "&" not in text:
+        return text
+    text = _ELEMENT.sub(lambda tag: "\n" if _BLOCK.fullmatch(tag.group()) else "", text)
+    text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+    return text.replace("\xa0", " ")
 
 
 def _without_unseen(text: str) -> str:

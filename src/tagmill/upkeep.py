@@ -23,6 +23,7 @@ from tagmill.store.current import Entry, Outlook
 from tagmill.tag_runs import outdated_products, run_signature, start_run
 from tagmill.tagging.output import Selection
 from tagmill.tagging.touched import Touched
+from tagmill.text import caption
 from tagmill.workspace import current_model
 
 __all__ = ["Forecast", "Governed", "TakenBack", "forecast", "govern", "retag", "take_back"]
@@ -228,7 +229,8 @@ def _compare(
     outlook = Outlook(names, names.mean, entries)
     both = (store.assignments.current(ids), store.assignments.current(ids, outlook=outlook))
     lists = (batch.column("tags").to_pylist() for batch in both)
-    titles = products.column("title").to_pylist()
+    texts = (products.column(name).to_pylist() for name in ("title", "description"))
+    titles = map(caption, *texts)
     for product_id, title, before, after in zip(ids, titles, *lists, strict=True):
         old, new = ({tag["id"]: tag for tag in tags} for tags in (before, after))
         gained = [new[i] for i in new.keys() - old.keys()]

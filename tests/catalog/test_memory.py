@@ -136,3 +136,35 @@ def test_what_holds_no_products_is_refused() -> None:
         listed(pd.DataFrame({"id": [1], "name": ["x"]}))
     with pytest.raises(CatalogError, match="DataFrame cannot be turned into Arrow"):
         listed(pd.DataFrame({"id": [1, 2], "title": ["x", 3]}))
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("<p>电话：138&nbsp;0013&#160;8002</p>", "电话：138 0013 8002"),
+        ("Home &gt; Kitchen<br/>x", "Home > Kitchen x"),
+        ("<span class='a'>Tom</span> &amp; <b>Jerry</b>", "Tom & Jerry"),
+        *(
+            (plain, plain)
+            for plain in ("A < B", "AT&T", "R&D; x", "I <3 you", "T恤 <M> <XL> <A>款")
+        ),
+    ],
+)
+def test_html_is_no_part_of_a_title_category_or_attribute(written: str, kept: str) -> None:
+    values = [written, "plain"]
+    maps = pa.map_(pa.string(), pa.string())
+    table = pa.table({
+        "id": ["1", "2"], "title": values, "category": values,
+        "attributes": pa.array([[("a", value)] for value in values], maps),
+    })  # fmt: skip
+    for products in (table, table.to_pylist(maps_as_pydicts="strict")):
+        row, plain = listed(products)
+        assert row["title"] == row["category"] == kept
+        assert " ".join(row["attributes"][0][1].split()) == kept
+        assert plain["attributes"] == [("a", "plain")]
+
+
+def test_an_entity_does_not_end_an_attribute() -> None:
+    cell = "电话=138&nbsp;0013&nbsp;8005;品牌=A&amp;B<br>颜色=红"
+    (row,) = listed([{"id": "1", "title": "x", "attributes": cell}])
+    assert row["attributes"] == [("电话", "138 0013 8005"), ("品牌", "A&B"), ("颜色", "红")]

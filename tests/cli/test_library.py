@@ -27,7 +27,10 @@ def test_list_and_show_count_the_products(shop: Path) -> None:
 def test_a_slip_makes_no_tag(workspace: Path, tmp_path: Path) -> None:
     assert "'颜色' is named without a facet" in refusal("library", "add", "颜色", "-w", workspace)
     said = refusal("library", "add", "Colr:Teal", "-w", workspace)
-    assert "no facet 'Colr', but 'Color'. Write Color:Teal" in said
+    assert "no facet 'Colr', but 'Color'. Write that, or" in said
+    move = ("library", "move", "颜色:红色", "--facet", "Colr", "-w", workspace, "--dry-run")
+    assert refusal(*move) == said
+    tagmill(*move, "--new-facet")
     tagmill("library", "add", "Colr:Teal", "--new-facet", "-w", workspace)
     tagmill("library", "add", "Zodiac:Leo", "-w", workspace)  # like none there is
     tagmill("init", tmp_path / "bare", "--empty")
@@ -48,6 +51,17 @@ def test_list_by_facet_in_any_language(shop: Path) -> None:
     shown = tagmill("library", "list", "--limit", 3, "-w", shop)
     assert "--limit" in shown.err
     assert "--limit" not in shown.out
+
+
+def test_names_are_listed_as_they_are_but_not_at_any_length(tmp_path: Path) -> None:
+    tagmill("init", tmp_path, "--empty")
+    for name in ("a\\", "[b]\\[c]", "x" * 10_000):
+        tagmill("library", "add", f"C:{name}", "-w", tmp_path)
+    shown = tagmill("library", "list", "-w", tmp_path).out
+    assert " a\\ " in shown
+    assert " [b]\\[c] " in shown
+    assert "x" * 79 + "…" in shown.replace(" ", "").replace("\n", "")
+    assert len(shown) < 2000
 
 
 def test_add_alias_and_retire_change_what_is_found(workspace: Path, tmp_path: Path) -> None:
@@ -113,6 +127,8 @@ def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -
     ]
     assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
     assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
+    again = refusal("library", "merge", "颜色:绀色", "颜色:蓝色", "-w", workspace)
+    assert "was merged into '颜色:红色'. To merge that one: tagmill library merge" in again
     table = tagmill("library", "history", "颜色:绀色", "-w", workspace).out
     assert "merge" in table
     undone = tagmill("library", "undo", last["version"], "-w", workspace)
@@ -134,6 +150,9 @@ def test_the_other_changes(workspace: Path) -> None:
 
     assert changed("rename", "颜色:红色", "本命红")["aliases"][-1] == "红色"
     assert changed("rename", "颜色:红色", "Scarlet", "--language", "en")["names"]["en"] == "Scarlet"
+    assert "Scarlet" not in changed("alias", "颜色:红色", "Scarlet", "--remove")["names"].values()
+    assert changed("describe", "颜色:红色", "正红到深红")["description"] == "正红到深红"
+    assert changed("describe", "颜色:红色", "")["description"] == ""
     assert len(changed("split", "颜色:红色", "浅本命红", "深本命红")["split_into"]) == 2
     assert changed("restore", "颜色:本命红")["status"] == "active"
     wine = changed("add", "颜色:本命酒红", "--broader", "颜色:本命红")
@@ -147,6 +166,72 @@ def test_the_other_changes(workspace: Path) -> None:
     assert (entry["before"]["single"], entry["after"]["single"]) == (False, True)
     assert entry["after"]["only_for"]
     assert "Unknown tag" in refusal("library", "retire", "颜色:没有", "-w", workspace)
+
+
+def test_a_command_that_changes_nothing_says_so(workspace: Path) -> None:
+    tagmill("library", "add", "风格:蒸汽波", "--alias", "蒸气波", "-w", workspace)
+    for command in (
+        ("move", "风格:蒸汽波", "--top"),
+        ("alias", "风格:蒸汽波", "蒸气波"),
+        ("facet", "风格", "--many"),
+    ):
+        done = tagmill("library", *command, "-w", workspace)
+        assert "Nothing to change, it is so already: 风格" in done.out
+        assert "Nothing to change" in tagmill("library", *command, "--dry-run", "-w", workspace).out
+        done = tagmill("library", *command, "-w", workspace, "--json").json()
+        assert (done["version"], done["tags"]) == (2, [])
+    tagmill("library", "retire", "风格:蒸汽波", "-w", workspace)
+    assert "Nothing to change" in tagmill("library", "retire", "风格:蒸汽波", "-w", workspace).out
+    assert len(tagmill("library", "history", "-w", workspace, "--json").json()) == 3
+
+
+def test_undo_says_what_it_takes_back_and_takes_no_library_unasked(workspace: Path) -> None:
+    tagmill("library", "facet", "颜色", "--single", "-w", workspace)
+    done = tagmill("library", "undo", "-w", workspace)
+    assert "Change 2 is undone (facet: 颜色): library version 3" in done.out
+    before = len(tagmill("library", "list", "-w", workspace, "--limit", 9999, "--json").json())
+    message = refusal("library", "undo", "-w", workspace)
+    assert "The latest change is change 1 (import of 1," in message
+    assert message.endswith("If you mean it: tagmill library undo 1")
+    chinese = tagmill("library", "undo", "-w", workspace, language="zh", code=1)
+    assert "最近的改动是改动 1（导入，" in chinese.err
+    tagmill("library", "undo", 0, "-w", workspace, code=2)
+    assert before == len(
+        tagmill("library", "list", "-w", workspace, "--limit", 9999, "--json").json()
+    )
+    assert "undone (import: " in tagmill("library", "undo", 1, "-w", workspace).out
+    assert tagmill("library", "list", "-w", workspace, "--json").json() == []
+
+
+def test_a_renamed_tag_is_shown_so_in_every_language_that_had_the_name(
+    workspace: Path, tmp_path: Path
+) -> None:
+    tagmill("library", "add", "风格:Vaporwave", "--en", "Vaporwave", "-w", workspace)
+    path = tmp_path / "one.csv"
+    path.write_text("id,title\n1,a vaporwave shirt\n", encoding="utf-8")
+    tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
+    assert _tags_of_the_product(workspace) == ["Vaporwave"]
+    before = tagmill("library", "show", "风格:Vaporwave", "-w", workspace, "--json").json()
+    done = tagmill("library", "rename", "风格:Vaporwave", "Steamwave", "-w", workspace)
+    assert done.err == ""
+    assert _tags_of_the_product(workspace) == ["Steamwave"]
+    tagmill("library", "undo", "-w", workspace)
+    assert tagmill("library", "show", before["id"], "-w", workspace, "--json").json() == before
+    done = tagmill("library", "rename", "颜色:红色", "本命红", "-w", workspace)
+    assert "Names in other languages stay (en: Red)" in done.err
+
+
+def test_a_change_of_a_facet_names_it(workspace: Path) -> None:
+    done = tagmill("library", "facet", "Color", "--single", "-w", workspace)
+    assert "Library version 2: 颜色." in done.out
+    assert "Give one of them" in refusal(
+        "library", "facet", "颜色", "--many", "--single", "-w", workspace
+    )
+    tagmill("library", "facet", "颜色", "--en", "Colour", "-w", workspace)
+    library = tagmill("library", "diff", 0, "-w", workspace, "--json").json()
+    (facet,) = [one["after"] for one in library if one["after"].get("key") == "颜色"]
+    assert facet["single"]  # stays, as nothing was said of it
 
 
 def _one_product(folder: Path) -> Path:
@@ -208,6 +293,7 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     rows = ["id,title", "1,蜜瓜绿衬衫", "2,蜜瓜绿裙子"]
     path.write_text("\n".join(rows), encoding="utf-8")
     tagmill("catalog", "import", path, "-w", workspace)
+    tagmill("tag", "-w", workspace)
     assert "No proposal" in tagmill("library", "proposals", "-w", workspace).out
     known = tagmill("library", "propose", "颜色:红色", "--product", "1", "-w", workspace)
     assert "颜色:红色 is in the library already" in known.out
@@ -226,14 +312,20 @@ def test_proposals_are_listed_and_decided(workspace: Path, tmp_path: Path) -> No
     refused = refusal("library", "accept", loose["id"], "-w", workspace)
     assert f"tagmill library accept {loose['id']} --facet FACET (颜色, " in refused
     tagmill("library", "reject", loose["id"], "-w", workspace)
+    decisions = (("accept", melon["id"]), ("merge-into", melon["id"], "颜色:红色"))
+    for decision, gained in zip(decisions, ("颜色:蜜瓜绿", "颜色:红色"), strict=True):
+        command = ("library", *decision, "--dry-run", "-w", workspace)
+        seen = tagmill(*command, "--json").json()
+        assert (seen["dry_run"], len(seen["tags"]), seen["gained"]) == (True, 1, 2)
+        assert f"+ {gained}" in tagmill(*command).out
     done = tagmill("library", "accept", melon["id"], "-w", workspace, "--json").json()
     assert (done["status"], done["version"]) == ("accepted", done["change"])
     (other,) = tagmill("library", "proposals", "--min-support", 1, "-w", workspace, "--json").json()
     rejected = tagmill("library", "reject", other["id"], "--why", "too fine", "-w", workspace)
     assert "never comes back" in rejected.out
-    assert "rejected already" in refusal(
-        "library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace
-    )
+    late = ("library", "merge-into", other["id"], "颜色:蓝色", "-w", workspace)
+    assert "rejected already" in refusal(*late)
+    assert "rejected already" in refusal(*late, "--dry-run")
     statuses = tagmill(
         "library", "proposals", "--all", "--min-support", 1, "-w", workspace, "--json"
     ).json()

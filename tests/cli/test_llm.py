@@ -324,7 +324,7 @@ def test_results_that_are_of_no_use_are_named(shop: Path) -> None:
     given = ("--batch-in", "results.jsonl")
     done = tagmill(*common, *given, "--batch-out", "next.jsonl", cwd=shop)
     assert "1 answer is an error, the first: propose-" in done.err
-    assert "1 answer belongs to no request of this run" in done.err
+    assert "1 answer belongs to no request of this run. Was the model" in done.err
     same = refusal(*common, *given, "--batch-out", "results.jsonl", cwd=shop)
     assert "'results.jsonl' is what is read" in same
     assert (shop / "results.jsonl").read_text(encoding="utf-8")
@@ -386,7 +386,8 @@ def test_a_text_is_asked_about_as_a_file_of_it_is(shop: Path) -> None:
 def test_what_cannot_be_asked(shop: Path) -> None:
     file = ("tag", "products.jsonl")
     assert "Unknown --llm 'some'" in refusal(*file, "--llm", "some", cwd=shop)
-    assert "need a file" in refusal("tag", "--llm", "all", "--batch-out", "x.jsonl", cwd=shop)
+    cascade = ("--llm", "cascade", "--batch-out", "x.jsonl")
+    assert "need a file" in refusal("tag", *cascade, cwd=shop)
     assert "need --llm all" in refusal(*file, "--batch-out", "x.jsonl", cwd=shop)
     assert "No large language model" in refusal(*file, "--llm", "all", "--llm-model", "m", cwd=shop)
     gone = ("--llm", "all", "--llm-model", "m", "--batch-in", "nowhere.jsonl")
@@ -454,6 +455,8 @@ def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
     done = tagmill("privacy", "preview", "连衣裙 联系人：张伟 13812345678", cwd=shop)
     assert "张伟" not in done.out
     assert "[NAME_1]" in done.out
+    html = tagmill("privacy", "preview", "<p>电话：138&nbsp;0013&nbsp;8002</p>", cwd=shop)
+    assert "电话：[PHONE_1]" in html.out
     assert "[PHONE_1]" in done.out
     assert "No model is set: this is what one on another machine" in done.err
     here = tagmill("privacy", "preview", "连衣裙", "--llm-model", "scripted", cwd=shop)
@@ -653,15 +656,139 @@ def test_broken_characters_lose_no_other_answer(shop: Path) -> None:
     assert set(tagged) == {"tv", "shirt", "bag"}
 
 
-def test_a_batch_answer_that_cannot_be_used_is_asked_for_again(shop: Path) -> None:
+def result_of(request: str, response: Response) -> str:
+    """The line of a results file that answers a line of a requests file."""
+    answered = {"status_code": response.status, "body": json.loads(response.body)}
+    return json.dumps({"custom_id": json.loads(request)["custom_id"], "response": answered}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "tokens"),
+    [
+        (chat("Sorry, I cannot help"), "not JSON", 120),
+        (chat('{"tags": [', finish="length"), "it was cut off", 120),
+        (chat(None, refusal="I will not"), "refused: I will not", 120),
+        (error(400, "context too long"), "answered 400: context too long", 0),
+    ],
+)
+def test_a_batch_answer_that_cannot_be_used_has_failed(
+    shop: Path, answer: Response, reason: str, tokens: int
+) -> None:
     common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
     tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
-    entry = json.loads((shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    body = json.loads(chat('{"tags": [').body)
-    result = {"custom_id": entry["custom_id"], "response": {"status_code": 200, "body": body}}
-    (shop / "results.jsonl").write_text(json.dumps(result) + "\n" + '{"custom_id": ["a"]}\n')
-    tagmill(*common, "--batch-in", "results.jsonl", "--batch-out", "again.jsonl", cwd=shop)
-    assert entry["custom_id"] in (shop / "again.jsonl").read_text(encoding="utf-8")
+    first, *others = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    results = [result_of(first, answer), '{"custom_id": ["a"]}\n']
+    (shop / "results.jsonl").write_text("".join(results), encoding="utf-8")
+    given = ("--batch-in", "results.jsonl")
+    done = tagmill(*common, *given, "--batch-out", "next.jsonl", "--json", cwd=shop, code=1)
+    found = done.json()
+    assert (found["failed"], found["waiting"]) == (1, 2)
+    assert (found["llm"]["calls"], found["llm"]["failed"]) == (1, 1)
+    assert found["llm"]["input_tokens"] + found["llm"]["output_tokens"] == tokens
+    assert (shop / "next.jsonl").read_text(encoding="utf-8").splitlines() == others
+    (failed,) = map(json.loads, (shop / "out.jsonl.failed.jsonl").read_text().splitlines())
+    assert reason in failed["reason"]
+    # Without a next round it is the same, and nobody was asked what is missing.
+    done = tagmill(*common, *given, "--json", cwd=shop, code=1)
+    assert (done.json()["failed"], done.json()["llm"]["calls"]) == (3, 1)
+    failures = (shop / "out.jsonl.failed.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(reason in line for line in failures) == 1
+    assert sum("no result has the custom_id" in line for line in failures) == 2
+
+
+def test_of_many_answers_a_usable_one_counts_in_whatever_order(shop: Path) -> None:
+    described = ("describe", "--file", "products.jsonl", "-o", "d.jsonl", "--llm-model", "m")
+    tagmill(*described, "--batch-out", "requests.jsonl", cwd=shop)
+    requests = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    assert len(requests) == len(PRODUCTS)
+    useless = (chat("{}"), chat("Sorry"), chat('{"sentences": [', finish="length"))
+    names = ("bad.jsonl", "good.jsonl", "other.jsonl")
+    for name, answer in zip(
+        names,
+        (lambda _: useless, lambda line: (scripted(json.loads(line)["body"]),),
+         lambda _: (chat('{"sentences": [{"text": "另一个", "quote": ""}]}'), error(429))),
+        strict=True,
+    ):  # fmt: skip
+        lines = [result_of(line, one) for line in requests for one in answer(line)]
+        (shop / name).write_text("".join(lines), encoding="utf-8")
+    seen = set()
+    for order in (names, names[::-1]):
+        (shop / "tagmill-llm.db").unlink()
+        given = [part for name in order for part in ("--batch-in", name)]
+        tagmill(*described, *given, "--batch-out", "next.jsonl", cwd=shop)
+        assert (shop / "next.jsonl").read_text() == ""
+        seen.add((shop / "d.jsonl").read_text(encoding="utf-8"))
+    assert len(seen) == 1
+    (shop / "tagmill-llm.db").unlink()
+    done = tagmill(*described, "--batch-in", "bad.jsonl", cwd=shop, code=1)
+    assert "3 calls (3 failed)" in done.err
+    assert "it was cut off" in (shop / "d.jsonl.failed.jsonl").read_text()
+
+
+def test_a_budget_is_of_all_rounds_of_batch_files(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, price in {"INPUT": 10, "CACHED_INPUT": 0, "OUTPUT": 1}.items():
+        monkeypatch.setenv(f"TAGMILL_LLM__PRICE_{name}", str(price))
+    each = (40 * 10 + 20) / 1e6  # what the answers of this test say that they cost
+
+    def forecast(line: str) -> float:
+        asked = json.loads(line)["body"]
+        request = Request(asked["messages"], asked["max_tokens"])
+        reply = asyncio.run(ScriptedModel().ask(request))
+        return (reply.input_tokens * 10 + reply.output_tokens) / 1e6
+
+    common = ("tag", "products.jsonl", "-o", "out.jsonl", "--llm", "all", "--llm-model", "m")
+    tagmill(*common, "--batch-out", "requests.jsonl", cwd=shop)
+    all_of_it = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+    first, second, third = map(forecast, all_of_it)
+    budget = first + second + third / 2
+    round_ = (*common, "--batch-out", "requests.jsonl", "--budget")
+    done = tagmill(*round_, budget, cwd=shop)
+    assert "3 products wait for answers; 2 requests written" in done.err
+    assert "1 request does not fit in the budget" in done.err
+    assert "Have requests.jsonl answered" in done.err
+    assert (shop / "out.jsonl").exists()
+    answered = 0
+    for number in range(2):
+        lines = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+        assert answered * each + sum(map(forecast, lines)) <= budget
+        answered += len(lines)
+        results = [result_of(line, scripted(json.loads(line)["body"])) for line in lines]
+        (shop / "results.jsonl").write_text("".join(results), encoding="utf-8")
+        done = tagmill(*round_, budget, "--batch-in", "results.jsonl", cwd=shop)
+        if number == 0:  # products that were begun come before others
+            asked = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+            assert {json.loads(line)["custom_id"].partition("-")[0] for line in asked} == {"verify"}
+    # What earlier rounds cost counts, from wherever it is known.
+    done = tagmill(*round_, answered * each, cwd=shop, code=1)
+    assert f"{answered * each:.4g} are spent. Go on with another --budget" in done.err
+    assert (shop / "requests.jsonl").read_text() == ""
+
+
+def test_batch_files_tag_a_workspace_in_one_run(shop: Path) -> None:
+    direct, _, _ = run(shop, scripted)
+    tagmill("init", shop)
+    tagmill("catalog", "import", "products.jsonl", cwd=shop)
+    common = ("tag", "--llm", "all", "--llm-model", "m", "--batch-out", "requests.jsonl")
+    given: tuple[str, ...] = ()
+    for _ in range(4):
+        done = tagmill(*common, *given, cwd=shop)
+        requests = (shop / "requests.jsonl").read_text(encoding="utf-8").splitlines()
+        if not requests:
+            break
+        assert f"3 products wait for answers; {len(requests)} requests written" in done.err
+        given = ("--batch-in", batch_results(shop, "requests.jsonl"))
+    assert "3 products tagged" in done.out
+    assert "0 products wait" in done.err
+    listed = tagmill("products", "list", "--json", cwd=shop).json()
+    assert {line["id"]: names(line["tags"]) for line in listed} == {
+        product: names(tags) for product, tags in direct.items()
+    }
+    runs = tagmill("runs", "list", "--json", cwd=shop).json()
+    assert [one["status"] for one in runs if one["kind"] == "tag"] == ["finished"]
+    same = refusal(*common, "--batch-in", "requests.jsonl", cwd=shop)
+    assert "'requests.jsonl' is what is read" in same
 
 
 def test_a_product_of_which_nothing_may_leave_is_not_asked_about(shop: Path) -> None:

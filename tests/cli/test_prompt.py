@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tagmill.language.profiles import open_profile
+from tagmill.language.profiles import open_profile, profile_folder
 from tests.language.server import ChatServer, chat
 
 from .command import refusal, tagmill
@@ -55,6 +55,26 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     write_lines(folder / "rows.jsonl", ROWS[request.param])
     tagmill("catalog", "import", "rows.jsonl", cwd=folder)
     return request.param, folder
+
+
+def test_the_names_of_tags_leave_without_personal_data(tmp_path: Path) -> None:
+    products = [
+        {"id": f"{kind}{i}", "title": f"{kind} number {i}", "tags": [f"maker:{maker}"]}
+        for kind, maker in (("kettle", "Factory 13800138000"), ("teapot", "Teapots"))
+        for i in range(20)
+    ]
+    write_lines(tmp_path / "products.jsonl", products)
+    tagmill("train", "--from", "products.jsonl", "-o", "model", cwd=tmp_path)
+    text = "kettle 3 by Factory 13911112222"
+    show = ("prompt", "show", text, "--model", "model", "--json", "--llm-url")
+    away, here = "https://model.example/v1", "http://localhost:1/v1"
+    for options in ((), ("--stage", "verify", "--tag", "maker:Factory 13800138000")):
+        asked = tagmill(*show, away, *options, cwd=tmp_path).json()["messages"][1]["content"]
+        assert "kettle 3 by Factory [PHONE_1]" in asked
+        assert "maker:Factory [PHONE_2]" in asked
+        assert "138" not in asked
+        asked = tagmill(*show, here, *options, cwd=tmp_path).json()["messages"][1]["content"]
+        assert "maker:Factory 13800138000" in asked
 
 
 def test_what_is_shown_is_what_a_server_gets(kind: tuple[str, Path]) -> None:
@@ -227,7 +247,22 @@ def test_what_cannot_be_shown_or_tagged(tmp_path: Path) -> None:
     done = tagmill("prompt", "show", "4711", cwd=tmp_path / "shop")
     assert "no product with this id: '4711' is taken as a text" in done.err
     assert "Did you mean 'article'" in refusal("init", "new", "--profile", "articel", cwd=tmp_path)
+    own = shutil.copytree(profile_folder("reply"), tmp_path / "own")
+    (own / "describe.en.txt").unlink()
+    said = refusal("init", "new", "--profile", own, cwd=tmp_path)
+    assert "has no prompt describe.en.txt" in said
     assert not (tmp_path / "new").exists()
+
+
+def test_what_has_no_title_is_called_by_the_beginning_of_its_text(tmp_path: Path) -> None:
+    shop, says = tmp_path / "shop", "好的，已经为您关闭客厅的灯，" * 9
+    tagmill("init", shop, "--profile", "reply")
+    write_lines(shop / "rows.jsonl", [{"id": "1", "title": "", "description": says}])
+    tagmill("catalog", "import", "rows.jsonl", cwd=shop)
+    tagmill("tag", cwd=shop)
+    for listed in (("products", "list"), ("review", "list"), ("search", "客厅")):
+        assert "好的，已经为您" in tagmill(*listed, cwd=shop).out, listed
+    assert len(tagmill("review", "list", "--json", cwd=shop).json()[0]["title"]) == 60
 
 
 def test_wrong_settings_are_not_passed_over(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tagmill.discover import Search
-from tagmill.discover.quantities import find_numbers
+from tagmill.discover.quantities import find_numbers, read_range
+from tagmill.discover.recommend import open_recommender
 from tagmill.errors import SearchError
 from tagmill.store import Store
 from tagmill.store.events import Event
-from tests.discover.shop import SHOP, ids, shop_search
+from tests.discover.shop import SHOP, fill_shop, ids, shop_search
 from tests.store.samples import pending_ids, product, product_batch
 
 PRICES: dict[str, dict[str, float]] = {
@@ -133,6 +134,38 @@ def test_an_unknown_number_is_named(store: Store, search: Search, tmp_path: Path
         SearchError, match="Known: relevance, newest, popular, id, 价格, 评分, 库存"
     ):
         search.search("", sort="-Preis")
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("stock=..0", (-math.inf, 0)), ("price=100..", (100, math.inf)), ("t=-5..-1.5", (-5, -1.5)),
+        ("price=9.9", (9.9, 9.9)), ("price=20..10", (10, 20)),
+    ],
+)  # fmt: skip
+def test_a_range_as_options_write_it(text: str, ends: tuple[float, float]) -> None:
+    asked = read_range(text)
+    assert asked is not None
+    assert (asked.low, asked.high) == ends
+
+
+@pytest.mark.parametrize(
+    "text", ["价格", "price=", "price=..", "=..5", "人群:a=1..2", "a=1..x", ""]
+)
+def test_what_is_no_range(text: str) -> None:
+    assert read_range(text) is None
+
+
+def test_what_is_out_of_stock_is_recommended_to_nobody(store: Store, tmp_path: Path) -> None:
+    fill_shop(store)
+    price(store, d2={"Stock": 0}, d3={"stock": 3})
+    recommender = open_recommender(store, tmp_path / "r", exclude=["stock=..0"])
+    assert [one.id for one in recommender.beside("d1", limit=2)] == ["d3", "b1"]
+    price(store, d2={"stock": 1}, d3={"stock": 0})
+    assert "d2" in [one.id for one in recommender.beside("d1", limit=2)]
+    assert "d3" not in [one.id for one in recommender.beside("d1", limit=20)]
+    barred = recommender.beside("d1", limit=20, exclude=["stock=1.."])
+    assert not {"d2", "d3"} & {one.id for one in barred}
 
 
 def test_popular_is_what_people_lately_had(store: Store, search: Search) -> None:

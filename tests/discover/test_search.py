@@ -161,6 +161,30 @@ def test_digits_and_letters_are_found_together_and_apart(
 
 
 @pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("iphone 15 case", "j2"), ("iphone15 case", "j2"), ("case iPhone 15", "j2"),
+        ("iphone 14 case", "j1"), ("小米 14 手机壳", "j4"), ("小米14手机壳", "j4"),
+        ("15 pro case", "j3"), ("iphone15pro", "j3"),
+    ],
+)  # fmt: skip
+def test_a_number_tells_more_beside_its_word(
+    store: Store, search: Search, query: str, first: str
+) -> None:
+    titles = {
+        "j0": "Case 15", "j1": "iphone 14 case 15", "j2": "iPhone 15 case 14 with a stand",
+        "j3": "Case, iPhone 15 Pro 14 with a long title and a stand",
+        "j4": "手机壳 适用 小米 14 送 15 元券",
+        "j5": "小米 15 手机壳 14", "j6": "15 iphone pro case",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    hit = search.search(query).hits[0]
+    assert hit.id == first
+    assert all("\x1f" not in word["word"] for word in hit.why.words)
+    assert ids(search, '-"iphone 15" case') == ["j0"]
+
+
+@pytest.mark.parametrize(
     ("query", "found"),
     [
         ("鞋", ["h1", "h2", "h3", "h4"]), ("鞋子", ["h1", "h2", "h3", "h4"]),

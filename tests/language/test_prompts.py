@@ -144,7 +144,7 @@ def test_the_profile_fills_its_own_placeholders(tmp_path: Path) -> None:
         ("a\n===\nb\n===\n$product $tag", "has 2 lines '==='"),
         ("a\n===\n$tag", "has no \\$product"),
         ("a\n===\n$product", "has no \\$tag"),
-        ("a\n===\n$produkt $tag", "place of \\$produkt. Did you mean \\$product"),
+        ("a\n===\n$produkt $tag", "place of \\$produkt. Did you mean '\\$product"),
         ("a\n===\n$product $tag $candidates", "place of \\$candidates.*Known: \\$product, \\$tag"),
         ("$tag\n===\n$product $tag", "has \\$tag before the line"),
         ("costs $5\n===\n$product $tag", "Write \\$\\$ for a dollar sign"),

@@ -278,6 +278,11 @@ def test_a_label_says_what_a_value_is() -> None:
         "12 Aa ",
         "+1 ",
         "[PHONE_",
+        "138 - ",
+        "张伟、",
+        "收货人是",
+        "Call Aa ",
+        "路 8 号 ",
     ],
 )
 def test_hostile_text_takes_time_in_step_with_its_length(unit: str) -> None:

@@ -208,7 +208,9 @@ def test_noise_among_the_alternatives_is_no_probability() -> None:
     ("text", "yes"),
     [("是", True), ("是的，适用。", True), ("Yes.", True), ("不适用", False), ("No, it is", False),
      ("<think>yes?</think>否", False), ("不是", False), ("**Yes**", True),
-     ("對", True), ("沒有", False)],
+     ("對", True), ("沒有", False), ("答案：是", True), ("答案是：否", False),
+     ("Answer: no", False), ("**Answer:** Yes", True), ("The answer is no.", False),
+     ("No, yes-men", False), ("是，否则不会", True)],
 )  # fmt: skip
 def test_without_logprobs_the_text_counts(text: str, yes: bool) -> None:
     found = read_verification(Reply(text))
@@ -217,7 +219,10 @@ def test_without_logprobs_the_text_counts(text: str, yes: bool) -> None:
     assert (found.probability > 0.5) == yes
 
 
-@pytest.mark.parametrize("text", ["maybe", "", "42", "yesterday", "它很好"])
+@pytest.mark.parametrize(
+    "text", ["maybe", "", "42", "yesterday", "它很好", "是否", "yes/no", "Yes or No", "是/否",
+             "是不是适用？", "答案：", "answers"],
+)  # fmt: skip
 def test_neither_yes_nor_no(text: str) -> None:
     assert read_verification(Reply(text)) is None
 

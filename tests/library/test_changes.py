@@ -6,7 +6,17 @@ import pytest
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library
-from tagmill.library.changes import facet_names, merge, move, rename, restore, split
+from tagmill.library.changes import (
+    alias,
+    facet_names,
+    merge,
+    merge_source,
+    move,
+    remove_name,
+    rename,
+    restore,
+    split,
+)
 from tagmill.records import Facet, Tag
 
 
@@ -32,6 +42,42 @@ def test_a_former_name_stays_an_alias(library: Library) -> None:
     assert tag(library, "颜色:red").id == renamed.id
     with pytest.raises(TagConflict, match="酒红"):
         rename(library, renamed, "酒红")
+
+
+def test_a_name_that_was_shown_in_a_language_is_renamed_with_the_canonical_one() -> None:
+    library = Library([], [])
+    names = {"en": "Red", "de": "RED", "zh": "红色"}
+    red = library.add("Color", "Red", names=names, aliases=["Scarlet"])
+    (renamed,) = rename(library, red, "Crimson")
+    assert renamed.names == {"en": "Crimson", "de": "Crimson", "zh": "红色"}
+    assert renamed.aliases == ("Scarlet", "Red")
+    (back,) = rename(library, renamed, "Red")
+    assert (back.name, back.aliases) == ("Red", ("Scarlet", "Crimson"))  # none twice, nor its own
+
+
+def test_a_name_is_taken_away(library: Library) -> None:
+    red = library.update(tag(library, "颜色:红色"), aliases=["大红", "RED"])
+    (after,) = remove_name(library, red, "RED")  # this spelling only
+    assert (after.names, after.aliases) == ({"en": "Red"}, ("大红",))
+    (after,) = remove_name(library, after, "ｒｅｄ")
+    (after,) = remove_name(library, after, "大紅")
+    assert (after.names, after.aliases) == ({}, ())
+    assert library.find("颜色:大红") is library.find("颜色:Red") is None
+    library.add("颜色", "大红")  # the name is free
+    with pytest.raises(LibraryError, match="canonical name of '颜色:红色'"):
+        remove_name(library, after, "红色")
+    with pytest.raises(LibraryError, match="not called '绿'. Its other names: none"):
+        remove_name(library, after, "绿")
+
+
+def test_what_was_merged_is_not_merged_again_under_its_name(library: Library) -> None:
+    red, crimson = tag(library, "颜色:红色"), tag(library, "颜色:正红")
+    merge(library, red, crimson)
+    for text in ("颜色:红色", "Color:红色", "红色", red.id):
+        with pytest.raises(LibraryError, match="'颜色:红色' was merged into '颜色:正红'. To merge"):
+            merge_source(library, text)
+    for text in ("颜色:正红", "颜色:大红", crimson.id):  # an alias it has now
+        assert merge_source(library, text).id == crimson.id
 
 
 def test_a_merged_tag_leads_to_the_one_that_has_its_names(library: Library) -> None:
@@ -108,6 +154,22 @@ def test_a_tag_moves_to_a_facet_and_below_another(library: Library) -> None:
     (moved,) = move(library, moved, broader=[])
     assert moved.broader == ()
     assert library.ancestors(moved) == []
+
+
+def test_a_retired_tag_is_not_changed_but_brought_back(library: Library) -> None:
+    red, wine = tag(library, "颜色:红色"), tag(library, "颜色:酒红")
+    gone = library.retire(red)
+    for change in (
+        lambda: alias(library, gone, "朱红"),
+        lambda: rename(library, gone, "朱红"),
+        lambda: move(library, gone, facet="风格"),
+        lambda: move(library, wine, broader=[gone]),
+        lambda: merge(library, gone, wine),
+        lambda: split(library, wine, ["颜色:红色", "颜色:正红"]),
+    ):
+        with pytest.raises(LibraryError, match=f"'颜色:红色' is retired.* restore {red.id}"):
+            change()
+    assert library.find("颜色:朱红") is None
 
 
 def test_ancestors_follow_merges_and_end(library: Library) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -7,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from tagmill.language import Asker
+from tagmill.language.batches import BatchModel, BatchRequests, BatchResults
 from tagmill.library import Library
-from tagmill.library.duplicates import clusters, find_duplicates
+from tagmill.library.duplicates import Duplicate, clusters, find_duplicates
 from tagmill.library.matching import Matcher, probability_of
+from tagmill.library.second_opinion import ask_about_pairs
 from tagmill.records import Scores, Tag
+from tagmill.settings import LanguageModelSettings, PrivacySettings
 
 SAME = [
     ("连衣裙", "連衣裙"), ("软件", "軟體"), ("T恤", "Ｔ恤"), ("T-Shirt", "t shirts"),
@@ -157,3 +163,15 @@ def test_the_surest_reason_decides() -> None:
     assert probability_of(("spelling", "order")) == probability_of(("order",))
     assert probability_of(()) == 0
     assert 0 < probability_of(("spelling",)) < probability_of(("order",)) < 1
+
+
+def test_a_model_elsewhere_is_asked_without_personal_data(tmp_path: Path) -> None:
+    a, b = Tag("1", "厂家", "王记 13800138000"), Tag("2", "厂家", "王記 13800138000")
+    pairs = [Duplicate(a, b, 0.5, ())]
+    library = Library([a, b], verbatim=True)
+    for privacy, told in ((None, "王记 13800138000"), (PrivacySettings(), "王记 [PHONE_1]")):
+        requests = BatchRequests(tmp_path / "requests.jsonl", LanguageModelSettings())
+        asker = Asker(BatchModel("m", "same", BatchResults([]), requests), LanguageModelSettings())
+        ask_about_pairs(asker, library, pairs, privacy)
+        requests.close(0.0, ["same"])
+        assert f"厂家:{told}" in requests.path.read_text(encoding="utf-8")

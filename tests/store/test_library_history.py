@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.library import Library, write_csv
-from tagmill.library.changes import merge, move, rename, restore, split
+from tagmill.library.changes import (
+    alias,
+    describe,
+    merge,
+    move,
+    remove_name,
+    rename,
+    restore,
+    split,
+)
+from tagmill.library.stored import load_library
 from tagmill.records import Facet, Tag
 from tagmill.store import Store, open_store
 
@@ -40,13 +50,15 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
     name = choose.choice(NAMES) + choose.choice(["", "2"])
     changes: dict[str, Callable[[], list[Tag]]] = {
         "add": lambda: [library.add(choose.choice(FACETS), name)],
-        "alias": lambda: [library.add_alias(one, name)],
+        "alias": lambda: alias(library, one, name),
+        "remove": lambda: remove_name(library, one, choose.choice([name, *one.aliases])),
+        "describe": lambda: describe(library, one, name),
         "rename": lambda: rename(library, one, name, choose.choice([None, "en"])),
         "merge": lambda: merge(library, one, other),
         "split": lambda: split(library, one, [name, other.text]),
         "retire": lambda: [library.retire(one)],
         "restore": lambda: restore(library, one),
-        "move": lambda: move(library, one, choose.choice(FACETS), [other]),
+        "move": lambda: move(library, one, choose.choice([*FACETS, name]), [other]),
         "facet": lambda: [],
     }
     if kind == "facet":
@@ -54,7 +66,19 @@ def change(library: Library, kind: str, choose: random.Random) -> list[Tag]:
     return changes[kind]()
 
 
-KINDS = ["add", "alias", "rename", "merge", "split", "retire", "restore", "move", "facet"]
+KINDS = [
+    "add",
+    "alias",
+    "remove",
+    "describe",
+    "rename",
+    "merge",
+    "split",
+    "retire",
+    "restore",
+    "move",
+    "facet",
+]
 
 
 @pytest.mark.parametrize("at_once", [10**9, 0], ids=["all names", "names one by one"])
@@ -151,6 +175,87 @@ def test_an_editor_who_did_not_see_a_change_is_told(store: Store) -> None:
     with pytest.raises(TagConflict, match=r"change 2 \(describe by lin"):
         store.library.save([replace(red, aliases=("大红",))], seen=seen)
     assert store.library.save([replace(blue, aliases=("天蓝",))], seen=seen) == 3
+
+
+def test_a_move_into_a_new_facet_is_undone_where_nothing_else_is_in_it(store: Store) -> None:
+    library = Library([], [])
+    red, silk = library.add("颜色", "红色"), library.add("材质", "真丝")
+    store.library.save([red, silk], list(library.facets.values()))
+    library = library_of(store)
+    store.library.save(move(library, red, "新"), library.changed_facets(), kind="move")
+    store.library.undo(2)
+    assert [facet.key for facet in library_of(store).facets.values()] == ["颜色", "材质"]
+    store.library.undo(3)
+    library = library_of(store)
+    store.library.save(move(library, silk, "新"), kind="move", who="lin")
+    with pytest.raises(TagConflict, match=r"rest on it: change 5 \(move by lin"):
+        store.library.undo(4)
+
+
+def test_a_tag_does_not_move_back_into_a_facet_that_was_taken_out(store: Store) -> None:
+    store.library.save([], [Facet("颜色"), Facet("新")])
+    store.library.save([], [Facet("旧")], kind="facet")
+    library = library_of(store)
+    red = library.add("旧", "红色")
+    store.library.save([red], kind="add")
+    store.library.save(move(library, red, "新"), kind="move")
+    store.library.undo(2)
+    with pytest.raises(TagConflict, match="was taken out since, by change 5"):
+        store.library.undo(4)
+
+
+def test_two_people_cannot_make_one_facet_in_two_spellings(store: Store) -> None:
+    store.library.save([], [Facet("颜色")])
+    first, second, third = (library_of(store) for _ in range(3))
+    store.library.save([first.add("Zeta", "one")], first.changed_facets(), seen=first.version)
+    own = [second.add("zeta", "two")]
+    with pytest.raises(TagConflict, match=r"facet 'Zeta' changed since .*version 1.*by change 2"):
+        store.library.save(own, second.changed_facets(), seen=second.version)
+    third.add_facet(Facet("颜色", {"en": "ZETA"}))
+    with pytest.raises(TagConflict, match="by change 2"):
+        store.library.save([], third.changed_facets(), seen=third.version)
+    with pytest.raises(TagConflict, match="'Zeta' and 'zeta' are both called 'zeta'"):
+        store.library.save(own, second.changed_facets())
+    store.library.undo(2)
+    store.library.save(own, second.changed_facets())
+    with pytest.raises(TagConflict, match="both called"):
+        store.library.undo(3)
+
+
+def test_no_tag_is_stored_into_a_facet_that_somebody_took_out(store: Store) -> None:
+    store.library.save([], [Facet("颜色")])
+    store.library.save([], [Facet("新")], kind="facet")
+    library = library_of(store)
+    store.library.undo(2)
+    added = library.add("新", "红色")
+    with pytest.raises(TagConflict, match="facet '新' changed since .* by change 3"):
+        store.library.save([added], library.changed_facets(), seen=library.version)
+
+
+def test_a_library_that_holds_one_facet_twice_says_how_to_mend_it(store: Store) -> None:
+    store.library.save([], [Facet("Zeta")])
+    with pytest.MonkeyPatch.context() as patch:  # an earlier tagmill let this happen
+        patch.setattr(type(store.library), "_refuse_shared_names", lambda *_: None)
+        store.library.save([], [Facet("zeta")])
+    with pytest.raises(TagConflict, match="both called 'zeta'.*tagmill library undo"):
+        load_library(store)
+    store.library.undo(2)
+    assert list(load_library(store).facets) == ["Zeta"]
+
+
+def test_two_people_cannot_put_tags_below_each_other(store: Store) -> None:
+    library = Library([], [Facet("颜色")])
+    red, blue, green = (library.add("颜色", name) for name in ("红色", "蓝", "绿"))
+    store.library.save([red, library.update(blue, broader=[green.id]), green])
+    first, second, third = (library_of(store) for _ in range(3))
+    store.library.save(move(first, green, broader=[red]), kind="move", seen=first.version)
+    with pytest.raises(TagConflict, match=r"changed since .*change 2 \(move"):
+        store.library.save(move(second, red, broader=[blue]), kind="move", seen=second.version)
+    store.library.save(move(third, blue, broader=[]), kind="move", seen=third.version)
+    again = library_of(store)
+    store.library.save(move(again, red, broader=[blue]), seen=again.version)
+    with pytest.raises(TagConflict, match="rest on it: change 4"):
+        store.library.undo(3)
 
 
 _EDITOR = """

@@ -181,5 +181,10 @@ def test_one_at_a_time_has_the_right_to_tag(store_url: str) -> None:
                 with pytest.raises(StoreError, match="Another process is tagging"):
                     other.tagging().__enter__()
                 fill(other, "p1")  # everything else goes on
+                with (
+                    other.describing(),
+                    pytest.raises(StoreError, match="has all products of .* described"),
+                ):
+                    store.describing().__enter__()
             with other.tagging():
                 pass

@@ -30,7 +30,7 @@ from tagmill.catalog.values import (
     text_of,
 )
 from tagmill.records import PRODUCT_SCHEMA
-from tagmill.text import plain_text
+from tagmill.text import ELEMENT, ENTITY, plain_line, plain_text
 
 __all__ = ["Chunk", "ProductChecker", "Reject", "Source", "chunk_of_batch"]
 
@@ -123,7 +123,7 @@ class ProductChecker:
         if flaws_of(ids):
             ids = _identified(ids)
             problems.add_where(pc.equal(ids, ""), "no id")
-        if flaws_of(title) & ~MARKED:
+        if flaws_of(title := _without_markup(title)) & ~MARKED:
             title = on_one_line(title)
             if flaws_of(title) & EMPTY:
                 textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
@@ -133,7 +133,7 @@ class ProductChecker:
             ids,
             title,
             description,
-            _trimmed(values.texts("category", category_of)),
+            _trimmed(_without_markup(values.texts("category", category_of))),
             values.attributes(),
             values.numbers(),
             _trimmed(values.texts("image", image_of)),
@@ -368,16 +368,29 @@ def _trimmed(texts: pa.StringArray) -> pa.StringArray:
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
+def _without_markup(texts: pa.StringArray) -> pa.StringArray:
+    """Titles or categories without HTML; those that have none are not touched."""
+    if texts.null_count == len(texts) or not flaws_of(texts) & MARKED:
+        return texts
+    return _replaced(texts, f"{ELEMENT}|{ENTITY}", plain_line)
+
+
+def _replaced(texts: pa.StringArray, pattern: str, plain: Callable[[str], str]) -> pa.StringArray:
+    """Texts, where the pattern stands in one made plain."""
+    marked = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    if not pc.any(marked).as_py():
+        return texts
+    found = [plain(text) for text in texts.filter(marked).to_pylist()]
+    return pc.replace_with_mask(texts, marked, pa.array(found, pa.string()))
+
+
 def _described(texts: pa.StringArray) -> pa.StringArray:
     """Descriptions as plain text; null where nothing is left."""
     if texts.null_count == len(texts) or not (flaws := flaws_of(texts) & ~UNEVEN):
         return texts
     if flaws & MARKED:
         texts = pc.replace_substring(texts, "\x00", " ")
-        marked = pc.fill_null(pc.match_substring_regex(texts, _MARKUP), False)
-        if pc.any(marked).as_py():
-            plain = [plain_text(text) for text in texts.filter(marked).to_pylist()]
-            texts = pc.replace_with_mask(texts, marked, pa.array(plain, pa.string()))
+        texts = _replaced(texts, _MARKUP, plain_text)
     texts = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
 
@@ -409,7 +422,7 @@ def _tidy(tags: pa.ListArray) -> bool:
 
 
 def _as_attributes(values: pa.Array) -> pa.MapArray | None:
-    """Arrow maps of text as they are; None where they are none or a name or value is empty."""
+    """Arrow maps of text as they are; None where they are none or a name or value is untidy."""
     kind = values.type
     if not (pa.types.is_map(kind) and _is_text(kind.key_type) and _is_text(kind.item_type)):
         return None
@@ -418,9 +431,9 @@ def _as_attributes(values: pa.Array) -> pa.MapArray | None:
 
 
 def _full(attributes: pa.MapArray) -> bool:
-    """Whether no attribute's name or value is empty."""
+    """Whether no attribute's name or value is empty or has HTML in it."""
     for texts in (attributes.keys, attributes.items):
-        empty = pc.match_substring_regex(texts, r"^[\s\p{Z}]*$|\x00")
-        if texts.null_count or pc.any(empty).as_py():
+        untidy = pc.match_substring_regex(texts, rf"^[\s\p{{Z}}]*$|\x00|{ELEMENT}|{ENTITY}")
+        if texts.null_count or pc.any(untidy).as_py():
             return False
     return True

@@ -19,6 +19,7 @@ from typing import Any
 
 from tagmill.quantities import NUMBER, compatible
 from tagmill.records import parse_tag, parse_tag_cell, tag_text
+from tagmill.text import plain_line
 
 __all__ = [
     "attributes_of", "category_of", "image_of", "numbers_of", "shown", "tags_of", "text_of",
@@ -113,7 +114,7 @@ def attributes_of(value: object, name: str = "attributes") -> list[tuple[str, st
         if value.startswith(("{", "[")):
             value = _parsed(value, "attributes")
         else:
-            return list(_pairs_of_text(value, name))
+            return list(_pairs_of_text(plain_line(value), name))
     value = _listed(value)
     if _is_nothing(value):
         return []
@@ -267,4 +268,4 @@ def _split_at(piece: str) -> int:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\x00", "").strip()
+    return plain_line(text).replace("\x00", "").strip()

@@ -99,6 +99,8 @@ def describe(
         if file is None and text is None:
             settings, store = opened.enter_context(open_workspace(workspace))
             options.store = store
+            if every:
+                opened.enter_context(store.describing())
             used = _workspace_model(settings, store, model)
             batches = store.products.batches() if every else _by_ids(store, ids or [])
         else:
@@ -116,7 +118,7 @@ def describe(
     write_beside(base, "failed", done.failed, "llm_not_described")
     if catalog is not None:
         note_catalog(catalog)
-    if done.failed:
+    if done.failed or options.is_spent:
         raise typer.Exit(1)
 
 

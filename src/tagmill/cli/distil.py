@@ -89,6 +89,8 @@ def distil(
     options.note_batch(found.waiting)
     write_beside(output, "failed", found.failed, "llm_unanswered")
     note_catalog(products)
+    if options.is_spent:
+        raise typer.Exit(1)
     if found.waiting:
         return
     save_model(found.model, output)

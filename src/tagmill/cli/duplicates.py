@@ -123,8 +123,8 @@ def _judged(asking: LlmOptions, library: Library, found: list[Duplicate]) -> lis
     """The pairs with a large model's opinion."""
     from tagmill.library.second_opinion import ask_about_pairs
 
-    with asking.asker("same") as asker:
-        judged = ask_about_pairs(asker, library, found)
+    with asking.asker("same") as (asker, privacy):
+        judged = ask_about_pairs(asker, library, found, privacy)
     asking.note_spending()
     return judged
 

@@ -22,6 +22,8 @@ ERRORS: dict[str, str] = {
         "商品没有字段“{0}”，“{1}”无法映射到它。{2}字段有：{3}，单个属性或数字写作 attributes.名称、"
         "numbers.名称"
     ),
+    "Product {0} cannot be used: {1}. It is {2}": "第 {0} 件商品不能用：{1}。它是 {2}",
+    "no title and no description": "没有标题，也没有描述",
     "{0} has no column {1}. Columns: {2}{3}": "{0} 没有列 {1}。现有的列：{2}{3}",
     "{0} has no column '{1}', which is mapped to {2}. Columns: {3}": (
         "{0} 没有映射到 {2} 的列“{1}”。现有的列：{3}"
@@ -180,7 +182,11 @@ ERRORS: dict[str, str] = {
     "--batch-in and --batch-out need --llm all or --llm cascade": (
         "--batch-in 和 --batch-out 需要 --llm all 或 --llm cascade"
     ),
-    "--batch-in and --batch-out need a file to tag": "--batch-in 和 --batch-out 需要待打标签的文件",
+    "--batch-in and --batch-out with --llm cascade need a file to tag: in a workspace another "
+    "choice would be made each time. Use --llm all": (
+        "--llm cascade 的 --batch-in 和 --batch-out 需要待打标签的文件：在工作区中每次会选出不同的"
+        "商品。请用 --llm all"
+    ),
     "--open finds new names without a large language model; with --llm that one proposes them. "
     "Leave one out": "--open 不用大模型发现新名称；有 --llm 时由大模型提议。请去掉一个",
     "--open needs a file to tag, or a workspace; leave --text out": (
@@ -237,6 +243,50 @@ ERRORS: dict[str, str] = {
     "'{0}' is no cursor. Give --after the `next` of the page before": (
         "“{0}”不是游标。请把上一页的 next 给 --after"
     ),
+    # profiles and their prompts
+    "'{0}' is no profile: {1} is missing. Copy it from {2}, and change it": (
+        "“{0}”不是方案：缺少 {1}。请从 {2} 复制一份再修改"
+    ),
+    "'{0}' is no profile: {1} is missing. {2}Shipped: {3}; or a folder": (
+        "“{0}”不是方案：缺少 {1}。{2}自带的有：{3}；也可以是文件夹"
+    ),
+    "{0}: unknown {1} '{2}'. {3}Known: {4}": "{0}：未知的 {1}“{2}”。{3}可选：{4}",
+    "{0}: unknown key '{1}'. {2}Known: {3}": "{0}：未知的键“{1}”。{2}可选：{3}",
+    "{0}: unknown field '{1}'. {2}Known: {3}": "{0}：未知的字段“{1}”。{2}可选：{3}",
+    "{0}: unknown language of {1} '{2}'. {3}Known: {4}": (
+        "{0}：{1} 中有未知的语言“{2}”。{3}可选：{4}"
+    ),
+    "{0} names no field. Write [fields] with one of {1}": (
+        "{0} 没有列出字段。请写 [fields]，至少含其中之一：{1}"
+    ),
+    "{0}: name is {1}, not a word": "{0}：name 是 {1}，不是一个词",
+    "{0}: {1} is {2}. Write a table [{3}]": "{0}：{1} 是 {2}，请写成表 [{3}]",
+    "{0}: {1} has no name in '{2}'. Write: {3} = { zh = \"…\", en = \"…\" }": (
+        "{0}：{1} 没有“{2}”的名称。请写：{3} = { zh = \"…\", en = \"…\" }"
+    ),
+    "{0}: a facet cannot be called '{1}': a colon ends its name": (
+        "{0}：维度不能叫“{1}”：冒号表示名称结束"
+    ),
+    "{0}: library is {1}, which is no CSV file of {2} and no shipped profile ({3})": (
+        "{0}：library 是 {1}，既不是 {2} 中的 CSV 文件，也不是自带的方案（{3}）"
+    ),
+    "The folder {0} has no prompt {1} ({2}). It has: {3}": (
+        "文件夹 {0} 没有提示词 {1}（{2}）。现有的：{3}"
+    ),
+    "{0} is not UTF-8. Save it as UTF-8": "{0} 不是 UTF-8，请另存为 UTF-8",
+    "{0} has {1} lines '==='. Write the fixed part, one such line, and the part with the product": (
+        "{0} 有 {1} 行“===”。请写固定部分、一行“===”，再写含商品的部分"
+    ),
+    "{0} has a '$' without a name behind it. Write $$ for a dollar sign": (
+        "{0} 中有后面没有名称的“$”。美元符号请写 $$"
+    ),
+    "{0}: '{1}' has nothing to put in the place of ${2}. {3}Known: {4}; write $$ for a dollar "
+    "sign": "{0}：“{1}”没有可填入 ${2} 的内容。{3}可用：{4}；美元符号请写 $$",
+    "{0} has ${1} before the line '===', where nothing may change from one product to the next. "
+    "Write it behind the line": (
+        "{0} 在“===”之前有 ${1}，而那里的内容不能随商品变化。请写到该行之后"
+    ),
+    "{0} has no ${1}. Write it behind the line '==='": "{0} 没有 ${1}。请写到“===”一行之后",
     # large language models
     "A batch needs the model's name: --llm-model": "批量文件需要模型名称：--llm-model",
     "No large language model is set. Set llm.base_url and llm.model in tagmill.toml (or --llm-url "
@@ -397,6 +447,13 @@ ERRORS: dict[str, str] = {
     "Unknown facet '{0}'. Known: {1}": "未知的维度“{0}”。现有：{1}",
     "Where to? Give --facet, --broader or --top": "移到哪里？请给 --facet、--broader 或 --top",
     "--values '{0}' is none of {1}": "--values“{0}”不是 {1} 之一",
+    "--single and --many are opposites. Give one of them": (
+        "--single 与 --many 相反，请只给一个"
+    ),
+    "The latest change is change {0} ({1} of {2} tags and facets, {3}). If you mean it: tagmill "
+    "library undo {4}": (
+        "最近的改动是改动 {0}（{1}，{2} 个标签和维度，{3}）。确实要撤销：tagmill library undo {4}"
+    ),
     "There is no change to undo. See: tagmill library history": (
         "没有可撤销的改动。查看：tagmill library history"
     ),
@@ -410,12 +467,18 @@ ERRORS: dict[str, str] = {
         "“{0}”已停用。查看：tagmill library show {1}"
     ),
     "'{0}' is split into {1} tag. Name two or more": "“{0}”只拆成 {1} 个标签，请给出两个以上",
+    "'{0}' is the canonical name of '{1}', which it needs. Give it another with: tagmill library "
+    "rename": "“{0}”是“{1}”的规范名，不能去掉。改名：tagmill library rename",
+    "'{0}' is not called '{1}'. Its other names: {2}": "“{0}”没有名称“{1}”。其他名称：{2}",
+    "'{0}' was merged into '{1}'. To merge that one: tagmill library merge '{2}' …": (
+        "“{0}”已并入“{1}”。要合并后者：tagmill library merge '{2}' …"
+    ),
     "'{0}' is not retired, it is {1}": "“{0}”没有停用，状态是 {1}",
     "'{0}' is named without a facet. Write facet:name; there are: {1}": (
         "“{0}”没有写维度。请写 维度:名称；现有维度：{1}"
     ),
-    "There is no facet '{0}', but '{1}'. Write {2}:{3}, or make a new facet with: --new-facet": (
-        "没有维度“{0}”，但有“{1}”。请写 {2}:{3}，或用 --new-facet 新建维度"
+    "There is no facet '{0}', but '{1}'. Write that, or make a new facet with: --new-facet": (
+        "没有维度“{0}”，但有“{1}”。请改用后者，或用 --new-facet 新建维度"
     ),
     "'{0}' is retired. Bring it back first: tagmill library restore {1}": (
         "“{0}”已停用。请先恢复：tagmill library restore {1}"
@@ -485,6 +548,11 @@ ERRORS: dict[str, str] = {
     "Facets '{0}' and '{1}' are both called '{2}'. Use one key for both, or another name": (
         "维度“{0}”和“{1}”都叫“{2}”。请用同一个键，或换名称"
     ),
+    "The library cannot be opened: {0}. Take back the change that made it so: tagmill library "
+    "history, tagmill library undo CHANGE": (
+        "标签库无法打开：{0}。请撤销造成此问题的改动：tagmill library history，"
+        "tagmill library undo 改动"
+    ),
     "--model and --profile need a file: tagmill plan FILE --model DIR": (
         "--model 和 --profile 需要文件：tagmill plan 文件 --model 文件夹"
     ),
@@ -552,6 +620,10 @@ ERRORS: dict[str, str] = {
     "{0}: 'root' cannot be set; it is the folder of the file": (
         "{0}：不能设置 root，它就是该文件所在的文件夹"
     ),
+    "setting '{0}' is {1}: {2}": "设置 {0} 不能是 {1}：{2}",
+    "unknown setting '{0}'. {1}": "没有设置“{0}”。{1}",
+    "Did you mean '{0}'?": "您是否指“{0}”？",
+    "Known: {0}.": "可选：{0}。",
     "setting 'privacy.{0}' names '{1}', which is no field of a product. {2}Write one of {3}, or "
     "one attribute as attributes.{4}": (
         "设置 privacy.{0} 中的“{1}”不是商品字段。{2}请写 {3} 之一，或把属性写作 attributes.{4}"
@@ -574,6 +646,10 @@ ERRORS: dict[str, str] = {
     ),
     "Another process is tagging the products of {0}. Wait until it is done; what it has tagged is "
     "not tagged again": "另一个进程正在为 {0} 的商品打标签。请等它完成；已打过的不会重复",
+    "Another process has all products of {0} described. Wait until it is done; what it was "
+    "answered is not asked again": (
+        "另一个进程正在为 {0} 的全部商品写描述。请等它完成；已回答的不会再问"
+    ),
     "{0} is not a tagmill database. Make one with: tagmill init": (
         "{0} 不是 tagmill 数据库。新建：tagmill init"
     ),
@@ -607,12 +683,17 @@ def say_error(error: Exception) -> str:
 
 
 def in_chinese(text: str, forms: Mapping[str, str] = ERRORS) -> str:
-    """A message in Chinese, or as it is where it has no Chinese form among these."""
+    """A message in Chinese, or as it is where it has no Chinese form among these.
+
+    A value may be a message too, as may what stands behind `tagmill.toml: `.
+    """
     for pattern, chinese in _patterns(tuple(forms.items())):
         match = pattern.fullmatch(text)
         if match:
-            return _filled(chinese, match.groups())
-    return text
+            return _filled(chinese, [in_chinese(value.strip(), forms) for value in match.groups()])
+    source, colon, said = text.partition(": ")
+    chinese = in_chinese(said, forms) if colon else said
+    return text if chinese == said else f"{source}：{chinese}"
 
 
 def _filled(form: str, values: Sequence[str]) -> str:

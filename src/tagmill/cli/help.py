@@ -213,7 +213,9 @@ HELP: dict[str, str] = {
     ),
     "For this user.": "给这位用户。",
     "Beside this product.": "与此商品相近的。",
-    "Nothing with this tag; repeatable.": "不要有此标签的；可重复。",
+    "Nothing with this tag, or stock=..0; repeatable.": (
+        "不要有此标签的，或数字在此范围内的（stock=..0）；可重复。"
+    ),
     "Fit it anew first.": "先重新拟合。",
     "Write the stored tags to a file, or beside the products of a database.": (
         "把存储的标签写到文件，或写到数据库里商品的旁边。"
@@ -308,7 +310,10 @@ HELP: dict[str, str] = {
     "What it covers.": "涵盖什么。",
     "A tag that it implies; repeatable.": "它所蕴含的标签；可重复。",
     "Of a facet that is spelled much like another.": "维度名与已有的很像，但确是新的。",
-    "Give a tag one more name.": "给标签加一个名称。",
+    "Give a tag one more name, or take one away.": "给标签加一个名称，或去掉一个。",
+    "Take it away: an alias, or a name in a language.": "去掉它：别名，或某种语言的名称。",
+    "Say what a tag covers; a language model reads it.": "说明标签涵盖什么；大模型会读到。",
+    "What it covers; '' for none.": "涵盖什么；'' 表示不说明。",
     "The other name.": "另一个名称。",
     "Give a tag another name; the former one stays an alias, the id stays.": (
         "给标签改名；旧名留作别名，id 不变。"
@@ -340,7 +345,8 @@ HELP: dict[str, str] = {
         "说明维度怎么用：单值或多值、用于哪些商品、名称是文字还是数量。"
     ),
     "In any language.": "任一语言。",
-    "One value a product, or many.": "每个商品一个值，或多个。",
+    "One value a product.": "每个商品一个值。",
+    "Many values a product.": "每个商品可有多个值。",
     "Only for products of this tag; repeatable; '' for all.": (
         "只用于有此标签的商品；可重复；'' 表示全部商品。"
     ),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Govern the tag library.", no_args_is_help=True)
 
+_WIDE = 80  # characters of a name in a list; `show` has all
+
 TagName = Annotated[str, typer.Argument(metavar="TAG", help="facet:name in any language, or id.")]
 
 
@@ -62,7 +64,7 @@ def list_(
             [
                 tag.facet,
                 _all_names(tag),
-                ", ".join(tag.aliases),
+                ", ".join(map(_cut, tag.aliases)),
                 word(tag.status),
                 counts.get(tag.id, 0),
             ]
@@ -122,7 +124,11 @@ def plain_tag(tag: Tag) -> dict[str, Any]:
 
 
 def _all_names(tag: Tag) -> str:
-    return " / ".join(dict.fromkeys([tag.name, *tag.names.values()]))
+    return " / ".join(map(_cut, dict.fromkeys([tag.name, *tag.names.values()])))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _WIDE else f"{name[: _WIDE - 1]}…"
 
 
 def _line(value: object) -> str:

@@ -46,6 +46,10 @@ Wider = Annotated[
 Chinese = Annotated[str | None, typer.Option(help="Chinese name.")]
 English = Annotated[str | None, typer.Option(help="English name.")]
 
+NewFacet = Annotated[
+    bool, typer.Option("--new-facet", help="Of a facet that is spelled much like another.")
+]
+
 SHOWN = 3  # tags of a change in a table
 
 
@@ -70,8 +74,9 @@ def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
 
         with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
             library = load_library(store)
-            touched = dict.fromkeys(tag.id for tag in work(library, **given))
-            changed = [library.tags[tag_id] for tag_id in touched]
+            before = dict(library.tags)
+            touched = [library.tags[i] for i in dict.fromkeys(t.id for t in work(library, **given))]
+            changed = [tag for tag in touched if tag != before.get(tag.id)]
             models, selection = settings.models_dir, selection_of(settings)
             if dry_run:
                 seen = forecast(store, models, library, selection, progress)
@@ -80,8 +85,11 @@ def _command(work: Callable[..., list[Tag]]) -> Callable[..., list[Tag]]:
                     store, models, library, changed, selection, kind=kind, who=getpass.getuser(),
                     why=why, again=not no_retag, progress=progress,
                 )  # fmt: skip
-        if dry_run:
-            _show_forecast(seen, changed, as_json)
+        if not as_json and not changed and not library.changed_facets():
+            what = ", ".join(tag.text for tag in touched[:SHOWN])
+            typer.echo(say("nothing_to_change", what=what or given["name"]))
+        elif dry_run:
+            show_forecast(seen, changed, as_json)
         else:
             _show_change(done, kind, changed, library, as_json)
 
@@ -108,9 +116,7 @@ def add(
     alias: Annotated[list[str] | None, typer.Option(help="Another name; repeatable.")] = None,
     description: Annotated[str, typer.Option(help="What it covers.")] = "",
     broader: Wider = None,
-    new_facet: Annotated[
-        bool, typer.Option("--new-facet", help="Of a facet that is spelled much like another.")
-    ] = False,
+    new_facet: NewFacet = False,
 ) -> list[Tag]:
     """Add a tag; it is found at once, with an honest probability, without training."""
     from tagmill.library import changes
@@ -134,9 +140,29 @@ def alias(
     library: Library,
     tag: TagName,
     alias: Annotated[str, typer.Argument(help="The other name.")],
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take it away: an alias, or a name in a language.")
+    ] = False,
 ) -> list[Tag]:
-    """Give a tag one more name."""
-    return [library.add_alias(library.resolve(tag), alias)]
+    """Give a tag one more name, or take one away."""
+    from tagmill.library import changes
+
+    change = changes.remove_name if remove else changes.alias
+    return change(library, library.resolve(tag), alias)
+
+
+@_command
+def describe(
+    library: Library,
+    tag: TagName,
+    description: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What it covers; '' for none.")
+    ],
+) -> list[Tag]:
+    """Say what a tag covers; a language model reads it."""
+    from tagmill.library import changes
+
+    return changes.describe(library, library.resolve(tag), description)
 
 
 @_command
@@ -151,7 +177,12 @@ def rename(
     """Give a tag another name; the former one stays an alias, the id stays."""
     from tagmill.library import changes
 
-    return changes.rename(library, library.resolve(tag), name, language)
+    renamed = changes.rename(library, library.resolve(tag), name, language)
+    stay = {code: own for code, own in renamed[0].names.items() if own != name}
+    if language is None and stay:
+        shown = ", ".join(f"{code}: {own}" for code, own in stay.items())
+        note(say("names_stay", names=shown, language=next(iter(stay))))
+    return renamed
 
 
 @_command
@@ -163,7 +194,7 @@ def merge(
     """Make two tags one: the source's names become aliases of the target for ever."""
     from tagmill.library import changes
 
-    gone, kept = library.resolve(source), library.resolve(target)
+    gone, kept = changes.merge_source(library, source), library.resolve(target)
     if gone.facet != kept.facet:
         note(say("two_facets", source=gone.text, target=kept.text))
     return changes.merge(library, gone, kept)
@@ -206,24 +237,27 @@ def move(
         list[str] | None, typer.Option(metavar="TAG", help="Below this tag; repeatable.")
     ] = None,
     top: Annotated[bool, typer.Option("--top", help="Below none.")] = False,
+    new_facet: NewFacet = False,
 ) -> list[Tag]:
     """Put a tag into another facet, or below another tag."""
     from tagmill.library import changes
 
     if facet is None and not broader and not top:
         raise LibraryError("Where to? Give --facet, --broader or --top")
+    moved = library.resolve(tag)
+    if facet is not None and not new_facet:
+        changes.check_facet(library, facet, moved.name)
     wider = [library.resolve(text) for text in broader or ()]
     below = wider if broader or top else None
-    return changes.move(library, library.resolve(tag), facet, below)
+    return changes.move(library, moved, facet, below)
 
 
 @_command
 def facet(
     library: Library,
     name: Annotated[str, typer.Argument(metavar="FACET", help="In any language.")],
-    single: Annotated[
-        bool | None, typer.Option("--single/--many", help="One value a product, or many.")
-    ] = None,
+    single: Annotated[bool, typer.Option("--single", help="One value a product.")] = False,
+    many: Annotated[bool, typer.Option("--many", help="Many values a product.")] = False,
     only_for: Annotated[
         list[str] | None,
         typer.Option(metavar="TAG", help="Only for products of this tag; repeatable; '' for all."),
@@ -242,6 +276,8 @@ def facet(
     from tagmill.library import changes
     from tagmill.records import ValueKind
 
+    if single and many:
+        raise LibraryError("--single and --many are opposites. Give one of them")
     kind = next((one for one in get_args(ValueKind) if one == values), None)
     if values is not None and kind is None:
         raise LibraryError(f"--values '{values}' is none of {', '.join(get_args(ValueKind))}")
@@ -259,7 +295,7 @@ def facet(
         replace(
             known,
             names=changes.facet_names(known, _named(zh, en)),
-            single=known.single if single is None else single,
+            single=single or (known.single and not many),
             only_for=wanted,
             value_kind=kind,
             unit=known.unit if unit is None else unit,
@@ -290,12 +326,14 @@ def _show_change(
             }
         )  # fmt: skip
         return
-    what = ", ".join(_line_of(tag, library) for tag in changed[:SHOWN])
-    typer.echo(say("library_changed", version=done.version, what=what or kind))
+    facets = [facet.key for facet in library.changed_facets()]
+    what = ", ".join([_line_of(tag, library) for tag in changed[:SHOWN]] or facets)
+    typer.echo(say("library_changed", version=done.version, what=what))
     say_retagged(done)
 
 
-def _show_forecast(seen: Forecast, changed: list[Tag], as_json: bool) -> None:
+def show_forecast(seen: Forecast, changed: list[Tag], as_json: bool) -> None:
+    """What a change would do, with some products."""
     if as_json:
         tags = [plain_tag(tag) for tag in changed]
         print_json({"dry_run": True, "tags": tags, **asdict(seen)})

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_MANY = 100  # tags and facets of an import that is only undone by its number
+
 
 @app.command()
 def history(
@@ -105,7 +107,8 @@ def diff(
 @app.command()
 def undo(
     change: Annotated[
-        int | None, typer.Argument(metavar="[CHANGE]", help="Its version; default: the latest.")
+        int | None,
+        typer.Argument(metavar="[CHANGE]", help="Its version; default: the latest.", min=1),
     ] = None,
     why: Why = "",
     workspace: Workspace = Path("."),
@@ -115,11 +118,12 @@ def undo(
     from tagmill.upkeep import take_back
 
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
-        version = change or _latest_in_force(store.library.history(first=1))
+        version = _latest_in_force(store.library.history(first=1)) if change is None else change
         back = take_back(
             store, settings.models_dir, version, selection_of(settings), who=getpass.getuser(),
             why=why, progress=progress,
         )  # fmt: skip
+        taken, *_ = store.library.history(after=version - 1, first=SHOWN)
     restored = sum(report.products for report in back.undone)
     if as_json:
         print_json(
@@ -130,18 +134,30 @@ def undo(
             }
         )  # fmt: skip
         return
-    done = say("change_undone", change=version, version=back.version)
+    done = say(
+        "change_undone", change=version, version=back.version, kind=word(taken.kind),
+        what=_what(taken),
+    )  # fmt: skip
     typer.echo(f"{done} {say('tags_of_before', products=restored)}" if restored else done)
     say_retagged(back.governed)
 
 
 def _latest_in_force(changes: list[LibraryChange]) -> int:
-    """The newest change that is no undo and was not undone; LibraryError without any."""
+    """The newest change that is no undo and was not undone.
+
+    LibraryError without any, or where it is so much that it is only undone by its number.
+    """
     undone: set[int] = set()
     for change in reversed(changes):
         if change.version in undone:
             continue
         if change.undoes is None:
+            if change.version == 1 or (change.kind == "import" and change.size > _MANY):
+                raise LibraryError(
+                    f"The latest change is change {change.version} ({word(change.kind)} of "
+                    f"{change.size:,} tags and facets, {change.at}). If you mean it: tagmill "
+                    f"library undo {change.version}"
+                )
             return change.version
         undone.add(change.undoes)
     raise LibraryError("There is no change to undo. See: tagmill library history")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tagmill.describe import Describer
     from tagmill.language import Asker, LanguageModel, Spending
     from tagmill.language.asking import ReplyStore
-    from tagmill.language.batches import BatchRequests, BatchResults
+    from tagmill.language.batches import BatchReplies, BatchRequests, BatchResults
     from tagmill.language.profiles import Profile
     from tagmill.library import Library
     from tagmill.settings import PrivacySettings
@@ -165,10 +165,10 @@ class LlmOptions:
             yield Consultant(propose, verify, library, answers, profile, self.closed, privacy)
 
     @contextmanager
-    def asker(self, stage: str) -> Iterator[Asker]:
-        """Who asks what has no product in it."""
-        with self._open(stage) as (_, askers, _, _):
-            yield askers[0]
+    def asker(self, stage: str) -> Iterator[tuple[Asker, PrivacySettings | None]]:
+        """Who asks what has no product in it, and what may not leave."""
+        with self._open(stage) as (_, askers, _, privacy):
+            yield askers[0], privacy
 
     @contextmanager
     def describer(
@@ -202,7 +202,7 @@ class LlmOptions:
             if not llm.model:
                 raise SettingsError("A batch needs the model's name: --llm-model")
             self.results = BatchResults(self.batch_in)
-            self.requests = BatchRequests(self.batch_out) if self.batch_out else None
+            self.requests = BatchRequests(self.batch_out, llm) if self.batch_out else None
         self.server = only = None if is_batch else open_model(llm, settings.privacy)
 
         def model(stage: str) -> LanguageModel:
@@ -212,25 +212,48 @@ class LlmOptions:
             return BatchModel(llm.model or "", stage, self.results, self.requests)
 
         with ExitStack() as open_files:
-            if self.requests is not None:
-                open_files.callback(self.requests.close)
             store = self.store
             if store is None:
                 url = f"sqlite:///{self.cache.resolve()}"
                 store = open_files.enter_context(open_store(url, create=True))
             answers = None if is_batch else store.answers
             replies: ReplyStore = store.replies
+            more: dict[str, Any] = {}
             if self.results is not None:
-                replies = BatchReplies(replies, self.results)
-            askers = [Asker(model(stage), llm, replies, stage, self.spending) for stage in stages]
+                replies = earlier = BatchReplies(replies, self.results)
+                open_files.callback(self._end_round, llm, earlier, stages)
+                more = {"readings": self.results.most + 1, "keeps_budget": False}
+            askers = [
+                Asker(model(stage), llm, replies, stage, self.spending, **more) for stage in stages
+            ]
             leaves = is_batch or not stays_here(llm)
             yield settings, askers, answers, settings.privacy if leaves else None
 
+    def _end_round(
+        self, llm: LanguageModelSettings, earlier: BatchReplies, stages: Sequence[str]
+    ) -> None:
+        """Write no more than the budget should pay for, beside what all rounds have cost."""
+        if self.requests is not None:
+            self.requests.close(self.spending.cost + llm.cost_of(*earlier.tokens), stages)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget holds none of the requests that are left."""
+        return self.requests is not None and self.requests.held > 0 and not self.requests.written
+
     def note_batch(self, waiting: int) -> None:
         """How many products wait, and for what, to stderr."""
-        if self.requests is not None:
-            written = len(self.requests.written)
+        if (round_ := self.requests) is not None:
+            written = len(round_.written)
             note(say("llm_waiting", waiting=waiting, requests=written, path=self.batch_out))
+            if round_.held:
+                note(
+                    say(
+                        "batch_spent" if self.is_spent else "batch_held", held=round_.held,
+                        spent=round_.spent, budget=round_.budget, path=self.batch_out,
+                        expected=sum(round_.written.values()),
+                    )
+                )  # fmt: skip
         if self.results is None:
             return
         if self.results.broken:

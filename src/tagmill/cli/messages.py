@@ -80,8 +80,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
-        "--map attributes.{name}={first}",
-        "未读取的列：{columns}。可作为属性读取：--map attributes.{name}={first}",
+        "--map attributes.{name}={first}; a price or another number to sort by: "
+        "--map numbers.{name}={first}",
+        "未读取的列：{columns}。可作为属性读取：--map attributes.{name}={first}；"
+        "价格等用来排序的数字：--map numbers.{name}={first}",
     ),
     "imported": (
         "{new:,} new, {changed:,} changed, {unchanged:,} unchanged, {returned:,} returned, "
@@ -234,10 +236,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "所写维度与标签的不同，标签留在原维度：tagmill library move 标签 --facet 维度",
     ),
     "held_not_taken_away": (
-        "row that leaves out an alias, a description or a broader tag, which stays: a file takes "
-        "nothing away (tagmill library move TAG --top puts it below none)",
-        "没有写标签已有的别名、描述或上级，均保留：导入不会删去任何内容"
-        "（不要上级：tagmill library move 标签 --top）",
+        "row that leaves out an alias, a description or a broader tag, which stays, as a file "
+        "takes nothing away: tagmill library alias TAG NAME --remove, describe TAG '', move TAG "
+        "--top",
+        "没有写标签已有的别名、描述或上级，均保留，导入不会删去任何内容：tagmill library "
+        "alias 标签 名称 --remove、describe 标签 ''、move 标签 --top",
     ),
     "held_loops": (
         "pointer by which a tag would be below itself, left out",
@@ -296,8 +299,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:,} 件涉及的商品由大模型打过标签，请用 tagmill tag --llm … 重新打标签",
     ),
     "change_undone": (
-        "Change {change} is undone: library version {version}.",
-        "已撤销改动 {change}：标签库版本 {version}。",
+        "Change {change} is undone ({kind}: {what}): library version {version}.",
+        "已撤销改动 {change}（{kind}：{what}）：标签库版本 {version}。",
+    ),
+    "nothing_to_change": (
+        "Nothing to change, it is so already: {what}.",
+        "无需改动，已是如此：{what}。",
     ),
     "tags_of_before": (
         "{products:product has|products have} the tags of before.",
@@ -515,9 +522,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{count:answer is|answers are} an error, the first: {example}",
         "{count:,} 条答复是错误，第一条：{example}",
     ),
+    "batch_held": (
+        "{held:request does|requests do} not fit in the budget of {budget:.4g}: {spent:.4g} are "
+        "spent, and the answers to those written should cost {expected:.4g}. Have {path} answered, "
+        "and go on with --batch-in.",
+        "预算 {budget:.4g} 放不下另外 {held:,} 个请求：已花 {spent:.4g}，已写入的预计花费 "
+        "{expected:.4g}。请先取得 {path} 的答复，再用 --batch-in 继续。",
+    ),
+    "batch_spent": (
+        "The rest of the budget of {budget:.4g} should pay for none of "
+        "{held:request|requests}: {spent:.4g} are spent. Go on with another --budget (llm.budget).",
+        "预算 {budget:.4g} 已花 {spent:.4g}，余额不够其余 {held:,} 个请求中的任何一个。"
+        "请换一个 --budget（llm.budget）继续。",
+    ),
     "batch_foreign": (
-        "{count:answer belongs|answers belong} to no request of this run.",
-        "{count:,} 条答复不属于本次运行的任何请求。",
+        "{count:answer belongs|answers belong} to no request of this run. Was the model, the "
+        "profile, a prompt, the library or an option another when the requests were written?",
+        "{count:,} 条答复不属于本次运行的任何请求。写出请求时所用的模型、方案、提示词、"
+        "标签库或选项是否不同？",
+    ),
+    "names_stay": (
+        "Names in other languages stay ({names}). Change one with: --language {language}",
+        "其他语言的名称保留（{names}）。修改：--language {language}",
     ),
     "two_facets": (
         "Mind that they are of two facets: {source}, {target}.",
@@ -566,6 +592,7 @@ WORDS: dict[str, str] = {
     "active": "有效", "proposed": "待定", "retired": "停用",
     "open": "待处理", "accepted": "已采纳", "merged": "已并入", "rejected": "已拒绝",
     "tag": "打标签", "add": "新增", "alias": "别名", "rename": "改名", "merge": "合并",
+    "describe": "说明",
     "split": "拆分", "retire": "停用", "restore": "恢复", "move": "移动", "facet": "维度",
     "import": "导入", "undo": "撤销", "update": "更新",
     "proposal accepted": "采纳提议", "proposal merged": "并入提议",

@@ -37,13 +37,15 @@ def list_(
     Without ids the first ones that have tags.
     """
     from tagmill.catalog.writers import tag_lines
+    from tagmill.text import caption
 
     with open_workspace(workspace) as (settings, store):
         ids = products or store.assignments.tagged_ids(limit)
-        titles = {i: (store.products.get(i) or {}).get("title") for i in ids}
-        unknown = [i for i, title in titles.items() if title is None]
-        if unknown:
-            raise CatalogError(f"No product has the id '{unknown[0]}'. See: tagmill products list")
+        titles: dict[str, str] = {}
+        for i in ids:
+            if (found := store.products.get(i)) is None:
+                raise CatalogError(f"No product has the id '{i}'. See: tagmill products list")
+            titles[i] = caption(found["title"], found["description"])
         tagged = store.assignments.current(ids, language=settings.tagging.language)
         is_empty = not ids and not store.products.count()
     if is_empty and not as_json:

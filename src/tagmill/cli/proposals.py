@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagmill.cli.library_changes import NoRetag, Why, say_retagged, selection_of
+from tagmill.cli.library_changes import (
+    DryRun,
+    NoRetag,
+    Why,
+    say_retagged,
+    selection_of,
+    show_forecast,
+)
 from tagmill.cli.messages import say, word
 from tagmill.cli.terminal import (
     AsJson,
@@ -87,6 +94,7 @@ def accept(
     facet: Annotated[str | None, typer.Option(help="Another facet than suggested.")] = None,
     name: Annotated[str | None, typer.Option(help="Another name; this one is an alias.")] = None,
     why: Why = "",
+    dry_run: DryRun = False,
     no_retag: NoRetag = False,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -94,6 +102,9 @@ def accept(
     """Make a proposal a tag."""
     from tagmill import proposing
 
+    if dry_run:
+        _foresee(workspace, number, as_json, facet=facet, name=name)
+        return
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
         decided, done = proposing.accept(
             store, settings.models_dir, number, selection_of(settings), facet=facet, name=name,
@@ -107,6 +118,7 @@ def merge_into(
     number: Number,
     tag: Annotated[str, typer.Argument(metavar="TAG", help="That it is another name of.")],
     why: Why = "",
+    dry_run: DryRun = False,
     no_retag: NoRetag = False,
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
@@ -114,6 +126,9 @@ def merge_into(
     """Make a proposal another name of a tag."""
     from tagmill import proposing
 
+    if dry_run:
+        _foresee(workspace, number, as_json, into=tag)
+        return
     with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
         decided, done = proposing.merge_into(
             store, settings.models_dir, number, tag, selection_of(settings),
@@ -138,6 +153,17 @@ def reject(
         print_json(asdict(decided))
     else:
         typer.echo(say("proposal_rejected", name=decided.name))
+
+
+def _foresee(workspace: Path, number: int, as_json: bool, **decision: str | None) -> None:
+    from tagmill import proposing
+
+    with open_workspace(workspace) as (settings, store), counting("tagging") as progress:
+        tag, seen = proposing.foresee(
+            store, settings.models_dir, number, selection_of(settings), progress=progress,
+            **decision,
+        )  # fmt: skip
+    show_forecast(seen, [tag], as_json)
 
 
 def _show(decided: Proposal, done: Governed, as_json: bool) -> None:

@@ -35,7 +35,10 @@ def recommend(
     product: Annotated[str | None, typer.Option("--product", help="Beside this product.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 10,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="TAG", help="Nothing with this tag; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="TAG|NUMBER=LOW..HIGH", help="Nothing with this tag, or stock=..0; repeatable."
+        ),
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Fit it anew first.")] = False,
     workspace: Workspace = Path("."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,19 +122,16 @@ def _chosen(pairs: list[str] | None) -> dict[str, list[str]]:
 
 def _ranges(pairs: list[str] | None) -> dict[str, tuple[float, float]]:
     """`--range` options as number → the least and the most."""
+    from tagmill.discover.quantities import read_range
+
     found: dict[str, tuple[float, float]] = {}
     for pair in pairs or ():
-        name, _, written = pair.partition("=")
-        low, dots, high = written.partition("..")
-        try:
-            ends = sorted((float(low or "-inf"), float((high if dots else low) or "inf")))
-            if not (name.strip() and written.strip(". ")) or any(map(math.isnan, ends)):
-                raise ValueError(pair)
-        except ValueError:
+        asked = read_range(pair)
+        if asked is None:
             raise SearchError(
                 f"--range '{pair}' is not NUMBER=LOW..HIGH, such as price=100..500, price=..500"
-            ) from None
-        found[name.strip()] = ends[0], ends[1]
+            )
+        found[asked.dimension] = asked.low, asked.high
     return found
 
 

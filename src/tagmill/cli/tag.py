@@ -119,16 +119,17 @@ def tag(
     In a workspace only products that are new, changed, or were tagged by another model or library
     are tagged, and the tags are stored as a run that can be undone.
     """
-    _check_llm(llm, source, batch_in, batch_out)
+    in_workspace = source is None and text is None
+    _check_llm(llm, batch_in, batch_out, in_workspace)
     _check_open(new_names, llm, text)
     _check_version(library_version, source, text)
-    _check_profile(profile, llm, model, in_workspace=source is None and text is None)
+    _check_profile(profile, llm, model, in_workspace)
     chosen = SelectionOptions(
         top_k, lane, precision, per_facet or None, diverse or None, broader or None, language
     )
     if source is not None and text is not None:
         raise SettingsError(f"--text tags that text alone; leave {source} or --text out")
-    if source is None and text is None:
+    if in_workspace:
         if model is not None or output is not None:
             raise SettingsError(
                 "--model and -o need a file to tag: tagmill tag products.csv --model DIR"
@@ -141,9 +142,11 @@ def tag(
             )
         asking = None
         if llm != "off":
+            keep_apart([batch_out], batch_in or [])
             asking = LlmOptions(
-                llm_url, llm_model, budget, closed, llm_cache, workspace=workspace, profile=profile
-            )
+                llm_url, llm_model, budget, closed, llm_cache, batch_in or [], batch_out,
+                workspace, profile,
+            )  # fmt: skip
         share = llm_share if llm == "cascade" else None
         tag_in_workspace(
             workspace, chosen, include_tagged, as_json, asking, share, library_version, new_names
@@ -176,14 +179,17 @@ def tag(
 
 
 def _check_llm(
-    llm: str, source: str | None, batch_in: list[Path] | None, batch_out: Path | None
+    llm: str, batch_in: list[Path] | None, batch_out: Path | None, in_workspace: bool
 ) -> None:
     if llm not in _LLM:
         raise SettingsError(f"Unknown --llm '{llm}'. Known: {', '.join(_LLM)}")
     if llm == "off" and (batch_in or batch_out):
         raise SettingsError("--batch-in and --batch-out need --llm all or --llm cascade")
-    if source is None and (batch_in or batch_out):
-        raise SettingsError("--batch-in and --batch-out need a file to tag")
+    if llm == "cascade" and in_workspace and (batch_in or batch_out):
+        raise SettingsError(
+            "--batch-in and --batch-out with --llm cascade need a file to tag: in a workspace "
+            "another choice would be made each time. Use --llm all"
+        )
 
 
 def _check_open(new_names: bool, llm: str, text: str | None) -> None:
@@ -201,9 +207,7 @@ def _check_version(version: int | None, source: str | None, text: str | None) ->
         raise SettingsError("--library-version tags the workspace's products; leave the file out")
 
 
-def _check_profile(
-    profile: str | None, llm: str, model: Path | None, *, in_workspace: bool
-) -> None:
+def _check_profile(profile: str | None, llm: str, model: Path | None, in_workspace: bool) -> None:
     """A profile that would change nothing is an error."""
     if profile is None:
         return
@@ -273,7 +277,7 @@ def _consult(
         note(say("written", path=output))
     if catalog is not None:
         note_catalog(catalog)
-    if report.failed:
+    if report.failed or asked.is_spent:
         raise typer.Exit(1)
 
 

@@ -98,7 +98,9 @@ def tag_in_workspace(
                 least=settings.library.min_support,
             )  # fmt: skip
     if as_json:
-        more = {} if llm is None else {"failed": report.failed, "llm": vars(llm.spending)}
+        more: dict[str, Any] = {}
+        if llm is not None:
+            more = {"failed": report.failed, "waiting": report.waiting, "llm": vars(llm.spending)}
         print_json({"run": run and run.id, **summary.numbers(), **more})
     elif run is None:
         typer.echo(say("empty_workspace" if is_empty else "nothing_to_tag"))
@@ -115,5 +117,6 @@ def tag_in_workspace(
         llm.note_spending(report.reused, report.undecided)
         base = settings.root / (f"run-{run.id}" if run else "run")
         write_beside(base, "failed", report.failed, "llm_failed")
-        if report.failed:
+        llm.note_batch(report.waiting)
+        if report.failed or llm.is_spent:
             raise typer.Exit(1)

@@ -17,6 +17,7 @@ from tagmill.settings import Settings, find_workspace, load_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from rich.text import Text
 
     from tagmill.catalog import Catalog
     from tagmill.store import Store
@@ -202,8 +203,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     console.print(table)
 
 
-def _cell(value: object) -> str:
-    from rich.markup import escape
+def _cell(value: object) -> str | Text:
+    from rich.text import Text
 
     if isinstance(value, float):
         return f"{value:.3f}"
@@ -211,7 +212,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return "–" if value is None else escape(str(value))
+    return "–" if value is None else Text(str(value))  # as it is, whatever brackets it holds
 
 
 @contextmanager

@@ -36,7 +36,7 @@ language = "product"  # of tag names: the product's own, or always "zh" or "en"
 # auto_accept = false   # proposals, by a rule, where people's decisions show that it is right
 
 [recommend]
-# exclude = ["人群:成人"] # tags whose products are recommended to nobody
+# exclude = ["人群:成人", "stock=..0"] # tags and numbers whose products nobody is recommended
 # half_life = 60.0      # days after which an event counts half
 """
 _LLM = """
@@ -67,10 +67,12 @@ def init(
 ) -> None:
     """Make a workspace: settings, a database, the starter library."""
     from tagmill.language.profiles import open_profile, shipped_profiles
+    from tagmill.language.prompts import check_prompts
     from tagmill.library.starter import starter_library
     from tagmill.store import open_store
 
     rows = open_profile(profile or "product")
+    check_prompts(rows)
     library = starter_library(rows)
 
     path = folder / SETTINGS_FILE

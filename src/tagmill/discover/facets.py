@@ -57,7 +57,7 @@ class FacetCounter:
         """Count a segment's hits; those that have what was chosen."""
         segment, places = self._view.segments[number], self._view.tag_numbers[number]
         kept, counts = count_facets(
-            hits.documents, segment.tag_starts, segment.tag_ends, segment.tag_of,
+            hits.documents, segment.tag_starts, segment.tag_certain, segment.tag_of,
             self._choice[places], self._group[places], len(self._groups),
         )  # fmt: skip
         self._counts[places] += counts

@@ -176,25 +176,28 @@ def release(touched, scores, matched):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def count_facets(hits, starts, ends, tags, choice_of, group_of, groups):  # type: ignore[no-untyped-def]
+def count_facets(hits, starts, sizes, tags, choice_of, group_of, groups):  # type: ignore[no-untyped-def]
     """(kept, counts): which hits satisfy every chosen facet, and the products of each tag.
 
-    `choice_of` says for a tag that was chosen in which group, `group_of` in which group of chosen
-    facets its facet is; both -1 otherwise. A tag of a chosen facet counts the products that
-    satisfy all other groups: what would come by choosing it as well.
+    Of a product's tags the first `sizes` count. `choice_of` says for a tag that was chosen in which
+    group, `group_of` in which group of chosen facets its facet is; both -1 otherwise. A tag of a
+    chosen facet counts the products that satisfy all other groups: what would come by choosing it
+    as well.
     """
     kept = np.ones(len(hits), np.bool_)
     counts = np.zeros(len(choice_of), np.int32)
     if groups == 0:
         for i in range(len(hits)):
             document = np.uint32(hits[i])
-            for j in range(starts[document], ends[document]):
+            first = starts[document]
+            for j in range(first, first + sizes[document]):
                 counts[np.uint32(tags[j])] += 1
         return kept, counts
     everything = np.uint64((1 << groups) - 1)
     for i in range(len(hits)):
         document = np.uint32(hits[i])
-        first, last = starts[document], ends[document]
+        first = starts[document]
+        last = first + sizes[document]
         missing = everything
         for j in range(first, last):
             group = choice_of[np.uint32(tags[j])]

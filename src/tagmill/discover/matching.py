@@ -29,7 +29,7 @@ from tagmill.discover.kernels import (
 )
 from tagmill.discover.quantities import DIMENSIONS, Range
 from tagmill.discover.query import LACKING, Concept, Query, is_lack
-from tagmill.discover.segment import CERTAIN, LIKELY, PARTED, Segment, hash_texts
+from tagmill.discover.segment import CERTAIN, JOINED, LIKELY, PARTED, Segment, hash_texts
 from tagmill.text import is_doubtful, is_unspaced, search_words
 
 __all__ = ["Hits", "How", "Matcher", "Part"]
@@ -61,12 +61,14 @@ Postings = tuple[Array, Array, Array]  # documents, weights, places
 @dataclass(frozen=True)
 class Part:
     """One way to match a concept: words that must all stand there, or a tag; with `is_head` the
-    word is a Chinese character, and a word must end with it."""
+    word is a Chinese character, and a word must end with it; with `is_more` it is a number and the
+    word beside it, of what matches already."""
 
     words: tuple[str, ...] = ()
     tag_id: str = ""
     factor: float = 1.0
     is_head: bool = False
+    is_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ class Matcher:
         return [
             concept
             for concept, parts, idfs in zip(self.query.wanted, self.parts, self._idf, strict=True)
-            if not any(idf for part, idf in zip(parts, idfs, strict=True) if heads >= part.is_head)
+            if not any(
+                idf
+                for part, idf in zip(parts, idfs, strict=True)
+                if heads >= part.is_head and not part.is_more
+            )
         ]
 
     def hits(self, number: int, how: How) -> Hits:
@@ -203,6 +209,7 @@ class Matcher:
                 parts.append(Part(within, factor=_SYNONYM / len(within)))
         if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
             parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
+        parts += [Part((JOINED + pair,), is_more=True) for pair in concept.joined]
         head = _head_of(concept.words[0]) if len(concept.words) == 1 and not concept.tag_ids else ""
         return [*parts, Part((head,), factor=_HEAD, is_head=True)] if head else parts
 
@@ -242,8 +249,8 @@ class Matcher:
         segment, banned = self._view.segments[number], self._view.dead[number].copy()
         for concept in self.query.unwanted:
             for part in self._parts(concept):
-                if part.is_head:
-                    continue  # below, word by word
+                if part.is_head or part.is_more:
+                    continue  # below, word by word; banned by its words
                 documents, weights, places = self.postings(number, part)
                 if part.tag_id:
                     ban_postings(documents, weights, np.float32(CERTAIN), banned)

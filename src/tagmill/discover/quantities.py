@@ -13,7 +13,15 @@ from functools import lru_cache
 from tagmill.quantities import NUMBER, UNITS, compatible
 from tagmill.text import fold
 
-__all__ = ["DIMENSIONS", "IN_TEXTS", "Range", "find_numbers", "find_quantities", "find_ranges"]
+__all__ = [
+    "DIMENSIONS",
+    "IN_TEXTS",
+    "Range",
+    "find_numbers",
+    "find_quantities",
+    "find_ranges",
+    "read_range",
+]
 
 # The base units of what is measured. In running text only some are read: 2 packs, 3 people and
 # 80 D say too many other things there.
@@ -78,6 +86,9 @@ _SAME = (
     ("rating", "评分", "評分"),
     ("stock", "inventory", "库存", "庫存"),
     ("sales", "sold", "销量", "銷量"),
+)
+_WRITTEN_RANGE = re.compile(
+    r"(?P<name>[^=:]*[^=:\s][^=:]*)=(?P<rest>[+-]?\d+(?:\.\d+)?|(?:[+-]?\d+(?:\.\d+)?)?\.\.(?:[+-]?\d+(?:\.\d+)?)?)"
 )
 _ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
@@ -157,6 +168,17 @@ def find_ranges(
 
     rest = _RANGE.sub(take, compatible(query))
     return ranges, rest if ranges else query
+
+
+def read_range(text: str) -> Range | None:
+    """A range of a number as options write it, `price=100..500`, `stock=1..`; None for others."""
+    match = _WRITTEN_RANGE.fullmatch(text)
+    if match is None or match["rest"] == "..":
+        return None
+    low, dots, high = match["rest"].partition("..")
+    ends = float(low or -math.inf), float((high if dots else low) or math.inf)
+    name = match["name"].strip()
+    return Range(name, min(ends), max(ends), name, is_number=True)
 
 
 def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:

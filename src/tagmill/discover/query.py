@@ -54,13 +54,15 @@ _UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
 class Concept:
     """One thing asked for: any of these tags, or its words; either list may be empty.
 
-    `others` are lists of words that may stand for them: 16 oz or 16oz.
+    `others` are lists of words that may stand for them: 16 oz or 16oz. `joined` are its numbers
+    with the words beside them, iphone15 of iphone 15: side by side they tell more than apart.
     """
 
     text: str
     tag_ids: tuple[str, ...]
     words: tuple[str, ...]
     others: tuple[tuple[str, ...], ...] = ()
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -272,14 +274,28 @@ def _with_other_spellings(concepts: Sequence[Concept]) -> list[Concept]:
     the whole match alike, and those with one half only do not.
     """
     others = [[*_taken_apart(concept.words)] for concept in concepts]
+    joined = [_with_numbers(concept.words) for concept in concepts]
     for left, right in pairwise(range(len(concepts))):
+        joined[left] += _with_numbers(
+            concepts[left].words[-1:] + concepts[right].words[:1], once=True
+        )
         whole = _as_one(concepts[left].words[-1:] + concepts[right].words[:1])
         if not (concepts[left].tag_ids or concepts[right].tag_ids) and whole:
             others[left].append(whole)
             others[right].append(whole)
     return [
-        replace(concept, others=tuple(ways)) for concept, ways in zip(concepts, others, strict=True)
+        replace(concept, others=tuple(ways), joined=tuple(pairs))
+        for concept, ways, pairs in zip(concepts, others, joined, strict=True)
     ]
+
+
+def _with_numbers(words: Sequence[str], *, once: bool = False) -> list[str]:
+    """Numbers with the words beside them; `once` where the words meet, not within them."""
+    pieces = [_DIGITS_MEET_LETTERS.split(word) for word in words]
+    if once:
+        pieces = [pieces[0][-1:], pieces[1][:1]] if len(pieces) == 2 else []
+    pairs = pairwise([piece for parts in pieces for piece in parts])
+    return [left + right for left, right in pairs if left.isdecimal() != right.isdecimal()]
 
 
 def _taken_apart(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -23,11 +23,13 @@ from scipy import sparse
 
 from tagmill.discover.fitted import Fitted, Joined
 from tagmill.discover.item_model import Floats
+from tagmill.discover.quantities import Range, read_range
 from tagmill.discover.shelf import Shelf, read_shelf
 from tagmill.errors import SearchError
 from tagmill.records import Tag, tag_text
 from tagmill.store import Store
 from tagmill.store.events import Event
+from tagmill.text import fold
 
 __all__ = ["PersonalTag", "Recommendation", "Recommender", "Why", "open_recommender"]
 
@@ -63,6 +65,14 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
+class _Barred:
+    """What must not come: a mask of places, and products with a number in one of some ranges."""
+
+    places: npt.NDArray[np.bool_]
+    ranges: list[Range]
+
+
+@dataclass(frozen=True)
 class PersonalTag:
     """A tag of a product, and how much it speaks to a user (0: nothing is known)."""
 
@@ -95,8 +105,8 @@ class Recommender:
         now: datetime | None = None,
     ) -> list[Recommendation]:
         """Products for a user, best first: not what was bought or disliked, nor what has one of
-        the `exclude`d tags (facet:name). Somebody of whom nothing is known to be liked gets
-        what people like most.
+        the `exclude`d tags (facet:name) or numbers (stock=..0). Somebody of whom nothing is known
+        to be liked gets what people like most.
 
         Raises UnknownTag.
         """
@@ -104,15 +114,15 @@ class Recommender:
         shelf = joined.shelf
         events = self._store.events.of_user(user)
         weights = self._profile(events, shelf, now)
-        banned = self._banned(shelf, self._store.events.settled(user), exclude)
+        barred = self._barred(shelf, self._store.events.settled(user), exclude)
         if not any(weight > 0 for weight in weights.values()):
-            return self._listed(joined, joined.popular, banned, limit, {}, {}, language)
+            return self._listed(joined, joined.popular, barred, limit, {}, {}, language)
         scores = joined.scores(weights)
         for place in weights:  # what was only viewed may come again, behind what is new
             scores[place] *= 0.5 if scores[place] > 0 else 1.0
         places = ((shelf.place(event.product), event.kind) for event in events[::-1])
         kinds = {place: kind for place, kind in places if place is not None}
-        return self._listed(joined, scores, banned, limit, weights, kinds, language)
+        return self._listed(joined, scores, barred, limit, weights, kinds, language)
 
     def beside(
         self, product: str, *, limit: int = 20, exclude: Sequence[str] = (), language: str = ""
@@ -121,8 +131,8 @@ class Recommender:
         joined = self._ready()
         place = _place(joined.shelf, product)
         scores = joined.scores({place: 1.0})
-        banned = self._banned(joined.shelf, {product}, exclude)
-        return self._listed(joined, scores, banned, limit, {place: 1.0}, {place: ""}, language)
+        barred = self._barred(joined.shelf, {product}, exclude)
+        return self._listed(joined, scores, barred, limit, {place: 1.0}, {place: ""}, language)
 
     def personal_tags(
         self, user: str, product: str, *, language: str = "", now: datetime | None = None
@@ -209,30 +219,52 @@ class Recommender:
         most = max(map(abs, weights.values()), default=1.0) or 1.0
         return {place: weight * max(1.0, _LEAST / most) for place, weight in weights.items()}
 
-    def _banned(
-        self, shelf: Shelf, products: Iterable[str], exclude: Sequence[str]
-    ) -> npt.NDArray[np.bool_]:
+    def _barred(self, shelf: Shelf, products: Iterable[str], exclude: Sequence[str]) -> _Barred:
         banned = shelf.gone.copy()
         banned[[place for one in products if (place := shelf.place(one)) is not None]] = True
+        ranges: list[Range] = []
         for text in (*self._exclude, *exclude):
+            asked = read_range(text)
+            if asked is not None:
+                ranges.append(asked)
+                continue
             number = shelf.tag_numbers.get(shelf.library.resolve(text).id)
             if number is not None:
                 having = np.flatnonzero((shelf.tags.indices == number) & (shelf.tags.data >= 0.5))
                 banned[np.searchsorted(shelf.tags.indptr, having, side="right") - 1] = True
-        return banned
+        return _Barred(banned, ranges)
+
+    def _pool(
+        self, shelf: Shelf, scores: Floats, barred: _Barred, count: int
+    ) -> npt.NDArray[np.int64]:
+        """The best places that may come. Numbers are read of those that would, as they are now."""
+        able = np.where(barred.places, -np.inf, scores)
+        if not barred.ranges:
+            return _best(able, count)
+        kept: list[int] = []
+        seen, wanted = 0, count
+        while len(kept) < count:
+            best = _best(able, wanted).tolist()
+            later = best[seen:]
+            numbers = self._store.searches.numbers(shelf.ids[place] for place in later)
+            kept += [p for p in later if not _is_within(numbers.get(shelf.ids[p]), barred.ranges)]
+            if len(best) < wanted:
+                break
+            seen, wanted = len(best), wanted * 4
+        return np.array(kept[:count], np.int64)
 
     def _listed(
         self,
         joined: Joined,
         scores: Floats,
-        banned: npt.NDArray[np.bool_],
+        barred: _Barred,
         limit: int,
         weights: Mapping[int, float],
         kinds: Mapping[int, str],
         language: str,
     ) -> list[Recommendation]:
         shelf = joined.shelf
-        pool = _best(np.where(banned, -np.inf, scores), limit * _POOL)
+        pool = self._pool(shelf, scores, barred, limit * _POOL)
         chosen = _varied(shelf, scores, pool, limit)
         liked = sorted((p for p, w in weights.items() if w > 0), key=lambda p: -weights[p])
         sources = liked[:_REASONS]
@@ -278,7 +310,8 @@ def open_recommender(
 ) -> Recommender:
     """Recommendation over a store; what is fitted lies in a folder, made at the first call.
 
-    Products of the `exclude`d tags are recommended to nobody; an event counts half after
+    Products of the `exclude`d tags (facet:name) or numbers (stock=..0) are recommended to nobody;
+    an event counts half after
     `half_life` days.
     """
     return Recommender(store, folder, exclude, half_life)
@@ -289,6 +322,16 @@ def _place(shelf: Shelf, product: str) -> int:
     if place is None:
         raise SearchError(f"No product has the id '{product}'. See: tagmill products list")
     return place
+
+
+def _is_within(numbers: Sequence[tuple[str, float]] | None, ranges: Sequence[Range]) -> bool:
+    """Whether all that a product has of some number is in its range; one without any is not."""
+    for asked in ranges:
+        name = fold(asked.dimension).text
+        values = [value for own, value in numbers or () if fold(own).text == name]
+        if values and all(asked.low <= value <= asked.high for value in values):
+            return True
+    return False
 
 
 def _best(scores: Floats, count: int) -> npt.NDArray[np.int64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -28,7 +28,7 @@ from tagmill.errors import SearchError
 from tagmill.records import tag_text
 from tagmill.store import Store
 from tagmill.store.searches import LoggedSearch
-from tagmill.text import fold, unaccented
+from tagmill.text import caption, find_words
 
 __all__ = ["SORTS", "Hit", "Search", "SearchResult", "Why", "open_search"]
 
@@ -302,7 +302,7 @@ def _match(
     wanted = np.array(documents)
     for part in (part for parts in matcher.parts for part in parts):
         having, weights, fields = matcher.postings(number, part)
-        if not len(having):
+        if not len(having) or part.is_more:
             continue
         places = np.minimum(having.searchsorted(wanted), len(having) - 1)
         for row in np.flatnonzero(having[places] == wanted).tolist():
@@ -324,9 +324,12 @@ def _hit(
     language: str,
 ) -> Hit:
     shown, (words, tags) = view.segments[number].shown, matched
-    title = str(shown.column("title")[document].as_py())
+    called, text = (shown.column(name)[document].as_py() for name in ("title", "description"))
+    title = caption(called, text)
     found = matcher.quantities(number, document)
-    quantities = {asked.text: asked.shown(low, high) for asked, low, high in found} | sorted_by
+    quantities = {asked.text: asked.shown(low, high) for asked, low, high in found}
+    if not sorted_by.items() <= {(a.dimension, quantities[a.text]) for a, _, _ in found}:
+        quantities |= sorted_by
     return Hit(
         str(shown.column("id")[document].as_py()),
         title,
@@ -342,7 +345,7 @@ def _hit(
             ),
             tuple({"asked": asked, "found": found} for asked, found in quantities.items()),
         ),
-        _highlights(title, [word for word, bits in words.items() if bits & 1]),
+        _highlights(title, {word for word, bits in words.items() if bits & 1}),
     )
 
 
@@ -405,31 +408,12 @@ def _written(view: View, tag_id: str, language: str) -> str:
     return tag_text(names.get(language, tag.facet), tag.name_in(language))
 
 
-def _highlights(title: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def _highlights(title: str, words: Collection[str]) -> tuple[tuple[int, int], ...]:
     """Spans of words in a title, merged where they touch."""
-    if not words:
-        return ()
-    folded = fold(title)
-    text = unaccented(folded.text)
-    spans = []
-    for word in words:
-        start = text.find(word)
-        while word and start >= 0:
-            end = start + len(word)
-            if not (word.isascii() and _inside_word(text, start, end)):
-                spans.append(folded.span(start, end))
-            start = text.find(word, start + 1)
     merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
+    for start, end in find_words(title, words) if words else ():
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
     return tuple(merged)
-
-
-def _inside_word(text: str, start: int, end: int) -> bool:
-    """Whether a longer word of Latin letters or digits holds the span."""
-    before = text[start - 1 : start]
-    after = text[end : end + 1]
-    return (before.isascii() and before.isalnum()) or (after.isascii() and after.isalnum())

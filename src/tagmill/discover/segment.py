@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tagmill.text import parted_pairs, search_words
 __all__ = [
     "CERTAIN",
     "FIELDS",
+    "JOINED",
     "LAST",
     "LIKELY",
     "PARTED",
@@ -41,6 +43,7 @@ CERTAIN = 0.5  # probability from which a tag counts for facets and for what is 
 LIKELY = np.float32(0.2)  # from which a product counts as having a tag that was asked for
 FIELDS = ("title", "attributes", "description", "generated")  # attributes: with the category
 LAST = -np.finfo(float).max  # key of products without the number that is sorted by
+JOINED = "\x1f\x1f"  # before a number of a title with the word beside it, as one
 PARTED = "\x1f"  # before a pair of characters that a doubtful cut of a title parts
 _WEIGHTS = (3.0, 1.5, 1.0, 0.7)
 _LENGTHS = (12.0, 12.0, 80.0, 80.0)  # words at which a field counts its weight
@@ -79,9 +82,9 @@ class Segment:
     documents: Array  # int32 that have the word, ascending
     weights: Array  # float32, what the word weighs in them, in (0, 2.2)
     places: Array  # uint8, bit f: the word stands in FIELDS[f]
-    tag_starts: Array  # (n + 1,) int64: tags by product
-    tag_ends: Array  # (n,) int64: where those end that are CERTAIN
-    tag_of: Array  # int32, descending probability within a product
+    tag_starts: Array  # (n + 1,) uint32: tags by product; small, as counting facets waits for them
+    tag_certain: Array  # (n,) uint16: how many of them are CERTAIN
+    tag_of: Array  # uint16, of more than 65,536 tags uint32, descending probability in a product
     tag_probability: Array  # float32
     by_tag_starts: Array  # (m + 1,) int64: products by tag
     by_tag_documents: Array  # int32 ascending
@@ -307,7 +310,6 @@ class SegmentBuilder:
             for i, kind in enumerate((np.int64, np.int64, np.float32))
         )
         by_product = np.lexsort((-probability, tag_documents))
-        tag_starts = _starts(tag_documents, n)
         by_tag = np.lexsort((tag_documents, tags))
         kinds, lows, highs, owners = (
             _joined([part[i] for part in self._quantities], kind)
@@ -330,10 +332,11 @@ class SegmentBuilder:
             documents=documents[sorting].astype(np.int32),
             weights=weights[sorting],
             places=places[sorting],
-            tag_starts=tag_starts,
-            tag_ends=tag_starts[:-1]
-            + np.bincount(tag_documents[probability >= CERTAIN], minlength=n),
-            tag_of=tags[by_product].astype(np.int32),
+            tag_starts=_starts(tag_documents, n).astype(np.uint32),
+            tag_certain=np.bincount(tag_documents[probability >= CERTAIN], minlength=n).astype(
+                np.uint16
+            ),
+            tag_of=tags[by_product].astype(np.uint16 if len(self._tags) <= 1 << 16 else np.uint32),
             tag_probability=probability[by_product],
             by_tag_starts=_starts(tags, len(self._tags)),
             by_tag_documents=tag_documents[by_tag].astype(np.int32),
@@ -361,7 +364,7 @@ class SegmentBuilder:
             if field == 0:  # pairs do not make a title longer
                 pairs = parted_pairs(texts)
                 lists = [
-                    words + [PARTED + pair for pair in more]
+                    words + [PARTED + pair for pair in more] + _with_numbers(words)
                     for words, more in zip(lists, pairs, strict=True)
                 ]
             sizes = np.fromiter(map(len, lists), np.int64, len(lists))
@@ -425,6 +428,15 @@ def merge_segments(segments: Iterable[tuple[Segment, Array]]) -> Segment:
     for segment, dead in segments:
         builder.add_segment(segment, dead)
     return builder.finish()
+
+
+def _with_numbers(words: Sequence[str]) -> list[str]:
+    """The numbers with the words beside them: iphone15, 15pro of iphone 15 pro."""
+    return [
+        JOINED + left + right
+        for left, right in pairwise(words)
+        if left.isdecimal() != right.isdecimal()
+    ]
 
 
 def hash_texts(texts: Sequence[str]) -> npt.NDArray[np.uint64]:

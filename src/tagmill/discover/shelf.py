@@ -21,6 +21,7 @@ from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
+from tagmill.text import caption
 
 __all__ = ["Shelf", "keep_arrays", "pack_texts", "read_shelf", "unpack_texts"]
 
@@ -148,8 +149,9 @@ class Shelf:
         rarity = np.concatenate([self.rarity, new])
         later = self.later | dict.fromkeys(document.id for document in changed)
         later |= {d.id: len(self.ids) + place for place, d in enumerate(added)}
+        titles = [caption(document.title, document.description) for document in added]
         return Shelf(
-            [*self.ids, *(d.id for d in added)], [*self.titles, *(d.title for d in added)],
+            [*self.ids, *(d.id for d in added)], [*self.titles, *titles],
             np.concatenate([gone, np.zeros(len(added), np.bool_)]),
             _below(self.tags, rows, (n, len(tag_ids))), tag_ids, library, cursor, rarity,
             _below(self.unit, unit_rows(rows, rarity), (n, len(tag_ids))), self.first, later,
@@ -198,7 +200,7 @@ def read_shelf(store: Store) -> Shelf:
         rows, tag_ids = _rows(page, library, tag_ids)
         parts.append(rows)
         ids += [document.id for document in page]
-        titles += [document.title for document in page]
+        titles += [caption(document.title, document.description) for document in page]
     width = len(tag_ids)
     parts = [
         sparse.csr_array((part.data, part.indices, part.indptr), (part.shape[0], width))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from tagmill.errors import BadReply, BudgetExceeded, LanguageModelError, SettingsError
-from tagmill.language.client import Busy, LanguageModel, Request, Waiting
+from tagmill.language.client import Busy, LanguageModel, Request, Unasked, Waiting
 from tagmill.records import ModelCall, Reply
 from tagmill.settings import LanguageModelSettings
 
@@ -29,7 +29,6 @@ V = TypeVar("V")
 R = TypeVar("R")
 
 _TRIES = 6  # of one request at a busy server
-_READINGS = 2  # of one that is answered with what cannot be used
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds between them, doubling, with jitter
 _DEAD = 20  # requests in a row that failed in all their tries: nobody is there
 _SILENT = 8  # answers in a row that did not come in time, before any did: nobody will
@@ -104,6 +103,8 @@ class Asker:
     store: ReplyStore | None = None
     stage: str = ""
     spending: Spending = field(default_factory=Spending)
+    readings: int = 2  # of one question, while what is answered cannot be used
+    keeps_budget: bool = True  # False: nothing is spent by asking, as with batch files
 
     def __post_init__(self) -> None:
         prices = self.settings
@@ -212,7 +213,8 @@ class Asker:
         """Keep the money that it may cost; False: more than is left beside what is under way."""
         budget = self.settings.budget
         most = self._most_for(asked.question.request)
-        if budget is not None and self.spending.cost + self._reserved + most > budget:
+        spent = self.spending.cost + self._reserved + most
+        if self.keeps_budget and budget is not None and spent > budget:
             return False
         asked.reserved = most
         self._reserved += most
@@ -220,16 +222,9 @@ class Asker:
 
     def _most_for(self, request: Request) -> float:
         """Money a request may cost at most, as far as can be told."""
-        return self.cost_of(int(self._factor * _guess_tokens(request)), 0, request.max_tokens)
-
-    def cost_of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        """Money for so many tokens; the cached ones are among the input."""
-        prices = self.settings
-        cached = prices.price_cached_input
-        cached = prices.price_input if cached is None else cached
-        fresh = input_tokens - cached_tokens
-        millions = fresh * prices.price_input + cached_tokens * cached
-        return (millions + output_tokens * prices.price_output) / 1e6
+        return self.settings.cost_of(
+            int(self._factor * _guess_tokens(request)), 0, request.max_tokens
+        )
 
     async def _ask(self, asked: _Asked[T, V]) -> _Asked[T, V]:
         """One request, tried again while the server is busy."""
@@ -244,6 +239,8 @@ class Asker:
                 wait = await self._try(asked)
             if wait is None:
                 break
+            if isinstance(asked.failure, BadReply):  # nobody is busy
+                continue
             crowded = isinstance(asked.failure, Busy) and asked.failure.crowded
             if not crowded or self._answered == answered:  # else others had its place: go on
                 tries += 1
@@ -261,7 +258,7 @@ class Asker:
         if failure is None or (isinstance(failure, BadReply) and self._is_useful):
             self._dead = 0
             return
-        if isinstance(failure, Waiting) or self._stop is not None:
+        if isinstance(failure, Unasked) or self._stop is not None:
             return
         self._dead += 1
         if self._dead < _DEAD:
@@ -299,8 +296,10 @@ class Asker:
             if bad.tokens is not None:
                 asked.tokens.append(bad.tokens)
             return None
-        except Waiting as waiting:
-            asked.failure = waiting
+        except Unasked as unasked:
+            if not asked.replies:  # else why these cannot be used stands
+                asked.failure = unasked
+                asked.sent = isinstance(unasked, Waiting)
             return None
         except LanguageModelError as error:
             asked.failure = self._stop = error
@@ -315,7 +314,7 @@ class Asker:
             asked.value, asked.failure = asked.question.read(reply), None
         except BadReply as bad:
             asked.failure = bad
-            return 0.0 if len(asked.replies) < _READINGS else None
+            return 0.0 if len(asked.replies) < self.readings else None
         return None
 
     def _answer_same(self, question: Question[T, V], one: _Asked[T, V]) -> Answer[T, V]:
@@ -334,19 +333,19 @@ class Asker:
         answers: list[Answer[T, V]] = []
         replies, calls = [], []
         for one in asked:
-            if isinstance(one.failure, Waiting):  # what it may cost stays reserved
+            self._reserved -= one.reserved
+            if isinstance(one.failure, Waiting):
                 everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 calls.append(self._call(one, (0, 0, 0), 0.0))
                 continue
-            self._reserved -= one.reserved
             if not one.sent:
                 everyone = [one.question, *one.same]
                 answers += [Answer(q.about, None, one.failure, paid=False) for q in everyone]
                 continue
             counts = [sum(column) for column in zip(*one.tokens, strict=True)] or [0, 0, 0]
             paid = counts[0], counts[1], counts[2]
-            cost = self.cost_of(*paid)
+            cost = self.settings.cost_of(*paid)
             if one.tokens and not any(paid):  # a server that does not say: the most it may be
                 cost = one.reserved
             self.spending.add(paid, cost, failed=one.failure is not None)

@@ -30,6 +30,7 @@ __all__ = [
     "LanguageModel",
     "Request",
     "ServerModel",
+    "Unasked",
     "Waiting",
     "guess_tokens",
     "read_body",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 ALTERNATIVES = 5  # of each token, wanted for P(yes): more is refused by some servers
+# What says how things stand at a server, and nothing of the request.
+_NOT_OF_REQUEST = (401, 402, 403, 404, 408, 410, 429)
 _SHOWN = 200  # characters of a server's own words in a message
 # Options that a question can do without, and what a server that refuses them speaks of.
 _DISPENSABLE = {
@@ -96,7 +99,11 @@ class Busy(LanguageModelError):
         self.crowded = crowded  # too much at once: nothing is wrong with this request
 
 
-class Waiting(LanguageModelError):
+class Unasked(LanguageModelError):
+    """Nobody was asked: it cost nothing, and says nothing of the model."""
+
+
+class Waiting(Unasked):
     """There is no answer yet: the request was written into a batch file."""
 
 
@@ -107,7 +114,7 @@ class LanguageModel(Protocol):
     where: str  # the host that what is sent goes to; empty: it stays in this process
 
     async def ask(self, request: Request) -> Reply:
-        """The reply. Raises Busy, BadReply, Waiting, NeedsKey, or LanguageModelError where no
+        """The reply. Raises Busy, BadReply, Unasked, NeedsKey, or LanguageModelError where no
         further request has a chance."""
         ...
 
@@ -227,14 +234,17 @@ class ServerModel:
 
 def read_body(status: int, body: Any, model: str) -> Reply:  # noqa: ANN401
     """The reply that the JSON of a chat completion holds. Raises BadReply where it holds none, with
-    what that cost."""
+    what that cost, and Busy where it is not the request that is wrong."""
     tokens: tuple[int, int, int] | None = None
 
     def bad(what: str) -> BadReply:
         return BadReply(f"{model} {what}", model=model, tokens=tokens)
 
     if not isinstance(body, Mapping) or status >= 300:
-        raise bad(f"answered {status}: {_shown(_message_of(json.dumps(body)))}")
+        failure = bad(f"answered {status}: {_shown(_message_of(json.dumps(body)))}")
+        if status >= 500 or status in _NOT_OF_REQUEST:
+            raise Busy(str(failure), model=model)
+        raise failure
     if body.get("error") and not body.get("choices"):  # with a status that says all is well
         raise Busy(f"{model} answered {_shown(_message_of(json.dumps(body)))}", model=model)
     choices = body.get("choices")

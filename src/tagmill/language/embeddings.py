@@ -11,6 +11,8 @@ import numpy.typing as npt
 from tagmill.errors import BadReply, SettingsError
 from tagmill.language import open_model
 from tagmill.language.client import Busy, ServerModel
+from tagmill.language.privacy import is_on_this_machine, text_to_send
+from tagmill.language.redaction import Vault
 from tagmill.settings import LanguageModelSettings, PrivacySettings
 
 __all__ = ["embed_texts"]
@@ -24,6 +26,7 @@ def embed_texts(
 ) -> npt.NDArray[np.float32]:
     """Unit vectors (n, d) of texts, by `llm.encoder` (else `llm.model`) of `llm.base_url`.
 
+    Another machine gets them without personal data.
     Raises SettingsError without a server, LanguageModelError where it does not embed, Offline.
     """
     if settings.base_url is None:
@@ -32,6 +35,8 @@ def embed_texts(
         )
     if not texts:
         return np.zeros((0, 1), np.float32)
+    if not is_on_this_machine(settings.base_url):
+        texts = [text_to_send(text, privacy, Vault()) for text in texts]
     with asyncio.Runner() as runner:
         model = open_model(settings, privacy)
         assert isinstance(model, ServerModel)

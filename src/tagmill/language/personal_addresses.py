@@ -14,34 +14,36 @@ __all__ = ["chinese_addresses", "english_addresses"]
 
 _HAN = "\u4e00-\u9fff"
 _PROVINCE = re.compile(
-    "(?:中国)?(?:(?:河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州"
+    "(?:中国)?(?:(?:河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|(?<!中)山东|河南|湖北|湖南|广东|海南|四川|贵州"
     "|云南|陕西|甘肃|青海|台湾)省?|(?:内蒙古|广西|西藏|宁夏|新疆)(?:(?:壮族|回族|维吾尔)?自治区)?"
     "|(?:北京|天津|上海|重庆)市?|(?:香港|澳门)(?:特别行政区)?)"
 )
 _CHINESE_NUMBER = "[一二三四五六七八九十百]{1,4}"
 _DOOR = re.compile(
-    rf"(?:附|第)?(?:(?<![0-9A-Za-z.])[0-9A-Za-z]{{1,6}}(?:[-—][0-9A-Za-z]{{1,5}}){{0,3}}|{_CHINESE_NUMBER})"
-    r"(?:号楼|号院|号|弄|栋|幢|座|单元|楼|层|室|户|房|组|队|街|门|铺|档)"
+    rf"(?:附|第)?(?:(?<![0-9A-Za-z.])[0-9A-Za-z]{{1,6}}(?: ?[-—] ?[0-9A-Za-z]{{1,5}}){{0,3}}"
+    rf"|{_CHINESE_NUMBER})"
+    r" {0,2}(?:号楼|号院|号|弄|栋|幢|座|单元|楼|层|室|户|房|组|队|街|门|铺|档)"
 )
-_NOT_AFTER_DOOR = re.compile("色|球|果|线|针|码|电池|钢|砂|粉|口红|链|刀|字|膏|油")
+_NOT_AFTER_DOOR = re.compile("色|球|果|线(?!下)|针|码| ?电池|钢|砂|粉| ?口红|链|刀|字|膏|油")
 _ESTATE = (
     "村|社区|小区|花园|花苑|苑|园区?|城|大厦|广场|公寓|中心|工业区|开发区|产业园|市场|大学|学院|医院"
     "|新村|庄|屯|大楼|家园|里"
 )
 _TAIL = re.compile(
     rf"(?:\s?(?:[{_HAN}A-Za-z]{{1,12}}?(?:{_ESTATE}))?\s?{_DOOR.pattern}){{1,6}}"
-    r"|(?<=[座栋幢楼元])\d{2,5}(?!\d)"
+    r"| ?\d{1,2}F(?![A-Za-z0-9])"
+    r"|(?<=[座栋幢楼元])(?:\d{2,5}(?!\d)| \d{3,4}(?=$|[^\w.×*%-]|室))"
     rf"|\s?[{_HAN}A-Za-z]{{2,12}}?(?:{_ESTATE})(?=$|[^{_HAN}A-Za-z0-9])"
 )
-_HEAD = re.compile(rf"[{_HAN}A-Za-z0-9]+(?:[ ][{_HAN}A-Za-z0-9]+)*\s?$")
+_HEAD = re.compile(rf"[{_HAN}A-Za-z0-9]+(?:[ ][{_HAN}A-Za-z0-9]+)*\s{{0,2}}$")
 _HEAD_LENGTH = 48
 _LEVEL = re.compile("(?<=[^ ])(?:市|区|县|旗|镇|乡|村|街道|自治州|州|盟|地区|新区|开发区)")
 _ROAD = re.compile(
-    rf"(?P<name>[{_HAN}]{{1,8}})(?:路|街|大道|巷|弄|胡同)(?:[东南西北中]?[一二三四五六七八九]?段?)\s?$"
+    rf"(?P<name>[{_HAN}]{{1,8}})(?:路|街|大道|巷|弄|胡同)(?:[东南西北中]?[一二三四五六七八九]?段?)\s*$"
 )
-_WAY = re.compile(rf"[{_HAN}]{{2}}道\s?$")  # 弥敦道: only with a city before it
+_WAY = re.compile(rf"[{_HAN}]{{2}}道\s*$")  # 弥敦道: only with a city before it
 _NO_ROAD = re.compile("[线电公铁水气油思网短回管][路]$|步行街$")
-_IN_ESTATE = re.compile(rf"(?:{_ESTATE})(?:[东南西北A-Z一二三四五六七八九十]{{1,2}}区)?\s?$")
+_IN_ESTATE = re.compile(rf"(?:{_ESTATE})(?:[东南西北A-Z一二三四五六七八九十]{{1,2}}区)?\s*$")
 _LEAD_IN = re.compile("地址|寄回|寄到|送到|发到|位于|[址在到往至寄送发于是住仓店从] ?")
 _ADDRESS_CUE = re.compile("(?:地址|住址|寄到|寄往|送到|发到|位于|邮寄|寄)[:\\s]*$")
 
@@ -73,7 +75,7 @@ def _beginning(text: str, start: int, end: int) -> int:
     level = _LEVEL.search(text, start, end)
     leads = list(_LEAD_IN.finditer(text, start, level.start() if level else end))
     begin = leads[-1].end() if leads else start
-    space = text.rfind(" ", begin, level.start() if level else end)
+    space = text.rfind(" ", begin, level.start() if level else len(text[:end].rstrip()))
     return begin if space < 0 else space + 1
 
 
@@ -88,7 +90,7 @@ def _leads_to_a_door(text: str, start: int, door: re.Match[str], end: int) -> bo
     if _NO_ROAD.search(head.rstrip()):
         return False
     if _ROAD.search(head) or (levels and _WAY.search(head)):
-        return house and (levels > 0 or len(head) > 2)
+        return house and (levels > 0 or len(head.rstrip()) > 2)
     estate = _IN_ESTATE.search(head)
     if estate and (province or _LEVEL.search(head[: estate.start()])):
         return True

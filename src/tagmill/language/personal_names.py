@@ -27,13 +27,20 @@ _COMPOUND = (
 _TITLE = "先生|女士|小姐|太太|经理|老师|老板|总监|厂长|师傅|主任|店长|总"
 _HAN = "[\u4e00-\u9fff]"
 _HAN_CUE = re.compile(
-    r"(?:(?:收货|收件|联系|联络|寄件|发件|签收|提货|代收|负责|经办|持证|持卡|开户)人(?:姓名)?"
-    r"|(?:买家|客户|顾客|会员|真实)?姓名|户名|业务联系|(?:收件|收货|寄件|买家|客户|顾客)(?=:))"
-    r"(?P<gap>\s*:\s*|[ \t]+|)"
+    r"(?:(?:收货|收件|联系|联络|连络|寄件|发件|签收|提货|代收|负责|经办|持证|持卡|开户|收款|付款|取件|自提|退货|订货|乘机|乘车"
+    r"|入住|投保|申请|监护|受益)人(?:的?(?:姓名|名字))?|(?:买家|客户|顾客|会员|旅客|乘客|真实)?姓名|户名|业务联系"
+    r"|(?:收件|收货|寄件|买家|客户|顾客|旅客|乘客)(?=[:【])"
+    r"|(?i:(?<![A-Za-z])(?:contact(?: person)?|recipient|receiver|consignee|passenger|attn"
+    r"|(?:customer|buyer|client|full))(?: name)?(?=\s?:)))"
+    r"(?P<gap>\s*[:=]\s*|\s?[【\[(「“]\s?|\s?[-/|→]\s?|[是叫为]\s?:?\s?|\s+|)"
+)
+# Of a product too: a person's only where it is all there is and has the form of few words else.
+_HAN_AFTER_NAME = re.compile(
+    rf"(?i:(?<![A-Za-z] )(?<![A-Za-z])name|名字)\s*:\s*(?P<name>{_HAN}{{2,4}})\s*$"
 )
 _HAN_NAME = re.compile(
-    rf"(?:(?:{_COMPOUND})(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
-    rf"|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
+    rf"(?:(?:{_COMPOUND}) ?(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
+    rf"|[{_SURNAMES}] {_HAN}|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
     rf"(?:{_TITLE})?"
     rf"(?!{_HAN}|·)"
 )
@@ -44,17 +51,19 @@ _TITLED = re.compile(
 )
 # By itself between marks, as in a line of a parcel.
 _ALONE = re.compile(
-    rf"(?:(?<!{_HAN})|(?<=打到|转给|付给|寄给|发给|送给|交给|联系|联络|致电|咨询)|(?<=找))"
+    rf"(?:(?<!{_HAN})|(?<=打到|联系|联络|致电|咨询|记者|客服|店主|老板|经理|司机|师傅|老师|主播|主任|同事|朋友|房东|助理|本人|我叫|我是)"
+    r"|(?<=[给找员和与及]))"
     rf"(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)"
-    rf"(?=(?:收|电话|手机)?(?!{_HAN}))"
+    rf"(?=(?:收|的?(?:联系)?(?:电话|手机|微信|号码)(?:号码?)?[是为]?)?(?!{_HAN})|[和与及][{_SURNAMES}])"
 )
+_AND = re.compile(r"\s?[、,/&和与及]\s?")
 # Beside a phone or an address alone: a surname that begins few words, and what people are called.
 _PERSON = re.compile(
     rf"(?:{_COMPOUND}|[王李张刘陈杨赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许邓冯韩曹曾彭萧肖蔡潘袁董余叶程魏薛吕丁沈"
     "任姚卢姜崔钟谭陆汪范廖贾韦付邹孟秦闫侯邱尹黎贺龚黄马苏蒋田])"
     "[芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红建国伟雷德志文斌波辉鹏宇浩婷雪琳佳欣怡慧燕玲莉兰凤珍莲翠云雅洁"
     "倩颖晶瑶萱涵梓轩泽晨阳俊豪博凯毅峰林龙飞翔海东松彬健康宁安永福生贵富春梅小大晓思雨诗梦琪少振世正宏鸿庆学家嘉佩淑惠"
-    "美菲蕾薇莹媛婉嫣妍娇丹坤鑫森江帆航远旭昊昕晗瑞瑾璐珊珂琴瑜璇绍继维守克义仁智忠良贤娥伦哲恒达立铭锋锐钢栋楠桐]{1,2}"
+    "美菲蕾薇莹媛婉嫣妍娇丹坤鑫森江帆航远旭昊昕晗瑞瑾璐珊珂琴瑜璇绍继维守克义仁智忠良贤娥伦哲恒达立铭锋锐钢栋楠桐]{1,2}|张三|李四|王五"
 )
 _COMMON_WORD = re.compile(
     r"(.)\1|包邮|安装|全国|高清|白色|黄色|金色|方便|马上|时尚|常年|支持|查询|费用|单价|平方|通知|通用|全新|全部|齐全|成都|广州|金牌"
@@ -62,7 +71,10 @@ _COMMON_WORD = re.compile(
     "|华夏|广发|成交|应付|关注|明天|毛重|封面|游客|康师傅|于是|万元|后付|房东|厂|路口|门店|咨询|管理|应急|强力|多谢|温馨|后付"
     "|朱红|杨梅|黄梅|黄玉|黄海|黄龙|李宁|苏宁|马达|马克|韩国|王国|周大"
 )
-_BETWEEN = re.compile(r"收?[\s,:;/|(（、-]{0,3}(?:电话|手机|身份证|tel)?[\s:]{0,2}", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"[收的]?[\s,:;/|(（、-]{0,3}(?:(?:联系)?(?:电话|手机|号码|方式)|身份证|tel)?(?:号码?)?[\s:是为]{0,2}",
+    re.IGNORECASE,
+)
 # What may follow a name without a space between.
 _HAN_FOLLOWS = re.compile(
     r"收(?!货人|件人)|电话|手机|地址|微信|号码|联系|身份证|性别|生日|邮编|已|请|放|代收|亲收|签收"
@@ -80,12 +92,24 @@ _LATIN_NAME = re.compile(
     r"(?![A-Za-z'’])"
     r"|[A-Z]{2,15} [A-Z]{2,15}(?![A-Za-z])"
 )
+_TWO_WORDS = re.compile(
+    r"[A-Za-z]{2,15} [A-Za-z]{2,15}(?= ?(?:$|[^\sA-Za-z'’-]|(?i:tel|phone|mobile|cell|call)\b))"
+)
+_PINYIN = re.compile(
+    "(?:(?:[zcs]h|[bpmfdtnlgkhjqxrzcsyw])?(?:i?ang|uang|i?ong|eng|ing|i?an|u?an|uai|i?ao|ai|u?ei"
+    "|ui|ou|iu|ie|[uv]e|er|en|in|[uv]n|ia|u?[ao]|[eiuv])){1,2}"
+)
+_OF_THINGS = re.compile("(?:receiver|passenger|travell?er|attention|customer|your)$", re.IGNORECASE)
+# What people are called does not end so, what many things or people are called does.
+_NO_SURNAME = re.compile(r"(?:(?<!nd)ers|[^aeious]s|tion|sion|ing|ness|ment|ity|ed|ly|able|ful)$")
 _LATIN_CUE = re.compile(
     r"(?<![A-Za-z])(?:(?P<before>[A-Za-z]+) )??(?P<cue>contact(?: person| name)?"
-    r"|recipient(?: name)?|receiver|attn|attention|ship(?:ped|ping)? to|deliver(?:ed|y)? to|sender"
-    r"|consignee|(?:customer|buyer|full|first|last|your|cardholder)(?: name)?|name"
-    r"|(?P<ask>(?:shipping|delivery) address|call|text|ring|message|ask for|speak (?:to|with)))"
-    r"(?P<gap>\.?\s*:\s*|\.? )",
+    r"|recipient(?: name)?|receiver(?: name)?|attn|attention|sender|consignee"
+    r"|ship(?:ped|ping)? to|deliver(?:ed|y)? to|passenger|travell?er|addressee|beneficiary|payee"
+    r"|(?:customer|buyer|full|first|last|your|cardholder)(?: name)?|name"
+    r"|(?P<ask>(?:shipping|delivery) address|call(?:ing)?|text|ring|message|ask for"
+    r"|speak (?:to|with)))"
+    r"(?P<gap>\.?\s*[:=]\s*| - |\.? )",
     re.IGNORECASE,
 )
 _GIVEN_NAMES = frozenset(
@@ -167,7 +191,7 @@ class _Others:
         after, before = self._starts[first : first + 1], self._ends[max(0, last - 1) : last]
         gaps = [(end, other) for other in after] + [(other, start) for other in before]
         return any(
-            right - left <= 8 and _BETWEEN.fullmatch(self._text, left, right)
+            right - left <= 10 and _BETWEEN.fullmatch(self._text, left, right)
             for left, right in gaps
         )
 
@@ -189,16 +213,33 @@ def names(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int, int]]:
     yield from _beside_others(text, others)
     everything = _Others(text, [span for spans in others.values() for span in spans])
     for cue in _LATIN_CUE.finditer(text):
-        found = _LATIN_NAME.match(text, cue.end())
-        if found and _is_latin_name(found, cue, everything):
-            yield found.span()
+        if span := _latin_name(text, cue, everything):
+            yield span
 
 
 def _after_a_cue(text: str) -> Iterator[tuple[int, int]]:
     for cue in _HAN_CUE.finditer(text):
-        span = _han_name(text, cue.end(), told=":" in cue["gap"])
-        if span and (cue["gap"] or not _NO_HAN_NAME.match(text, *span)):
-            yield span
+        told = cue["gap"].strip() and not cue.group()[0].isascii()
+        span = _han_name(text, cue.end(), told=bool(told))
+        sure = cue["gap"].isspace() or ":" in cue["gap"]
+        if span and (
+            sure or not (_NO_HAN_NAME.match(text, *span) or _COMMON_WORD.match(text, *span))
+        ):
+            yield from _and_others(text, span)
+    alone = _HAN_AFTER_NAME.search(text)
+    if alone and _PERSON.fullmatch(alone["name"]) and not _COMMON_WORD.match(alone["name"]):
+        yield alone.span("name")
+
+
+def _and_others(text: str, first: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """A name and those that follow it: 张伟、李强."""
+    span: tuple[int, int] | None = first
+    while span:
+        yield span
+        mark = _AND.match(text, span[1])
+        span = _han_name(text, mark.end(), told=False) if mark else None
+        if span and not _PERSON.fullmatch(text, *span):
+            return
 
 
 def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int, int]]:
@@ -209,18 +250,32 @@ def _beside_others(text: str, others: Mapping[str, Spans]) -> Iterator[tuple[int
             yield match.span("name")
     for match in _LATIN_NAME.finditer(text) if phones or places else ():
         words = match.group().lower().split()
-        if len(words) > 1 and words[0] in _GIVEN_NAMES and reached.beside(*match.span()):
+        known = match["title"] or words[0] in _GIVEN_NAMES
+        if len(words) > 1 and known and reached.beside(*match.span()):
             yield match.span()
     owned = [*others.get("bank_card", ()), *others.get("id_card", ())]
     if places:  # 刘强，13655556666，福建省…
         owned += phones
     owning = _Others(text, owned)
-    for match in _ALONE.finditer(text) if owned or phones or places else ():
+    if owned or phones or places:
+        yield from _alone(text, reached, owning)
+
+
+def _alone(text: str, reached: _Others, owning: _Others) -> Iterator[tuple[int, int]]:
+    """Names that stand by themselves, where personal data is beside the last of a row of them."""
+    row: list[tuple[int, int]] = []
+    for match in _ALONE.finditer(text):
         name, span = match["name"], match.span("name")
         if _COMMON_WORD.match(name):
             continue
-        if owning.beside(*span) or (_PERSON.fullmatch(name) and reached.beside(*span)):
-            yield span
+        is_person = _PERSON.fullmatch(name) is not None
+        if row and not _AND.fullmatch(text, row[-1][1], span[0]):
+            row = []
+        if owning.beside(*span) or (is_person and reached.beside(*span)):
+            yield from (*row, span)
+            row = []
+        elif is_person:
+            row.append(span)
 
 
 def _han_name(text: str, start: int, *, told: bool) -> tuple[int, int] | None:
@@ -232,10 +287,22 @@ def _han_name(text: str, start: int, *, told: bool) -> tuple[int, int] | None:
     follows = _HAN_FOLLOWS.search(text, min(start + 2, end), end)
     match = _HAN_NAME.match(text, start, follows.start() if follows else len(text))
     if match is None and told:
-        match = _LATIN_NAME.match(text, start)
+        match = _any_case_name(text, start) or _LATIN_NAME.match(text, start)
         if match and not _NO_LATIN_NAME.isdisjoint(match.group().lower().split()):
             return None
     return match.span() if match else None
+
+
+def _any_case_name(text: str, start: int) -> re.Match[str] | None:
+    """Two words that are a name however they are written: jane doe, Zhang wei."""
+    match = _TWO_WORDS.match(text, start)
+    if match is None or not _NO_LATIN_NAME.isdisjoint(match.group().lower().split()):
+        return None
+    first, second = match.group().lower().split()
+    chinese = (first in _CHINESE_SURNAMES and _PINYIN.fullmatch(second)) or (
+        second in _CHINESE_SURNAMES and _PINYIN.fullmatch(first)
+    )
+    return match if first in _GIVEN_NAMES or chinese else None
 
 
 def _ends_there(match: re.Match[str], words: list[str]) -> bool:
@@ -244,13 +311,22 @@ def _ends_there(match: re.Match[str], words: list[str]) -> bool:
     return ends is not None and words[-1] not in _PRODUCTS
 
 
+def _latin_name(text: str, cue: re.Match[str], others: _Others) -> tuple[int, int] | None:
+    """The name in Latin letters that a cue tells of."""
+    if (cue["before"] or "").lower() in _THINGS:
+        return None
+    told = cue["gap"].strip(". ") != "" and cue["cue"].lower() != "name"
+    if told and (match := _any_case_name(text, cue.end())):
+        return match.span()
+    match = _LATIN_NAME.match(text, cue.end())
+    return match.span() if match and _is_latin_name(match, cue, others) else None
+
+
 def _is_latin_name(match: re.Match[str], cue: re.Match[str], others: _Others) -> bool:
     words = re.findall(r"[A-Za-z'’é-]+", match.group().lower())
     if not _NO_LATIN_NAME.isdisjoint(words):
         return False
-    if (cue["before"] or "").lower() in _THINGS:
-        return False
-    told = ":" in cue["gap"]
+    told = cue["gap"].strip(". ") != ""
     known = match["title"] is not None or words[0] in _GIVEN_NAMES
     known = known or (words[0] in _CHINESE_SURNAMES and (told or len(words) > 1))
     near = others.near(*match.span())
@@ -258,4 +334,8 @@ def _is_latin_name(match: re.Match[str], cue: re.Match[str], others: _Others) ->
         return known and near
     if cue["cue"].lower() == "name":
         return told and (near or (known and _ends_there(match, words)))
-    return known or (told and not re.match(" [a-z]", match.string[match.end() :][:2]))
+    if known or not told or re.match(" [a-z]", match.string[match.end() :][:2]):
+        return known
+    # Of words that are no known name: Priya Raman, and not Reviews or Dog Lovers.
+    is_thing = _OF_THINGS.match(cue["cue"]) or _NO_SURNAME.search(words[-1])
+    return near or (len(words) > 1 and not is_thing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,13 @@ from tagmill.language.redaction import Vault, redact
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.settings import PrivacySettings
 
-__all__ = ["check_online", "is_on_this_machine", "what_may_leave"]
+__all__ = [
+    "check_online",
+    "is_on_this_machine",
+    "neighbour_tags_to_send",
+    "text_to_send",
+    "what_may_leave",
+]
 
 _TEXTS = ("title", "description", "category")
 
@@ -46,6 +52,22 @@ def what_may_leave(
         elif field in send:
             leaving[field] = _redacted(field, value, vault) if settings.redact else value
     return leaving, vault
+
+
+def text_to_send(text: str, settings: PrivacySettings | None, vault: Vault) -> str:
+    """A text that is no product's, such as a tag's name, without its personal data, which `vault`
+    keeps; as it is where it stays on this machine (no settings)."""
+    return redact(text, vault) if settings is not None and settings.redact else text
+
+
+def neighbour_tags_to_send(
+    names: Sequence[str], settings: PrivacySettings, vault: Vault
+) -> list[str]:
+    """Names of other products' tags as they may stand beside a product whose personal data `vault`
+    holds; none where tags may never leave."""
+    if "tags" in _names(settings.never):
+        return []
+    return [text_to_send(name, settings, vault) for name in names]
 
 
 def check_online(settings: PrivacySettings, url: str, model: str = "") -> None:

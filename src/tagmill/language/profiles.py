@@ -62,12 +62,16 @@ def open_profile(name: str | Path) -> Profile:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
-        shipped = shipped_profiles()
         if folder.is_dir():
-            hint = f"Copy it from {_SHIPPED / _PRODUCTS}, and change it"
-        else:
-            hint = _nearest(folder.name, shipped) + f"Shipped: {', '.join(shipped)}; or a folder"
-        raise SettingsError(f"'{name}' is no profile: {path} is missing. {hint}") from None
+            raise SettingsError(
+                f"'{name}' is no profile: {path} is missing. Copy it from {_SHIPPED / _PRODUCTS}, "
+                "and change it"
+            ) from None
+        shipped = shipped_profiles()
+        raise SettingsError(
+            f"'{name}' is no profile: {path} is missing. {_nearest(folder.name, shipped)}Shipped: "
+            f"{', '.join(shipped)}; or a folder"
+        ) from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

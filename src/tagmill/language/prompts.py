@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "load_prompt",
     "offered_tags",
     "prompt_language",
+    "says_something",
     "tag_line",
     "write_product",
 ]
@@ -148,7 +149,7 @@ def _check_placeholders(
         for name in part.get_identifiers():
             if name not in known:
                 nearest = difflib.get_close_matches(name, known, n=1)
-                hint = f"Did you mean ${nearest[0]}? " if nearest else ""
+                hint = f"Did you mean '${nearest[0]}'? " if nearest else ""
                 raise SettingsError(
                     f"{path}: '{stage}' has nothing to put in the place of ${name}. {hint}Known: "
                     f"{', '.join('$' + one for one in known)}; write $$ for a dollar sign"
@@ -187,6 +188,11 @@ def write_product(product: Mapping[str, Any], language: str, profile: Profile) -
     return "\n".join(["<product>", *lines, "</product>"])
 
 
+def says_something(written: str) -> bool:
+    """Whether a product as `write_product` gives it has a line."""
+    return written.count("\n") > 1
+
+
 def tag_line(tag: Tag, language: str, facets: Mapping[str, Facet]) -> str:
     """A tag as prompts name it: facet and name in the language, with its description."""
     names = facets[tag.facet].names if tag.facet in facets else {}
@@ -195,12 +201,16 @@ def tag_line(tag: Tag, language: str, facets: Mapping[str, Facet]) -> str:
 
 
 def offered_tags(
-    tags: Sequence[Tag], language: str, facets: Mapping[str, Facet]
+    tags: Sequence[Tag],
+    language: str,
+    facets: Mapping[str, Facet],
+    redacted: Callable[[str], str] = str,
 ) -> tuple[list[Tag], str]:
-    """Tags in the order of their ids, which no score decides, and their numbered lines."""
+    """Tags in the order of their ids, which no score decides, and their numbered lines, each
+    `redacted`."""
     ordered = sorted(tags, key=lambda tag: tag.id)
     lines = [
-        f"{number}. {tag_line(tag, language, facets)}"
+        f"{number}. {redacted(tag_line(tag, language, facets))}"
         for number, tag in enumerate(ordered, start=1)
     ]
     return ordered, "\n".join(lines)

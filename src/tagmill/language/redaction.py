@@ -20,17 +20,18 @@ from tagmill.text import traditional_to_simplified
 
 __all__ = ["KINDS", "Span", "Vault", "find_personal_data", "legible", "redact"]
 
-# The order in which kinds take a stretch of text that several claim.
+# The order in which kinds take a stretch of text that several claim, and the digits each needs.
 _RECOGNISERS = (
-    ("email", emails),
-    ("id_card", id_cards),
-    ("bank_card", bank_cards),
-    ("phone", phones),
-    ("wechat", wechat_accounts),
-    ("qq", qq_accounts),
-    ("address", chinese_addresses),
-    ("address", english_addresses),
+    ("email", 0, emails),
+    ("id_card", 14, id_cards),
+    ("bank_card", 13, bank_cards),
+    ("phone", 7, phones),
+    ("wechat", 0, wechat_accounts),
+    ("qq", 5, qq_accounts),
+    ("address", 0, chinese_addresses),
+    ("address", 1, english_addresses),
 )
+_DIGIT = re.compile(r"\d")
 KINDS = ("phone", "id_card", "bank_card", "email", "address", "name", "wechat", "qq")
 _LITERAL = "text"  # what looked like a placeholder before
 
@@ -49,8 +50,9 @@ def find_personal_data(text: str) -> list[Span]:
     plain = legible(text)
     taken = bytearray(len(plain))
     spans: list[Span] = []
-    for kind, recognise in _RECOGNISERS:
-        for start, end in recognise(plain):
+    digits = len(_DIGIT.findall(plain))
+    for kind, least, recognise in _RECOGNISERS:
+        for start, end in recognise(plain) if digits >= least else ():
             _take(spans, taken, Span(start, end, kind))
     others: dict[str, list[tuple[int, int]]] = {}
     for span in spans:
@@ -74,12 +76,14 @@ def _folding() -> dict[int, str]:
     table |= dict.fromkeys(map(ord, "\u3000\xa0\u2002\u2003\u2009\u200b\u200c\u200d\ufeff\t"), " ")
     table |= dict.fromkeys(map(ord, "‐‑‒–—―−－"), "-")
     table |= dict.fromkeys(map(ord, "•‧・"), "·")
+    table |= dict(zip(map(ord, "⓪①②③④⑤⑥⑦⑧⑨"), "0123456789", strict=True))
     table[ord("臺")] = "台"
     return table
 
 
-_SPELLED = re.compile("[〇零一二三四五六七八九幺]{7,}")
-_SPELLED_DIGITS = str.maketrans("〇零一二三四五六七八九幺", "001234567891")
+_NUMERALS = "〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
+_SPELLED = re.compile(f"[{_NUMERALS}](?:[ -]?[{_NUMERALS}]){{6,}}")
+_SPELLED_DIGITS = str.maketrans(_NUMERALS, "001234567891123456789")
 
 
 def legible(text: str) -> str:
@@ -120,6 +124,16 @@ class Vault:
     def counts(self) -> dict[str, int]:
         """How many different values of each kind it holds; for the record of what was sent."""
         return {kind: self._counts[kind] for kind in KINDS if self._counts[kind]}
+
+    def fork(self) -> Vault:
+        """One that begins with what this one holds: what either learns later, only it knows.
+
+        So the placeholders of a prompt do not depend on the prompts before it.
+        """
+        fork = Vault()
+        fork._placeholders, fork._values = self._placeholders.copy(), self._values.copy()
+        fork._counts = self._counts.copy()
+        return fork
 
     def placeholder(self, kind: str, value: str) -> str:
         """What stands for a value as it is written: `[PHONE_1]`, for the same value the same."""

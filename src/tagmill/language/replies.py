@@ -37,6 +37,12 @@ _LATIN = re.compile(r"[^\W\d_\u2e80-\U0003ffff]{2}|\d{2}")  # two of one word or
 _NEW_NAMES, _NAME_CHARACTERS = 10, 60  # of one product
 _SENTENCES = 20
 _WORD = re.compile(r"[a-z]+|[\u4e00-\u9fff]+")
+_LEAD = re.compile(r"^(?:(?:the )?(?:final )?answer(?: is)?\b[\s:*]*|答案[是为]?\s*[:：][\s*]*)")
+# The two words of the question: who says both, or asks back, has not decided.
+_BOTH = re.compile(
+    r"(?:yes|是)\s*(?:[/|、]|or|或者?)\s*(?:no\b|否|不是)|(?:no|否)\s*(?:[/|、]|or|或者?)\s*(?:yes\b|是)"
+    r"|是否|是不是|对不对|适不适用|符不符合"
+)
 _MARKS = " \t\r\n*_`'\"“”‘’.。,，:：#"
 _TOLD = 0.05  # of a token's mass that must say yes or no: less is noise
 _LEAST = 1e-6  # a probability that a model calls certain is not
@@ -158,8 +164,9 @@ def read_verification(reply: Reply) -> Verification | None:
 
 def _says(text: str) -> bool | None:
     """Whether a text begins with a word for yes (True) or no (False); None: with neither."""
-    start = _WORD.match(fold(text.strip(_MARKS)).text.strip())
-    if start is None:
+    said = _LEAD.sub("", text.casefold().strip(_MARKS), count=1)
+    start = _WORD.match(fold(said.strip(_MARKS)).text.strip())
+    if start is None or _BOTH.match(said):
         return None
     word = start.group()
     if word.isascii():

@@ -15,18 +15,62 @@ from tagmill.library.names import language_code
 from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, parse_tag
 
-__all__ = ["check_facet", "facet_names", "merge", "move", "rename", "restore", "split"]
+__all__ = [
+    "alias", "check_facet", "describe", "facet_names", "merge", "merge_source", "move",
+    "remove_name", "rename", "restore", "split",
+]  # fmt: skip
 
 _SLIP = 0.75  # likeness (difflib) of two names of facets from which one may be a slip
+
+
+def alias(library: Library, tag: Tag, name: str) -> list[Tag]:
+    """One more name; TagConflict where another tag of the facet has it, LibraryError for a retired
+    tag."""
+    _refuse_retired(tag)
+    return [library.add_alias(tag, name)]
+
+
+def remove_name(library: Library, tag: Tag, name: str) -> list[Tag]:
+    """The tag without an alias, or without a name in languages; in whatever spelling, where none is
+    spelled just so.
+
+    Raises LibraryError for a name it does not have, its canonical one, or a retired tag.
+    """
+    _refuse_retired(tag)
+    others = dict.fromkeys((*tag.aliases, *tag.names.values()))
+    form = library.form(name)
+    gone = {name} & others.keys() or {own for own in others if library.form(own) == form}
+    if not gone and form == library.form(tag.name):
+        raise LibraryError(
+            f"'{name}' is the canonical name of '{tag.text}', which it needs. Give it another "
+            "with: tagmill library rename"
+        )
+    if not gone:
+        raise LibraryError(
+            f"'{tag.text}' is not called '{name}'. Its other names: {', '.join(others) or 'none'}"
+        )
+    names = {code: own for code, own in tag.names.items() if own not in gone}
+    aliases = [own for own in tag.aliases if own not in gone]
+    return [library.update(tag, names=names, aliases=aliases)]
+
+
+def describe(library: Library, tag: Tag, description: str) -> list[Tag]:
+    """What a tag covers, in other words; LibraryError for a retired tag."""
+    _refuse_retired(tag)
+    return [library.update(tag, description=description)]
 
 
 def rename(library: Library, tag: Tag, name: str, language: str | None = None) -> list[Tag]:
     """Another canonical name, or name in a language; the former one stays an alias.
 
-    Raises TagConflict where another tag of the facet has the name.
+    With the canonical name go the names in languages that are the same, as these are what is shown.
+    Raises TagConflict where another tag of the facet has the name, LibraryError for a retired tag.
     """
+    _refuse_retired(tag)
     if language is None:
-        return [library.update(tag, name=name)]
+        form = library.form(tag.name)
+        same = [code for code, own in tag.names.items() if library.form(own) == form]
+        return [library.update(tag, name=name, names={**tag.names, **dict.fromkeys(same, name)})]
     language = language_code(language)
     former = tag.names.get(language)
     aliases = tag.aliases if former is None else (*tag.aliases, former)
@@ -34,7 +78,7 @@ def rename(library: Library, tag: Tag, name: str, language: str | None = None) -
 
 
 def check_facet(library: Library, facet: str, name: str) -> None:
-    """LibraryError where the facet of a new tag looks like a slip: none though all other tags have
+    """LibraryError where the facet for a tag looks like a slip: none though all other tags have
     one, or nearly the name of one there is."""
     facets = [key for key in library.facets if key]
     if not facet:
@@ -53,8 +97,8 @@ def check_facet(library: Library, facet: str, name: str) -> None:
         near = difflib.get_close_matches(library.form(facet), named, 1, _SLIP)
         if near:
             raise LibraryError(
-                f"There is no facet '{facet}', but '{named[near[0]]}'. Write "
-                f"{named[near[0]]}:{name}, or make a new facet with: --new-facet"
+                f"There is no facet '{facet}', but '{named[near[0]]}'. Write that, or make a new "
+                "facet with: --new-facet"
             )
 
 
@@ -74,6 +118,25 @@ def facet_names(facet: Facet, new: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
+def merge_source(library: Library, text: str) -> Tag:
+    """The tag that a text means, to be merged into another.
+
+    Raises UnknownTag; LibraryError for a tag that was merged already: what its name leads to would
+    go with it.
+    """
+    tag = library.resolve(text)
+    if _is_called(library, tag, text):
+        return tag
+    gone = (one for one in library.tags.values() if one.merged_into)
+    for one in gone:
+        if library.by_id(one.id) is tag and _is_called(library, one, text):
+            raise LibraryError(
+                f"'{one.text}' was merged into '{tag.text}'. To merge that one: tagmill library "
+                f"merge '{tag.text}' …"
+            )
+    return tag
+
+
 def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:
     """Make `source` the same as `target`: its names become aliases there, its id leads there.
 
@@ -83,10 +146,7 @@ def merge(library: Library, source: Tag, target: Tag) -> list[Tag]:
     if source.id == target.id:
         raise LibraryError(f"'{source.text}' and '{target.text}' are one tag. Name two")
     for tag in (source, target):
-        if tag.status == "retired":
-            raise LibraryError(
-                f"'{tag.text}' is retired. Bring it back first: tagmill library restore {tag.id}"
-            )
+        _refuse_retired(tag)
     between = source.id in library.ancestors(target) and source.id not in target.broader
     if between:
         raise LibraryError(
@@ -138,10 +198,7 @@ def split(library: Library, tag: Tag, parts: Sequence[str]) -> list[Tag]:
             part = library.add(facet, name)
             part = library.update(part, broader=tag.broader)
             changed.append(part)
-        elif part.status == "retired":
-            raise LibraryError(
-                f"'{part.text}' is retired. Bring it back first: tagmill library restore {part.id}"
-            )
+        _refuse_retired(part)
         ids.append(part.id)
     ids = list(dict.fromkeys(ids))
     if len(ids) < 2:
@@ -167,8 +224,10 @@ def move(
 ) -> list[Tag]:
     """Put a tag into another facet, below other tags, or (with none) below none.
 
-    Raises LibraryError where it would come to lie below itself.
+    Raises LibraryError for a retired tag, or where it would come to lie below itself.
     """
+    for one in (tag, *(broader or ())):
+        _refuse_retired(one)
     key = tag.facet
     if facet is not None:
         known = library.facet_named(facet)
@@ -182,6 +241,20 @@ def move(
                 "Move that one first"
             )
     return [library.update(tag, facet=key, broader=[wider.id for wider in broader])]
+
+
+def _is_called(library: Library, tag: Tag, text: str) -> bool:
+    """Whether a written tag is the id or a name of a tag, not an alias."""
+    written = {library.form(text), library.form(text.partition(":")[2])}
+    return not written.isdisjoint(map(library.form, (tag.id, tag.name, *tag.names.values())))
+
+
+def _refuse_retired(tag: Tag) -> None:
+    """LibraryError for a tag that is out of use: nobody would see what is changed of it."""
+    if tag.status == "retired":
+        raise LibraryError(
+            f"'{tag.text}' is retired. Bring it back first: tagmill library restore {tag.id}"
+        )
 
 
 def _replace_broader(library: Library, gone: str, instead: Sequence[str]) -> list[Tag]:

@@ -408,10 +408,16 @@ def _yielding(library: Library, tag: Tag, read: Tag, notes: Counter[str]) -> Tag
 def _combined(library: Library, before: Tag, tag: Tag, minted: bool) -> Tag:
     """A tag of the library with what a file adds to it; the very same where it adds nothing.
 
-    A minted id does not take a rename back.
+    A minted id does not take a rename back, of the name and of names in languages that went along.
     """
     renames = before.id == tag.id and not minted
-    name, names = tag.name if renames else before.name, {**before.names, **tag.names}
+    former = set() if renames else set(map(library.form, before.aliases))
+    given = {
+        code: text
+        for code, text in tag.names.items()
+        if before.names.get(code) != before.name or library.form(text) not in former
+    }
+    name, names = tag.name if renames else before.name, {**before.names, **given}
     known = {library.form(one) for one in (name, *names.values(), *before.aliases)}
     written = tag.aliases if renames else (tag.name, *tag.aliases)
     own = before.aliases if name == before.name else [a for a in before.aliases if a != name]

@@ -12,11 +12,14 @@ from dataclasses import replace
 
 from tagmill.language import Asker, Question, Request
 from tagmill.language.client import ALTERNATIVES
+from tagmill.language.privacy import text_to_send
 from tagmill.language.prompts import library_prompt
+from tagmill.language.redaction import Vault
 from tagmill.language.replies import Verification, read_verification
 from tagmill.library.duplicates import Duplicate
 from tagmill.library.vocabulary import Library
 from tagmill.records import Tag
+from tagmill.settings import PrivacySettings
 from tagmill.text import is_unspaced
 
 __all__ = ["ask_about_pairs"]
@@ -27,27 +30,37 @@ _UNMEASURED = 1.5  # added or taken where the server gives no probability
 _TOKENS, _NAMES = 16, 8
 
 
-def ask_about_pairs(asker: Asker, library: Library, pairs: Sequence[Duplicate]) -> list[Duplicate]:
+def ask_about_pairs(
+    asker: Asker,
+    library: Library,
+    pairs: Sequence[Duplicate],
+    privacy: PrivacySettings | None = None,
+) -> list[Duplicate]:
     """The pairs, those in doubt with the model's opinion in their probability and reasons; the
     most probable first. One that is not answered stays as it is.
 
+    Without `privacy` the model is on this machine, and nothing is held back.
     Raises LanguageModelError where asking on is in vain, BudgetExceeded.
     """
     judged = list(pairs)
     doubtful = [i for i, pair in enumerate(pairs) if _DOUBT[0] <= pair.probability <= _DOUBT[1]]
-    for answer in asker.ask_all(_questions(library, pairs, doubtful)):
+    for answer in asker.ask_all(_questions(library, pairs, doubtful, privacy)):
         if answer.value is not None:
             judged[answer.about] = _weighed(pairs[answer.about], answer.value)
     return sorted(judged, key=lambda one: (-one.probability, one.a.text, one.b.text))
 
 
 def _questions(
-    library: Library, pairs: Sequence[Duplicate], places: Iterable[int]
+    library: Library,
+    pairs: Sequence[Duplicate],
+    places: Iterable[int],
+    privacy: PrivacySettings | None,
 ) -> Iterator[Question[int, Verification | None]]:
     for place in places:
         a, b = pairs[place].a, pairs[place].b
         language = "zh" if any(map(is_unspaced, a.name + b.name)) else "en"
-        first, second = (_told(library, tag) for tag in (a, b))
+        vault = Vault()
+        first, second = (text_to_send(_told(library, tag), privacy, vault) for tag in (a, b))
         messages = library_prompt("same", language).messages(first=first, second=second)
         request = Request(messages, _TOKENS, top_logprobs=ALTERNATIVES)
         yield Question(place, f"{a.id} {b.id}", request, read_verification)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tagmill.errors import TagConflict
 from tagmill.library.vocabulary import Library
 from tagmill.records import Tag, name_in
 from tagmill.store import Store
@@ -15,7 +16,13 @@ __all__ = ["UnstoredNames", "load_library"]
 def load_library(store: Store, version: int | None = None) -> Library:
     """The workspace's library, as it is or as it was at a version."""
     stored = store.library.load(version)
-    return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
+    try:
+        return Library(stored.tags, stored.facets, version=stored.version, names=stored.names)
+    except TagConflict as error:  # of facets: an earlier tagmill stored such
+        raise TagConflict(
+            f"The library cannot be opened: {error}. Take back the change that made it so: "
+            "tagmill library history, tagmill library undo CHANGE"
+        ) from error
 
 
 class UnstoredNames:

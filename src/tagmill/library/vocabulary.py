@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, Unpack
 
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
-from tagmill.forms import MEASURE, name_conflict, name_forms, plain_forms
+from tagmill.forms import MEASURE, facet_conflict, name_conflict, name_forms, plain_forms
 from tagmill.library.names import clean_facet, clean_name, clean_tag
 from tagmill.quantities import writings
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
@@ -314,10 +314,7 @@ class Library:
         for name in (facet.key, *facet.names.values()):
             owner = self._facet_keys.get(self.form(name)) if name else None
             if owner is not None and owner != facet.key:
-                raise TagConflict(
-                    f"Facets '{owner}' and '{facet.key}' are both called '{name}'. "
-                    "Use one key for both, or another name"
-                )
+                raise facet_conflict(owner, facet.key, name)
         self._measure_by(facet)
         for form in [form for form, key in self._facet_keys.items() if key == facet.key]:
             del self._facet_keys[form]
@@ -371,6 +368,10 @@ class Library:
         aliases = tuple(changes.get("aliases", before.aliases))
         if "aliases" not in changes and changes.get("name", before.name) != before.name:
             aliases = (*aliases, before.name)
+        if {"name", "names", "aliases"} & changes.keys():  # each spelling is one name, once
+            shown = {changes.get("name", before.name)}
+            shown.update(changes.get("names", before.names).values())
+            aliases = tuple(one for one in dict.fromkeys(aliases) if one not in shown)
         after = replace(
             before,
             facet=changes.get("facet", before.facet),

@@ -30,7 +30,7 @@ __all__ = ["HEAD", "Store", "open_store"]
 
 HEAD = "0009"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory locks of ours
-_TAGGING_LOCK = _MIGRATION_LOCK + 1
+_TAGGING_LOCK, _DESCRIBING_LOCK = _MIGRATION_LOCK + 1, _MIGRATION_LOCK + 2
 
 
 class Store:
@@ -75,6 +75,20 @@ class Store:
                 raise StoreError(
                     f"Another process is tagging the products of {self._database.name}. Wait until "
                     "it is done; what it has tagged is not tagged again"
+                )
+            yield
+
+    @contextmanager
+    def describing(self) -> Iterator[None]:
+        """The right to have all products described, of one process at a time: two would pay twice.
+
+        Raises StoreError where another has it.
+        """
+        with self._database.alone("describing", _DESCRIBING_LOCK) as is_alone:
+            if not is_alone:
+                raise StoreError(
+                    f"Another process has all products of {self._database.name} described. Wait "
+                    "until it is done; what it was answered is not asked again"
                 )
             yield
 

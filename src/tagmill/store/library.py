@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 
 from tagmill.errors import LibraryError, TagConflict
-from tagmill.forms import name_conflict, name_forms
+from tagmill.forms import facet_conflict, name_conflict, name_forms
 from tagmill.records import Facet, Tag, tag_text
 from tagmill.store.changes import Change, log_changes
 from tagmill.store.connection import Database, Found, now, to_json
@@ -41,6 +41,7 @@ from tagmill.store.tables import (
     tag_names,
     tags,
 )
+from tagmill.text import normal_form
 
 __all__ = ["LibraryChange", "LibraryEntry", "LibraryStore", "StoredLibrary"]
 
@@ -148,23 +149,26 @@ class LibraryStore:
 
         All or nothing; what is stored already makes no new version. Of the kind `import` it makes
         rows of files that were imported before come again, where it changes their tags. Raises
-        TagConflict where two living tags of a facet would share a name, and names both; or where
-        somebody changed one of the tags after the version `seen`.
+        TagConflict where two living tags of a facet, or two facets, would share a name, and names
+        both; or where after the version `seen` somebody changed one of the tags, or put it above
+        one of them.
         """
         with self._database.write() as connection, self._noting(connection) as touched:
             version = _version(connection)
             records = self._facet_records(connection, changed_facets)
             if seen is not None and seen < version:
-                keys = [after["key"] for _, _, after in records if after]
-                self._refuse_stale_facets(connection, keys, seen)
+                forms = {form for _, _, after in records if after for form in _facet_forms(after)}
+                self._refuse_stale_facets(connection, forms, seen)
             known = [before["key"] for _, before, _ in records if before]
             self._put_facets(connection, records)
             imports = kind == "import"
             if imports:
                 self._forget_rows(connection, records)
+            self._refuse_shared_names(connection, records)
             measured = _measured_otherwise(records)
             entries = len(records)
             named: builtins.list[Tag] = []
+            moved: builtins.list[str] = []
             self._add_entries(connection, version + 1, 0, records)
             unique = {tag.id: tag for tag in changed}
             for chunk in _chunks(unique.values()):
@@ -178,10 +182,15 @@ class LibraryStore:
                 if imports:
                     self._forget_rows(connection, records)
                 named += [unique[tag_id] for tag_id, _, _ in records if tag_id]
+                moved += _moved(records)
                 touched.update(tag_id for tag_id, *states in records if tag_id and _shows(*states))
             if not entries:
                 return version
             self._take_names(connection, named, names, measured)
+            if seen is not None and seen < version:
+                self._refuse_stale(connection, self._circle(connection, moved), seen)
+                gone = {tag.facet for tag in named} - {*self._present_facets(connection)}
+                self._refuse_stale_facets(connection, {*map(normal_form, gone)}, seen)
             touched.update(self._in_facets(connection, known))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
@@ -247,11 +256,16 @@ class LibraryStore:
                 raise self._depends(connection, change, tag_ids)
             records.append((entry.tag_id, current, _copied(entry.before)))
         self._refuse_needed(connection, records, change)
-        self._put_facets(connection, [record for record in records if record[0] is None])
+        of_facets = [record for record in records if record[0] is None]
+        self._put_facets(connection, of_facets)
+        self._refuse_shared_names(connection, of_facets)
         of_tags = [record for record in records if record[0] is not None]
         self._free_names(connection, tag_ids)
         self._put_tags(connection, of_tags)
         self._forget_rows(connection, records)
+        circle = self._circle(connection, _moved(of_tags))
+        if self._changes_of(connection, circle, version):
+            raise self._depends(connection, change, circle)
         self._add_entries(connection, newest + 1, 0, records)
         back = [tag_of(record[2]) for record in of_tags if record[2]]
         self._take_names(connection, back, None, _measured_otherwise(records))
@@ -498,25 +512,54 @@ class LibraryStore:
                 "at what it is now, and make your change again"
             )
 
-    def _refuse_stale_facets(
-        self, connection: sa.Connection, keys: builtins.list[str], seen: int
-    ) -> None:
-        for version, entry in self._entries(connection, seen) if keys else ():
-            if entry.tag_id is None and _key_of(entry) in keys:
+    def _refuse_stale_facets(self, connection: sa.Connection, forms: Set[str], seen: int) -> None:
+        for version, entry in self._entries(connection, seen) if forms else ():
+            plain = entry.after or entry.before
+            if entry.tag_id is None and plain and not forms.isdisjoint(_facet_forms(plain)):
                 raise TagConflict(
                     f"The facet '{_key_of(entry)}' changed since you read it (version {seen}), by "
                     f"change {version}. Look at what it is now, and make your change again"
                 )
+
+    def _refuse_shared_names(
+        self, connection: sa.Connection, records: builtins.list[Record]
+    ) -> None:
+        """TagConflict where a facet of these records has a name of another."""
+        changed = {after["key"] for _, _, after in records if after}
+        owners: dict[str, str] = {}
+        present = self._present_facets(connection) if changed else {}
+        for key in sorted(present, key=lambda one: one in changed):
+            for form, name in _facet_forms(present[key]).items():
+                owner = owners.setdefault(form, key)
+                if owner != key and key in changed:
+                    raise facet_conflict(owner, key, name)
+
+    def _broader(self, connection: sa.Connection) -> dict[str, builtins.list[str]]:
+        """The ids of the tags directly above each tag that has such."""
+        wanted = sa.select(tags.c.id, tags.c.broader)
+        rows = connection.execute(wanted.where(sa.cast(tags.c.broader, sa.Text) != "[]"))
+        return {tag_id: broader for tag_id, broader in rows}
+
+    def _circle(self, connection: sa.Connection, tag_ids: builtins.list[str]) -> builtins.list[str]:
+        """The ids of all tags above the first of these that lies below itself; [] if none does."""
+        above = self._broader(connection) if tag_ids else {}
+        for tag_id in tag_ids:
+            found: set[str] = set()
+            waiting = [tag_id]
+            while waiting:
+                wider = [one for one in above.get(waiting.pop(), ()) if one not in found]
+                found.update(wider)
+                waiting += wider
+            if tag_id in found:
+                return sorted(found)
+        return []
 
     def _below(self, connection: sa.Connection, tag_ids: set[str]) -> set[str]:
         """The ids of all tags below these: what they imply may be another."""
         if not tag_ids:
             return set()
         children: dict[str, builtins.list[str]] = {}
-        wanted = sa.select(tags.c.id, tags.c.broader)
-        for tag_id, broader in connection.execute(
-            wanted.where(sa.cast(tags.c.broader, sa.Text) != "[]")
-        ):
+        for tag_id, broader in self._broader(connection).items():
             for wider in broader:
                 children.setdefault(wider, []).append(tag_id)
         found: set[str] = set()
@@ -573,9 +616,10 @@ class LibraryStore:
                     )
         self._refuse_without_facet(connection, records, change)
         lost = {b["key"] for tag_id, b, after in records if tag_id is None and b and after is None}
+        leaving = {i for i, _, after in records if i and (not after or after["facet"] not in lost)}
         for key in lost:
             inside = sa.select(tags.c.id).where(tags.c.facet == key)
-            others = set(connection.execute(inside).scalars()) - gone
+            others = set(connection.execute(inside).scalars()) - leaving
             if others:
                 raise self._depends(connection, change, sorted(others))
 
@@ -585,8 +629,7 @@ class LibraryStore:
         """TagConflict where tags would come back whose facet was taken out since."""
         there = {*self._present_facets(connection)}
         there |= {after["key"] for tag_id, _, after in records if tag_id is None and after}
-        back = {after["facet"] for tag_id, before, after in records
-                if tag_id and after and before is None} - there  # fmt: skip
+        back = {after["facet"] for tag_id, _, after in records if tag_id and after} - there
         if not back:
             return
         entries, changes = library_entries.c, library_changes.c
@@ -628,6 +671,20 @@ def _claimed(tags_: Iterable[Tag], known: Mapping[str, Facet]) -> Iterator[tuple
         names = (tag.name, *tag.names.values(), *tag.aliases)
         for form in {form for name in names for form in name_forms(name, known.get(tag.facet))}:
             yield tag.facet, form, tag.id
+
+
+def _moved(records: Iterable[Record]) -> builtins.list[str]:
+    """The tags that lie below others than before."""
+    return [
+        tag_id
+        for tag_id, before, after in records
+        if tag_id and after and after["broader"] != (before or {}).get("broader", [])
+    ]
+
+
+def _facet_forms(plain: Mapping[str, Any]) -> dict[str, str]:
+    """Form → name of a facet, in all languages."""
+    return {normal_form(name): name for name in (plain["key"], *plain["names"].values()) if name}
 
 
 def _measured_otherwise(records: Iterable[Record]) -> set[str]:

@@ -13,10 +13,14 @@ from tagmill.store.given import GivenTags
 from tagmill.store.names import TagNames
 from tagmill.store.tables import assignments, products, tags, verdicts
 from tagmill.store.verdicts import PERSON, UNDECIDED, latest_verdicts
+from tagmill.text import caption
 
 __all__ = ["Review"]
 
 _PAGE = 200  # assignments that are looked at together, at least
+
+# What `caption` needs of a product.
+_CALLED = products.c.title, sa.func.substr(products.c.description, 1, 240).label("beginning")
 
 
 class Review:
@@ -30,9 +34,10 @@ class Review:
     ) -> list[dict[str, Any]]:
         """What waits for a verdict: tags in the lane review, nearest to 0.5 first.
 
-        Each with `product_id`, `title`, `tag_id`, `facet`, `name`, `probability`, `calibration`,
-        `origin` and `evidence`; of one facet (by key) if asked. Before all others come the parts
-        of tags that people gave or accepted before they were split.
+        Each with `product_id`, `title` (or how its text begins), `tag_id`, `facet`, `name`,
+        `probability`, `calibration`, `origin` and `evidence`; of one facet (by key) if asked.
+        Before all others come the parts of tags that people gave or accepted before they were
+        split.
         """
         names = TagNames(self._database)
         with self._database.read() as connection:
@@ -58,8 +63,8 @@ class Review:
         """Assignments in the lane review that are so in the output, by the tag that counts."""
         wanted = (
             sa.select(
-                products.c.id, products.c.title, products.c.language, products.c.snapshot,
-                products.c.tags, assignments.c.tag_id, assignments.c.probability,
+                products.c.id, *_CALLED, products.c.language, products.c.snapshot, products.c.tags,
+                assignments.c.tag_id, assignments.c.probability,
                 assignments.c.calibration, assignments.c.origin, assignments.c.evidence,
             )
             .join(assignments, assignments.c.seq == products.c.snapshot)
@@ -81,8 +86,8 @@ class Review:
                     continue
                 if facet is None or names.facet(target) == facet:
                     yield {
-                        "product_id": row.id, "title": row.title, "language": row.language,
-                        "tag_id": target, "probability": row.probability,
+                        "product_id": row.id, "title": caption(row.title, row.beginning),
+                        "language": row.language, "tag_id": target, "probability": row.probability,
                         "calibration": row.calibration, "origin": row.origin,
                         "evidence": row.evidence,
                     }  # fmt: skip
@@ -118,7 +123,7 @@ class Review:
         meaning = given.mean(given.written())
         texts = {text for text, tag_id in meaning.items() if tag_id in split_ids}
         ids = {product_id for product_id, _ in pairs} | {*given.products_of(texts)}
-        about = sa.select(products.c.id, products.c.title, products.c.language, products.c.tags)
+        about = sa.select(products.c.id, *_CALLED, products.c.language, products.c.tags)
         living = about.where(sa.not_(products.c.gone), self._database.among(products.c.id, ids))
         found = {row.id: row for row in connection.execute(living)}
         pairs |= {
@@ -134,7 +139,8 @@ class Review:
         decided = {(row.product_id, row.tag_id) for row in connection.execute(judged)}
         return [
             {
-                "product_id": product_id, "title": found[product_id].title,
+                "product_id": product_id,
+                "title": caption(found[product_id].title, found[product_id].beginning),
                 "language": found[product_id].language, "tag_id": part,
                 "probability": UNDECIDED, "calibration": "prior", "origin": PERSON,
                 "evidence": None,

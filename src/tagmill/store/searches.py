@@ -33,6 +33,11 @@ _COLUMNS = (
     products.c.description, products.c.category, products.c.attributes, products.c.language,
     products.c.tags, products.c.first_seen, products.c.numbers,
 )  # fmt: skip
+# Asked before every search.
+_STATE = sa.select(
+    sa.select(counters.c.value).where(counters.c.name == sa.bindparam("counter")).scalar_subquery(),
+    sa.select(sa.func.max(library_changes.c.version)).scalar_subquery(),
+)
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,8 @@ class Searches:
 
     def state(self) -> SearchState:
         """The present state; one short query."""
-        seq = sa.select(counters.c.value).where(counters.c.name == "seq").scalar_subquery()
-        version = sa.select(sa.func.max(library_changes.c.version)).scalar_subquery()
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(seq, version)).one()
-        return SearchState(int(row[0]), int(row[1] or 0))
+        ((cursor, version),) = self._database.rows(_STATE, {"counter": "seq"})
+        return SearchState(int(cursor), int(version or 0))
 
     def documents(self, since: int | None, until: int) -> Iterator[builtins.list[StoredDocument]]:
         """The products changed after a cursor and up to another, by id; without one, all there are.
@@ -137,6 +139,14 @@ class Searches:
             with self._database.read() as connection:
                 rows = connection.execute(wanted.order_by(products.c.id)).all()
                 yield self._documents(connection, rows, names)
+
+    def numbers(self, product_ids: Iterable[str]) -> dict[str, builtins.list[tuple[str, float]]]:
+        """(name, value) of the numbers of products; of those that have some."""
+        wanted = sa.select(products.c.id, products.c.numbers).where(
+            self._database.among(products.c.id, product_ids), products.c.numbers.is_not(sa.null())
+        )
+        with self._database.read() as connection:
+            return {row.id: list(map(tuple, row.numbers)) for row in connection.execute(wanted)}
 
     def sample(self, count: int) -> builtins.list[StoredDocument]:
         """So many living products, chosen by the hashes of their contents."""

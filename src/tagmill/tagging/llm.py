@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -24,15 +24,17 @@ import pyarrow as pa
 from tagmill.errors import LanguageModelError
 from tagmill.language.asking import Asker, Question
 from tagmill.language.client import ALTERNATIVES, Request, Waiting
-from tagmill.language.privacy import what_may_leave
+from tagmill.language.privacy import text_to_send, what_may_leave
 from tagmill.language.profiles import Profile, open_profile
 from tagmill.language.prompts import (
     load_prompt,
     offered_tags,
     prompt_language,
+    says_something,
     tag_line,
     write_product,
 )
+from tagmill.language.redaction import Vault
 from tagmill.language.replies import (
     CHOICES_SCHEMA,
     Choices,
@@ -177,7 +179,7 @@ class Consultant:
         """
         products = {row: self._subject(batch, row) for row in candidates}
         # Of a product of which nothing may leave, the engine's own word stands.
-        candidates = {r: c for r, c in candidates.items() if products[r].written.count("\n") > 1}
+        candidates = {r: c for r, c in candidates.items() if says_something(products[r].written)}
         opinions = Opinions()
         asked = {
             row: [tag_id for tag_id, _ in found[:_OFFERED]] for row, found in candidates.items()
@@ -194,6 +196,7 @@ class Consultant:
         }
         self._verify(wanted, opinions)
         self._hand_on(shared, told, opinions)
+        opinions.waiting.difference_update(opinions.failed)
         unanswered = {*opinions.failed, *opinions.waiting}
         opinions.pairs = {p: said for p, said in opinions.pairs.items() if p[0] not in unanswered}
         return opinions
@@ -340,13 +343,17 @@ class Consultant:
                 kept.append(new)
 
     def _proposal(self, row: int, subject: _Subject, tags: Sequence[Tag]) -> Question[int, Choices]:
-        ordered, lines = offered_tags(tags, subject.language, self.library.facets)
+        vault = subject.vault.fork()
+        facets = self.library.facets
+        ordered, lines = offered_tags(
+            tags, subject.language, facets, lambda line: text_to_send(line, self.privacy, vault)
+        )
         prompt = load_prompt(self.profile, "propose", subject.language)
         messages = prompt.messages(product=subject.written, candidates=lines)
         request = Request(messages, _PROPOSE_TOKENS, CHOICES_SCHEMA)
 
         def read(reply: Reply) -> Choices:
-            return read_choices(reply, ordered, subject.product, restore=subject.restore)
+            return read_choices(reply, ordered, subject.product, restore=vault.restore)
 
         return Question(row, subject.product["id"], request, read)
 
@@ -359,6 +366,7 @@ class Consultant:
             for pair, (subject, tag_id) in wanted.items():
                 prompt = load_prompt(self.profile, "verify", subject.language)
                 line = tag_line(self._tag(tag_id), subject.language, self.library.facets)
+                line = text_to_send(line, self.privacy, subject.vault.fork())
                 messages = prompt.messages(product=subject.written, tag=line)
                 request = Request(messages, _VERIFY_TOKENS, top_logprobs=ALTERNATIVES)
                 yield Question(pair, subject.product["id"], request, read_verification)
@@ -387,12 +395,10 @@ class Consultant:
         """A product as it is sent."""
         product: dict[str, Any] = batch.slice(row, 1).drop_columns(["tags"]).to_pylist()[0]
         language = prompt_language(product["language"])
-        if self.privacy is None:
-            written = write_product(product, language, self.profile)
-            return _Subject(product, language, written, str)
-        leaving, vault = what_may_leave(product, self.privacy)
-        written = write_product(leaving, language, self.profile)
-        return _Subject(product, language, written, vault.restore)
+        leaving, vault = product, Vault()
+        if self.privacy is not None:
+            leaving, vault = what_may_leave(product, self.privacy)
+        return _Subject(product, language, write_product(leaving, language, self.profile), vault)
 
     def _key(self, what: str, subject: _Subject, tag: Tag | None = None) -> str:
         """32 hex digits of all that decides what is said of a product, or of it and a tag."""
@@ -413,7 +419,7 @@ class _Subject:
     product: dict[str, Any]
     language: str  # of the prompts
     written: str
-    restore: Callable[[str], str]  # puts back what was redacted
+    vault: Vault  # what was redacted
 
 
 def _names_told(names: Sequence[NewName], key: str, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,7 +431,9 @@ def _names_told(names: Sequence[NewName], key: str, known: Mapping[str, Any]) ->
 
 def _from_json(answer: Mapping[str, Any], subject: _Subject) -> PairAnswer:
     """A stored answer, about a product that was sent in these words or is of its family."""
-    span = ground(subject.restore(answer["quote"]), subject.product) if answer["quote"] else None
+    span = (
+        ground(subject.vault.restore(answer["quote"]), subject.product) if answer["quote"] else None
+    )
     return PairAnswer(
         answer["chosen"], span, answer.get("yes"), bool(answer.get("measured", False))
     )
@@ -435,7 +443,7 @@ def _new_names(stored: Sequence[Mapping[str, str]], subject: _Subject) -> list[N
     """Stored new names whose words stand in the product."""
     found = []
     for new in stored:
-        span = ground(subject.restore(new["quote"]), subject.product)
+        span = ground(subject.vault.restore(new["quote"]), subject.product)
         if span is not None:
             found.append(NewName(new["facet"], new["name"], span, new["quote"]))
     return found
