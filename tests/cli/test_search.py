@@ -59,6 +59,6 @@ def test_completion_and_a_better_spelling(shop: Path) -> None:
 
 def test_refusals(shop: Path) -> None:
     assert "颜色=红色" in refusal("search", "dress", "--facet", "颜色", "-w", shop)
-    assert "Known: relevance" in refusal("search", "dress", "--sort", "price", "-w", shop)
+    assert "Known: relevance" in refusal("search", "dress", "--sort", "preis", "-w", shop)
     assert "no cursor" in refusal("search", "dress", "--after", "xyz", "-w", shop)
     assert "one of" in refusal("search", "-w", shop)
