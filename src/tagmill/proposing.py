@@ -269,10 +269,10 @@ def _decide(
     library, tag = _decided(store, number, work, status)
     done = govern(
         store, models, library, [tag], selection, kind=f"proposal {status}", who=who, why=why,
-        again=again, progress=progress,
+        decides=number, again=again, progress=progress,
     )  # fmt: skip
     decided = store.proposals.decide(
-        number, status, tag_id=tag.id, change=done.version, by_rule=by_rule, who=who, why=why
+        number, status, tag_id=tag.id, by_rule=by_rule, who=who, why=why
     )
     return decided, done
 

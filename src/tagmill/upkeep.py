@@ -124,10 +124,13 @@ def govern(
     kind: str,
     who: str = "",
     why: str = "",
+    decides: int | None = None,
     again: bool = True,
     progress: Progress = lambda done: None,
 ) -> Governed:
     """Store what was changed in a library, and tag the products again that it touches.
+
+    `decides` is the proposal that the change is about.
 
     With `again` False they wait for the next `tag`. Raises TagConflict where somebody else
     changed one of the tags after the library was loaded.
@@ -135,7 +138,7 @@ def govern(
     most = len(changed) * 4 > len(library.tags)
     version = store.library.save(
         changed, library.changed_facets(), kind=kind, who=who, why=why, seen=library.version,
-        names=library.forms_of({tag.id for tag in changed}) if most else None,
+        names=library.forms_of({tag.id for tag in changed}) if most else None, decides=decides,
     )  # fmt: skip
     if not again or version == library.version:
         return Governed(version, None, TagSummary())

@@ -52,11 +52,26 @@ def test_what_is_rejected_never_comes_back(store: Store) -> None:
 def test_a_proposal_is_open_again_when_its_change_is_undone(store: Store) -> None:
     from tests.store.samples import FACETS, RED
 
-    version = store.library.save([RED], FACETS)
     store.proposals.add([_new("a", "红色")])
     (proposal,) = store.proposals.list()
-    store.proposals.decide(proposal.id, "accepted", tag_id=RED.id, change=version)
+    version = store.library.save([RED], FACETS, decides=proposal.id)
+    store.proposals.decide(proposal.id, "accepted", tag_id=RED.id)
     assert store.proposals.list() == []
     store.undo_change(version)
     (again,) = store.proposals.list()
     assert (again.status, again.tag_id, again.decided) == ("open", None, None)
+
+
+def test_a_change_that_decided_nothing_opens_no_proposal(store: Store) -> None:
+    from tests.store.samples import BLUE, FACETS, RED
+
+    first = store.library.save([RED], FACETS)
+    second = store.library.save([BLUE], [])
+    store.proposals.add([_new("a", "正红")])
+    (proposal,) = store.proposals.list()
+    assert store.library.save([RED], FACETS, decides=proposal.id) == second  # it has that alias
+    store.proposals.decide(proposal.id, "merged", tag_id=RED.id)
+    store.undo_change(second)
+    assert store.proposals.list() == []
+    store.undo_change(first)  # the tag is gone
+    assert [one.id for one in store.proposals.list()] == [proposal.id]

@@ -38,6 +38,7 @@ from tagmill.store.tables import (
     library_changes,
     library_entries,
     products,
+    proposals,
     tag_names,
     tags,
 )
@@ -141,8 +142,11 @@ class LibraryStore:
         why: str = "",
         seen: int | None = None,
         names: Iterable[tuple[str, str, str]] | None = None,
+        decides: int | None = None,
     ) -> int:
         """Add tags and facets, or change those there are; the library's new version.
+
+        With the change goes the proposal that it `decides`: it is open again once it is undone.
 
         `names` are (facet, normal form, tag id) of all names of the living tags among them, where
         they are known already (`Library.forms_of`).
@@ -194,6 +198,9 @@ class LibraryStore:
             touched.update(self._in_facets(connection, known))
             row = (version + 1, kind, None, who, why, now())
             self._database.insert(connection, library_changes, _CHANGE_FIELDS, [row])
+            if decides is not None:
+                decided = sa.update(proposals).where(proposals.c.id == decides)
+                connection.execute(decided.values(change=version + 1))
         return version + 1
 
     def imported(self) -> dict[int, str]:

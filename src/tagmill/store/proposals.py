@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from tagmill.errors import LibraryError, TagConflict
 from tagmill.store.connection import Database, Found, now, to_json
-from tagmill.store.tables import proposal_support, proposals
+from tagmill.store.tables import proposal_support, proposals, tags
 from tagmill.text import normal_form
 
 __all__ = ["NewName", "Proposal", "ProposalStatus", "Proposals"]
@@ -180,7 +180,6 @@ class Proposals:
         status: ProposalStatus,
         *,
         tag_id: str | None = None,
-        change: int | None = None,
         by_rule: bool = False,
         who: str = "",
         why: str = "",
@@ -200,7 +199,6 @@ class Proposals:
                 decided.values(
                     status=status,
                     tag_id=tag_id,
-                    change=change,
                     by_rule=by_rule,
                     who=who,
                     why=why,
@@ -210,8 +208,15 @@ class Proposals:
         return self.get(number)
 
     def reopen_within(self, connection: sa.Connection, change: int) -> None:
-        """Open the proposals again that a change of the library decided: it is taken back."""
-        undone = sa.update(proposals).where(proposals.c.change == change)
+        """Open the proposals again that a change of the library decided, which is taken back, and
+        those that were merged into a tag which is gone with it."""
+        there = sa.exists().where(tags.c.id == proposals.c.tag_id)
+        undone = sa.update(proposals).where(
+            sa.or_(
+                proposals.c.change == change,
+                sa.and_(proposals.c.tag_id.is_not(None), ~there),
+            )
+        )
         connection.execute(undone.values(status="open", tag_id=None, change=None, decided=None))
 
     def _known(
