@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,22 @@ import sqlalchemy as sa
 from tagmill.store import Store, open_store
 
 
+@pytest.fixture(scope="session")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store, to be copied: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "tagmill.db"
+    with open_store(f"sqlite:///{path}", create=True):
+        pass
+    return path
+
+
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'tagmill.db'}"
+def sqlite_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A SQLite file that does not exist yet; in tests of a `store` one that is empty."""
+    path = tmp_path / "tagmill.db"
+    if "store" in request.fixturenames:
+        shutil.copyfile(request.getfixturevalue("sqlite_store"), path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="session")
@@ -56,19 +69,22 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def postgres_store(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with an empty store, to be copied."""
+    with _database(postgres_server, "template0") as url:
+        with open_store(url, create=True):
+            pass
+        yield str(sa.make_url(url).database)
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty PostgreSQL database, dropped after the test."""
-    name = f"tagmill_{uuid.uuid4().hex[:12]}"
-    url = sa.make_url(postgres_server)
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0")
-    try:
-        yield url.set(database=name).render_as_string(hide_password=False)
-    finally:
-        with server.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(postgres_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty PostgreSQL database, for a `store` with its tables; dropped after the test."""
+    of_store = "store" in request.fixturenames
+    template = request.getfixturevalue("postgres_store") if of_store else "template0"
+    with _database(postgres_server, template) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -80,8 +96,23 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store, on each kind of database in turn."""
-    with open_store(store_url, create=True) as opened:
+    with open_store(store_url) as opened:
         yield opened
+
+
+@contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
+    """URL of a new PostgreSQL database, a copy of another."""
+    name = f"tagmill_{uuid.uuid4().hex[:12]}"
+    url = sa.make_url(server)
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _postgres_binaries() -> Path | None:
