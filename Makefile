@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS := .venv/.peers-installed
+# A file of tests stays with one of the processes.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test check docs bench bench-quick clean
 
@@ -10,14 +12,14 @@ demo: $(STAMP)  ## tag the sample catalogue from a database, end to end
 	@$(BIN)/python examples/demo.py
 
 test: $(STAMP)  ## the tests that run by default
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(STAMP)  ## all that CI checks: lint, types, layers, tests, docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 docs: $(STAMP)  ## write the --help pages into docs/cli.md
 	$(BIN)/python docs/write_cli.py
