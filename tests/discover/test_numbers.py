@@ -61,6 +61,30 @@ def test_what_asks_for_no_number(query: str) -> None:
     assert find_numbers(query, ["价格", "评分"]) == ([], query)
 
 
+@pytest.mark.parametrize(
+    ("names", "query", "meant"),
+    [
+        (["销量"], "sales over 100", "销量"), (["sales"], "销量100以上", "sales"),
+        (["sales"], "SALES over 100", "sales"), (["★", "价格"], "價格 100以上", "价格"),
+        (["Screen_Sizes"], "screen sizes over 5", "Screen_Sizes"),
+        (["weights (g)"], "weights (g) over 5", "weights (g)"),
+    ],
+)  # fmt: skip
+def test_names_of_numbers_as_they_are_written(names: list[str], query: str, meant: str) -> None:
+    ((asked,), rest) = find_numbers(query, names)
+    assert asked.dimension == meant
+    assert not rest.strip()
+
+
+def test_more_is_asked_than_a_mask_has_bits(search: Search) -> None:
+    words = " ".join(f"w{i}" for i in range(40))
+    quantities = " ".join(f"{i}-{i + 9} kg" for i in range(12))
+    ranges = {"价格": (0.0, 200.0)}
+    assert search.search(f"{words} {quantities}", ranges=ranges).total == 0
+    query = "连衣裙 200元以下 100元以上 评分4以上 评分5以下"
+    assert ids(search, query, ranges=ranges) == ["d1"]
+
+
 def test_a_currency_means_nothing_where_nothing_has_a_price() -> None:
     assert find_numbers("100元以下", []) == ([], "100元以下")
     assert find_numbers("100元以下", ["评分"]) == ([], "100元以下")

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial, reduce
 from threading import local
 from typing import Any, Literal
 
@@ -120,10 +120,11 @@ class Matcher:
             if idf
         ]
         required = 0
-        for bit, asked in enumerate(self.ranges, len(self.parts)):
-            required |= 1 << bit
-            documents = np.unique(_within(segment, asked)[0])
-            lists.append((1 << bit, Part(), 0.0, documents, np.zeros(len(documents), np.float32)))
+        if self.ranges:  # one bit for all of them, however many
+            required = 1 << len(self.parts)
+            within = (np.unique(_within(segment, asked)[0]) for asked in self.ranges)
+            documents = reduce(partial(np.intersect1d, assume_unique=True), within)
+            lists.append((required, Part(), 0.0, documents, np.zeros(len(documents), np.float32)))
         scores, matched = _zeros(segment.size)
         touched = np.empty(min(segment.size, sum(len(one[3]) for one in lists)), np.int32)
         count = 0

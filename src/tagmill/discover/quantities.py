@@ -194,7 +194,7 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     ranges: list[Range] = []
 
     def take(match: re.Match[str]) -> str:
-        named = match["name"] and meant[fold(match["name"]).text]
+        named = match["name"] and meant.get(match["name"].lower())
         money = match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]
         name = named or (price if money else None)
         low = None if match["low"] is None else _value(match["low"])
@@ -210,8 +210,8 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
 
 @lru_cache(maxsize=64)
 def _meanings(names: tuple[str, ...]) -> dict[str, str]:
-    """What may be written → the number it means."""
-    meant = {fold(name.replace("_", " ")).text: name for name in names[::-1]}
+    """What may be written, in small letters → the number it means."""
+    meant = {compatible(name.replace("_", " ")).lower().strip(): name for name in names[::-1]}
     for words in _SAME:
         known = next((meant[word] for word in words if word in meant), None)
         meant = dict.fromkeys(words, known) | meant if known else meant

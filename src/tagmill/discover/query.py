@@ -30,7 +30,7 @@ LACKING = (
 _Key = TypeVar("_Key")
 
 _LONGEST = 400  # characters of a query that are read
-_MOST, _MOST_RANGES = 24, 8  # concepts and ranges that are read: together the bits of a mask
+_MOST, _MOST_RANGES = 24, 8  # concepts, of which each has a bit of a mask, and ranges that are read
 _WIDEST = 24  # characters or words of a name
 _ANY_ORDER = 4  # words of a name that may stand in any order: tv 4k
 _STOP_WORDS = frozenset(
