@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial, reduce
+from functools import cache
 from threading import local
 from typing import Any, Literal
 
@@ -88,6 +88,7 @@ class Matcher:
         self.query = query
         self.ranges = (*query.ranges, *ranges)
         self._found: dict[tuple[int, Part], Postings] = {}
+        self._measured: dict[tuple[int, Range], Postings] = {}
         self._denial: dict[int, Array] = {}
         self.parts = [self._parts(concept) for concept in query.wanted]
         self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
@@ -122,8 +123,12 @@ class Matcher:
         required = 0
         if self.ranges:  # one bit for all of them, however many
             required = 1 << len(self.parts)
-            within = (np.unique(_within(segment, asked)[0]) for asked in self.ranges)
-            documents = reduce(partial(np.intersect1d, assume_unique=True), within)
+            inside = np.ones(segment.size, np.bool_)
+            for asked in self.ranges:
+                having = np.zeros(segment.size, np.bool_)
+                having[self._within(number, asked)[0]] = True
+                inside &= having
+            documents = np.flatnonzero(inside).astype(np.int32)
             lists.append((required, Part(), 0.0, documents, np.zeros(len(documents), np.float32)))
         scores, matched = _zeros(segment.size)
         touched = np.empty(min(segment.size, sum(len(one[3]) for one in lists)), np.int32)
@@ -158,11 +163,19 @@ class Matcher:
         nearest to its ends: from, to."""
         found = []
         for asked in self.ranges:
-            documents, lows, highs = _within(self._view.segments[number], asked)
+            documents, lows, highs = self._within(number, asked)
             own = np.flatnonzero(documents == document)
             values = [(float(lows[place]), float(highs[place])) for place in own]
             if values:
                 found.append((asked, *min(values, key=lambda ends: asked.off(*ends))))
+        return found
+
+    def _within(self, number: int, asked: Range) -> Postings:
+        """What a segment has in a range; worked out once, as each product of a page looks there."""
+        found = self._measured.get((number, asked))
+        if found is None:
+            found = _within(self._view.segments[number], asked)
+            self._measured[number, asked] = found
         return found
 
     def _postings(self, number: int, part: Part) -> Postings:
