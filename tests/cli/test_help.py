@@ -50,7 +50,7 @@ def test_what_is_refused_and_how_it_ends() -> None:
         (["search", "x", "--limit", "2000"], "“--limit”的值无效：应小于或等于 1000"),
         (["search", "x", "--limit", "a"], "“--limit”的值无效：应为整数"),
         (["tune", "--minutes", "x"], "“--minutes”的值无效：应为数字"),
-        (["search", "a", "b"], "多余的参数（b）"),
+        (["backup", "a", "b"], "多余的参数（b）"),
         (["library", "merge", "a"], "缺少参数“TARGET”。"),
         (["tag", "--model"], "选项“--model”需要一个值。"),
         (["tag", "--json=1"], "选项“--json”不带值。"),

@@ -62,3 +62,14 @@ def test_refusals(shop: Path) -> None:
     assert "Known: relevance" in refusal("search", "dress", "--sort", "preis", "-w", shop)
     assert "no cursor" in refusal("search", "dress", "--after", "xyz", "-w", shop)
     assert "one of" in refusal("search", "-w", shop)
+
+
+def test_a_query_needs_no_quotes(shop: Path) -> None:
+    quoted = tagmill("search", "连衣裙 -红色", "-w", shop, "--json").json()
+    assert quoted["total"] > 0
+    assert tagmill("search", "连衣裙", "-红色", "-w", shop, "--json").json() == quoted
+    without = tagmill("search", "-红色", "--sort", "-price", "-w", shop, "--json").json()
+    assert 0 < without["total"] < tagmill("search", "", "-w", shop, "--json").json()["total"]
+    white = tagmill("search", "-white", "-w", shop, "--json").json()
+    assert white == tagmill("search", "-w", shop, "--json", "--", "-white").json()
+    assert "--limt" in tagmill("search", "dress", "--limt", "3", "-w", shop, code=2).err

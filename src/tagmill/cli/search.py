@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
@@ -21,6 +23,7 @@ from tagmill.errors import SearchError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from typer._click.core import Context
 
     from tagmill.discover import Hit, Search, SearchResult
     from tagmill.discover.index import Score
@@ -31,10 +34,25 @@ if TYPE_CHECKING:
 _FACETS, _FACET_TAGS = 8, 6  # shown in the terminal; all in JSON
 
 
+class SearchCommand(TyperCommand):
+    """`-皮`, `-white` are words of the query: only `-w` itself is an option of one letter."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Keep the parser from taking such words apart, by a space before each."""
+        options = {option for parameter in self.params for option in parameter.opts}
+        words = (
+            f" {word}" if re.match("-[^-]", word) and word not in options else word for word in args
+        )
+        return super().parse_args(ctx, list(words))
+
+
 def search(
-    query: Annotated[
-        str | None,
-        typer.Argument(help="Words and tags in any language; -皮, 不要, without; 500ml以下."),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="QUERY",
+            help="Words and tags in any language; -皮, 不要, without; 500ml以下.",
+        ),
     ] = None,
     facet: Annotated[
         list[str] | None,
@@ -67,8 +85,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find products by words and tags, with facets and reasons."""
-    if query is None and (facet or ranges):
-        query = ""
+    query = " ".join(words or ()) if words or facet or ranges else None
     if [query is not None, complete is not None, rebuild].count(True) != 1:
         raise SearchError("Give one of: a QUERY, --complete PREFIX, --rebuild")
     from tagmill.discover import open_search
@@ -87,7 +104,7 @@ def search(
         else:
             result = engine.search(
                 query or "", facets=_chosen(facet), ranges=_ranges(ranges), limit=limit,
-                sort=sort, after=after,
+                sort=sort.strip(), after=after,
                 match_any=match_any, language=language, log=log and after is None,
             )  # fmt: skip
             print_json(result.as_dict()) if as_json else _print(result)
