@@ -53,6 +53,21 @@ def test_a_query_asks_for_numbers(search: Search, query: str, found: list[str]) 
     assert sorted(ids(search, query)) == found
 
 
+def test_how_far_numbers_of_what_is_found_reach(search: Search, store: Store) -> None:
+    def reach(
+        query: str, ranges: dict[str, tuple[float, float]] | None = None
+    ) -> dict[str, tuple[float, float]]:
+        numbers = search.search(query, ranges=ranges).numbers
+        return {name: (one.least, one.most) for name, one in numbers.items()}
+
+    dresses = {"价格": (89.9, 199.0), "评分": (3.0, 4.8), "库存": (0.0, 0.0)}
+    assert reach("连衣裙") == dresses
+    assert reach("连衣裙", ranges={"价格": (100, 150)}) == {"价格": (129, 129), "库存": (0, 0)}
+    assert reach("不存在的词") == {}
+    price(store, d1={"价格": 2000, "价格 ": 5})
+    assert reach("连衣裙")["价格"] == (89.9, 2000)
+
+
 @pytest.mark.parametrize(
     "query",
     ["iphone 15", "评分 4", "5元硬币", "$50", "65寸以下", "2000 pieces or more", "价格 500ml以上"],

@@ -183,7 +183,8 @@ def _print(result: SearchResult) -> None:
         for shown in [[c for i, c in enumerate(counts) if i < _FACET_TAGS or c.chosen]]
     ]
     most = sorted(rows, key=lambda row: -max(c.count for c in result.facets[row[0]]))
-    print_table([say("facet"), say("products_of_tags")], most[:_FACETS])
+    numbers = [[n, f"{r.least:,.12g} – {r.most:,.12g}"] for n, r in result.numbers.items()]
+    print_table([say("facet"), say("products_of_tags")], most[:_FACETS] + numbers)
     if result.next:
         note(say("next_page", cursor=result.next))
 

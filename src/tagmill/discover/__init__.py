@@ -2,7 +2,7 @@
 
 from tagmill.discover.clicked import Clicked, clicked_words, log_searches
 from tagmill.discover.completion import Completion
-from tagmill.discover.facets import FacetCount
+from tagmill.discover.facets import FacetCount, Reach
 from tagmill.discover.query import QueryParser
 from tagmill.discover.search import SORTS, Hit, Search, SearchResult, Why, open_search
 
@@ -13,6 +13,7 @@ __all__ = [
     "FacetCount",
     "Hit",
     "QueryParser",
+    "Reach",
     "Search",
     "SearchResult",
     "Why",

@@ -1,4 +1,4 @@
-"""Facet counts of what a search found, with some tags chosen."""
+"""Facet counts of what a search found, with some tags chosen, and how far its numbers reach."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from tagmill.discover.index import View
 from tagmill.discover.kernels import count_facets
 from tagmill.discover.matching import Hits
+from tagmill.discover.segment import LAST
 from tagmill.errors import SearchError
 from tagmill.records import tag_text
 
-__all__ = ["FacetCount", "FacetCounter"]
+__all__ = ["FacetCount", "FacetCounter", "Reach", "reach_of_numbers"]
 
 _SHOWN = 20  # tags of a facet
 _GROUPS = 32  # facets in which something may be chosen
@@ -26,6 +27,14 @@ class FacetCount:
     name: str
     count: int
     chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The least and the most of a number among the products found: the ends of a slider."""
+
+    least: float
+    most: float
 
 
 class FacetCounter:
@@ -80,3 +89,20 @@ class FacetCounter:
             own = shown.setdefault(facet_names[facet], [])
             own.append(FacetCount(tag_names[number], count, is_chosen))
         return {facet: tuple(counts) for facet, counts in shown.items()}
+
+
+def reach_of_numbers(view: View, found: Sequence[Hits]) -> dict[str, Reach]:
+    """Number → its reach over the hits of all segments; numbers that none of them has are left
+    out."""
+    reaches: dict[str, Reach] = {}
+    for name in view.number_names:
+        ends = []
+        for descending in (False, True):
+            keys = (
+                segment.ordered_by(name, descending=descending)[hits.documents]
+                for segment, hits in zip(view.segments, found, strict=True)
+            )
+            ends.append(max((float(own.max(initial=LAST)) for own in keys), default=LAST))
+        if ends[1] != LAST:
+            reaches[name] = Reach(-ends[0], ends[1])
+    return reaches

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tagmill.discover.completion import Completer, Completion, correct
-from tagmill.discover.facets import FacetCount, FacetCounter
+from tagmill.discover.facets import FacetCount, FacetCounter, Reach, reach_of_numbers
 from tagmill.discover.index import Index, Score, View
 from tagmill.discover.matching import Hits, How, Matcher
 from tagmill.discover.popularity import Popularity
@@ -62,7 +62,8 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A page of products, and what there is of each facet.
+    """A page of products, and of all that were found: what there is of each facet, and the least
+    and the most of each number.
 
     `relaxed`: no product matches everything, so these match a part. `next` is the
     cursor of the next page, None at the end. `did_you_mean` is a query that finds more.
@@ -71,6 +72,7 @@ class SearchResult:
     total: int
     hits: tuple[Hit, ...]
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
+    numbers: Mapping[str, Reach] = field(default_factory=dict)
     relaxed: bool = False
     next: str | None = None
     did_you_mean: str | None = None
@@ -184,6 +186,7 @@ class Search:
             total,
             self._hits(view, matcher, page, sort, language),
             counter.counts(language),
+            reach_of_numbers(view, kept),
             relaxed=how == "part" and cursor is None,
             next=self._cursor(view, page, sort, how).written() if more else None,
             did_you_mean=None if cursor else correct(view, matcher, finds, heads=how == "all"),
