@@ -84,3 +84,13 @@ def test_unknown_products_and_tags(shop: Path) -> None:
     assert "'nope'" in refusal("review", "accept", "nope", "品类:4K电视", "-w", shop)
     message = refusal("review", "reject", "el-0166", "品类:4k电视机", "-w", shop)
     assert "Unknown tag '品类:4k电视机'. Nearest: 品类:4K电视" in message
+
+
+def test_a_verdict_can_be_taken_back(own_shop: Path) -> None:
+    before = _tags("el-0166", own_shop)
+    tagmill("review", "reject", "el-0166", "品类:4K电视", "-w", own_shop)
+    done = tagmill("review", "reopen", "el-0166", "品类:4K电视", "-w", own_shop)
+    assert done.out == "Undecided again: 品类:4K电视 for el-0166.\n"
+    assert _tags("el-0166", own_shop) == before
+    message = refusal("review", "reopen", "el-0166", "品类:4K电视", "-w", own_shop)
+    assert "tagmill products show el-0166" in message

@@ -43,7 +43,9 @@ def test_what_is_rejected_never_comes_back(store: Store) -> None:
     assert store.proposals.list() == []
     (seen,) = store.proposals.list(None)
     assert (seen.status, seen.support) == ("rejected", 3)
-    with pytest.raises(TagConflict, match="rejected already by lin"):
+    with pytest.raises(
+        TagConflict, match="rejected already by lin at .* library add '颜色:蜜瓜绿'"
+    ):
         store.proposals.decide(proposal.id, "accepted")
     with pytest.raises(LibraryError, match="no proposal 99"):
         store.proposals.get(99)

@@ -8,7 +8,7 @@ from tagmill.errors import StoreError, UnknownTag
 from tagmill.library.changes import merge
 from tagmill.library.stored import load_library
 from tagmill.records import Facet
-from tagmill.store import Store
+from tagmill.store import Store, open_store
 from tests.store.samples import (
     BLUE,
     FACETS,
@@ -170,3 +170,68 @@ def test_parts_of_what_was_given_are_asked_first(store: Store) -> None:
     assert queue == [("p2", "桑蚕丝"), ("p2", "柞蚕丝"), ("p1", "红色")]
     store.verdicts.add("p2", parts[0].id, accepted=True)
     assert ("p2", "桑蚕丝") not in {(q["product_id"], q["name"]) for q in store.review.queue(10)}
+
+
+def test_a_verdict_that_was_taken_back_counts_no_more(store: Store) -> None:
+    fill(store, "p1", "p2")
+    store.products.upsert(product_batch(product("p2", tags=["材质:真丝"])))
+    tag_run(store, {"p1": [entry(RED, 0.5), entry(BLUE, 0.8, "auto")], "p2": []})
+    before = store.assignments.current(["p1", "p2"]).to_pylist()
+    counts, queue = store.assignments.tag_counts(), store.review.queue(10)
+    for product_id, tag, accepted in (
+        ("p1", RED, True), ("p1", BLUE, False), ("p2", SILK, False), ("p2", RED, True),
+    ):  # fmt: skip
+        store.verdicts.add(product_id, tag.id, accepted)
+        cursor = store.assignments.export().cursor
+        store.verdicts.reopen(product_id, tag.id, who="lin", note="slip")
+        changed = [i for b in store.assignments.export(cursor) for i in b.column("id").to_pylist()]
+        assert changed == [product_id]
+    assert store.assignments.current(["p1", "p2"]).to_pylist() == before
+    assert (store.assignments.tag_counts(), store.review.queue(10)) == (counts, queue)
+    assert store.assignments.matrix().values.sum() == 3
+    assert (store.verdicts.list(), store.verdicts.labels()) == ([], {})
+    assert len(store.verdicts.list(superseded=True)) == 4
+    (document, *_) = [one for page in store.searches.documents_of(["p2"]) for one in page]
+    assert document.refused == frozenset()
+    with pytest.raises(StoreError, match=r"No verdict on '颜色:红色' of the product 'p1'.*p1$"):
+        store.verdicts.reopen("p1", RED.id)
+    store.verdicts.add("p1", RED.id, True)
+    assert store.verdicts.labels() == {"p1": {RED.id: True}}
+
+
+def test_what_was_said_of_a_merged_tag_is_taken_back_with_it(store: Store) -> None:
+    fill(store, "p1")
+    tag_run(store, {"p1": [entry(BLUE, 0.5)]})
+    store.verdicts.add("p1", RED.id, False)
+    store.verdicts.add("p1", BLUE.id, True)
+    library = load_library(store)
+    store.library.save(merge(library, library.tags[RED.id], library.tags[BLUE.id]))
+    assert store.review.queue(10) == []
+    store.verdicts.reopen("p1", BLUE.id)
+    assert [item["name"] for item in store.review.queue(10)] == ["蓝色"]
+
+
+def test_the_part_of_a_split_tag_is_asked_again(store: Store) -> None:
+    fill(store)
+    store.products.upsert(product_batch(product("p1", tags=["材质:真丝"])))
+    parts = [make_tag("材质", "桑蚕丝"), make_tag("材质", "柞蚕丝")]
+    gone = replace(SILK, status="retired", split_into=tuple(part.id for part in parts))
+    store.library.save([*parts, gone])
+    store.verdicts.add("p1", parts[0].id, accepted=True)
+    store.verdicts.reopen("p1", parts[0].id)
+    assert [item["name"] for item in store.review.queue(10)] == ["桑蚕丝", "柞蚕丝"]
+
+
+def test_verdicts_of_before_they_could_be_taken_back_are_kept(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("tagmill.store.database.HEAD", "0009")
+        with open_store(store_url, create=True) as store:
+            fill(store, "p1")
+            given = store.verdicts.add("p1", RED.id, True, who="lin")
+    with open_store(store_url) as store:
+        assert store.verdicts.list() == [given]
+        store.verdicts.reopen("p1", RED.id)
+        assert store.verdicts.list() == []
+        assert store.verdicts.add("p1", RED.id, True).id == given.id + 2

@@ -115,6 +115,10 @@ ERRORS: dict[str, str] = {
     "No product has the id '{0}'. Bring products in with: tagmill catalog import": (
         "没有编号为“{0}”的商品。导入：tagmill catalog import"
     ),
+    "No verdict on '{0}' of the product '{1}' could be taken back. See: tagmill products show "
+    "{2}": (
+        "商品“{1}”的“{0}”没有可撤回的裁定。查看：tagmill products show {2}"
+    ),
     "No product of {0} has the id '{1}'": "{0} 中没有编号为“{1}”的商品",
     # options of commands
     "Unknown --language '{0}'. Known: {1}": "未知的 --language“{0}”。可选：{1}",
@@ -599,7 +603,16 @@ ERRORS: dict[str, str] = {
     "There is no proposal {0}. See: tagmill library proposals": (
         "没有提议 {0}。查看：tagmill library proposals"
     ),
-    "Proposal {0} ('{1}') was {2} already{3} at {4}": "提议 {0}（“{1}”）已处理：{2}{3}，{4}",
+    "Proposal {0} ('{1}') was {2} already by {3} at {4}. {5}": (
+        "提议 {0}（“{1}”）已由 {3} 于 {4} {2}。{5}"
+    ),
+    "rejected": "拒绝", "accepted": "采纳", "merged": "并入标签",
+    "the rule": "规则",
+    "To have the name after all: tagmill library add '{0}'": (
+        "仍要这个名称：tagmill library add '{0}'"
+    ),
+    "To take that back: tagmill library undo {0}": "撤销该处理：tagmill library undo {0}",
+    "See: tagmill library show {0}": "查看：tagmill library show {0}",
     "Unknown tag '{0}'. Nearest: {1}. Add it with: tagmill library add '{2}'": (
         "未知的标签“{0}”。相近的有：{1}。添加：tagmill library add '{2}'"
     ),

@@ -426,6 +426,9 @@ HELP: dict[str, str] = {
     "The product does not have the tag; no run will give it.": (
         "商品没有此标签；任何批次都不会加上。"
     ),
+    "Leave it undecided again: what runs and the catalogue say counts, as before a verdict.": (
+        "撤回裁定，恢复为未裁定：以批次和商品目录所说为准。"
+    ),
     "Look at tagging runs, and undo one.": "查看打标签的批次，或撤销其一。",
     "All runs, the newest first.": "全部批次，最新的在前。",
     "One run: versions, settings, counts.": "一个批次：版本、设置、数量。",

@@ -134,10 +134,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "accepted": ("Accepted: {tag} for {product}.", "已接受：{product} 的 {tag}。"),
     "declined": ("Rejected: {tag} for {product}.", "已拒绝：{product} 的 {tag}。"),
+    "reopened": ("Undecided again: {tag} for {product}.", "已撤回裁定：{product} 的 {tag}。"),
     "queue_empty": ("Nothing waits for review.", "没有待审核的标签。"),
     "queue_hint": (
-        "Decide with: tagmill review accept PRODUCT TAG, or reject.",
-        "裁定：tagmill review accept 商品 标签，或 reject。",
+        "Decide with: tagmill review accept PRODUCT TAG, or reject; reopen takes a verdict back.",
+        "裁定：tagmill review accept 商品 标签，或 reject；reopen 撤回裁定。",
     ),
     "version": ("Version", "版本"),
     "when": ("When", "时间"),

@@ -77,8 +77,23 @@ def reject(
     _decide(product, tag, False, note, workspace, as_json)
 
 
+@app.command()
+def reopen(
+    product: Product,
+    tag: Tag,
+    note: Note = "",
+    workspace: Workspace = Path("."),
+    as_json: AsJson = False,
+) -> None:
+    """Leave it undecided again: what runs and the catalogue say counts, as before a verdict."""
+    _decide(product, tag, None, note, workspace, as_json)
+
+
+_DECIDED = {True: "accepted", False: "declined", None: "reopened"}
+
+
 def _decide(
-    product: str, tag: str, accepted: bool, why: str, workspace: Path, as_json: bool
+    product: str, tag: str, accepted: bool | None, why: str, workspace: Path, as_json: bool
 ) -> None:
     from tagmill.library.stored import load_library
 
@@ -86,8 +101,11 @@ def _decide(
         found = load_library(store).resolve(tag)
         if store.products.get(product) is None:
             raise CatalogError(f"No product has the id '{product}'. See: tagmill review list")
-        store.verdicts.add(product, found.id, accepted, who=getpass.getuser(), note=why)
+        if accepted is None:
+            store.verdicts.reopen(product, found.id, who=getpass.getuser(), note=why)
+        else:
+            store.verdicts.add(product, found.id, accepted, who=getpass.getuser(), note=why)
     if as_json:
         print_json({"product": product, "tag": found.text, "id": found.id, "accepted": accepted})
     else:
-        typer.echo(say("accepted" if accepted else "declined", tag=found.text, product=product))
+        typer.echo(say(_DECIDED[accepted], tag=found.text, product=product))

@@ -197,8 +197,12 @@ class Assignments:
 
     def tag_counts(self) -> dict[str, int]:
         """How many products of the catalogue have each tag, in the lanes auto and review."""
-        judged = sa.exists().where(
-            verdicts.c.product_id == products.c.id, verdicts.c.tag_id == assignments.c.tag_id
+        judged = (
+            latest_verdicts()
+            .where(
+                verdicts.c.product_id == products.c.id, verdicts.c.tag_id == assignments.c.tag_id
+            )
+            .exists()
         )
         unlabelled = sa.not_(products.c.gone), products.c.tags.is_(sa.null())
         given = (

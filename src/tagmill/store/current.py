@@ -13,7 +13,7 @@ from tagmill.records import TAGGED_SCHEMA
 from tagmill.store.connection import Database, Found
 from tagmill.store.given import GivenTags
 from tagmill.store.tables import assignments, verdicts
-from tagmill.store.verdicts import PERSON, UNDECIDED
+from tagmill.store.verdicts import PERSON, UNDECIDED, latest_verdicts
 
 __all__ = ["CURRENT_SCHEMA", "EXPORT_SCHEMA", "CurrentTags", "Entry", "Names", "Outlook"]
 
@@ -179,16 +179,11 @@ class CurrentTags:
         return judged
 
     def _judged(self, product_ids: list[str]) -> dict[str, dict[str, bool]]:
-        wanted = (
-            sa.select(verdicts.c.product_id, verdicts.c.tag_id, verdicts.c.accepted)
-            .where(self._database.among(verdicts.c.product_id, product_ids))
-            .order_by(verdicts.c.id)
-        )
+        wanted = latest_verdicts().where(self._database.among(verdicts.c.product_id, product_ids))
         judged: dict[str, dict[str, bool]] = {}
-        for product_id, tag_id, accepted in self._connection.execute(wanted):
-            pairs = judged.setdefault(product_id, {})
-            pairs.pop(tag_id, None)  # the latest last, also after a merge of tags
-            pairs[tag_id] = accepted
+        # The latest last, also after a merge of tags.
+        for row in self._connection.execute(wanted.order_by(verdicts.c.id)):
+            judged.setdefault(row.product_id, {})[row.tag_id] = row.accepted
         return judged
 
     def _lay_over(

@@ -28,7 +28,7 @@ from tagmill.store.verdicts import Verdicts
 
 __all__ = ["HEAD", "Store", "open_store"]
 
-HEAD = "0009"  # the newest revision; reading it from the migrations would import Alembic each time
+HEAD = "0010"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory locks of ours
 _TAGGING_LOCK, _DESCRIBING_LOCK = _MIGRATION_LOCK + 1, _MIGRATION_LOCK + 2
 

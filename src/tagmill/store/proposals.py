@@ -14,6 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from tagmill.errors import LibraryError, TagConflict
+from tagmill.records import tag_text
 from tagmill.store.connection import Database, Found, now, to_json
 from tagmill.store.tables import proposal_support, proposals, tags
 from tagmill.text import normal_form
@@ -191,8 +192,8 @@ class Proposals:
             ).one_or_none()
             if row is not None and row.status not in ("open", status):
                 raise TagConflict(
-                    f"Proposal {number} ('{row.name}') was {row.status} already"
-                    f"{f' by {row.who}' if row.who else ''} at {row.decided}"
+                    f"Proposal {number} ('{row.name}') was {row.status} already by "
+                    f"{row.who or 'the rule'} at {row.decided}. {_way_back(row)}"
                 )
             decided = sa.update(proposals).where(proposals.c.id == number)
             connection.execute(
@@ -254,3 +255,13 @@ class Proposals:
             )
             for row in rows
         ]  # fmt: skip
+
+
+def _way_back(row: Found) -> str:
+    """How what was decided about a proposal is decided otherwise."""
+    if row.status == "rejected":
+        name = tag_text(row.facet or "FACET", row.name)
+        return f"To have the name after all: tagmill library add '{name}'"
+    if row.change is None:
+        return f"See: tagmill library show {row.tag_id}"
+    return f"To take that back: tagmill library undo {row.change}"

@@ -133,9 +133,7 @@ class Review:
             if text in texts
         }
         names.load(connection, split_ids)
-        judged = sa.select(verdicts.c.product_id, verdicts.c.tag_id).where(
-            self._database.among(verdicts.c.product_id, ids)
-        )
+        judged = latest_verdicts().where(self._database.among(verdicts.c.product_id, ids))
         decided = {(row.product_id, row.tag_id) for row in connection.execute(judged)}
         return [
             {

@@ -103,7 +103,7 @@ verdicts = sa.Table(
     sa.Column("id", _Number, primary_key=True),  # the latest of a pair counts
     sa.Column("product_id", _Id, nullable=False),
     sa.Column("tag_id", sa.Text, nullable=False),
-    sa.Column("accepted", sa.Boolean, nullable=False),
+    sa.Column("accepted", sa.Boolean),  # null: what was decided is taken back
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("content_hash", sa.Text, nullable=False),  # of the product that was judged
