@@ -184,6 +184,12 @@ def test_every_error_has_a_chinese_form() -> None:
         "TAGMILL_PRIVACY__SEND：设置 privacy.send 中的“titel”不是商品字段。您是否指“title”？"
         "请写 id, title 之一，或把属性写作 attributes.titel"
     )
+    decided = "Proposal 3 ('书籍') was rejected already by lin at 2026-12-01T10:20:01Z. "
+    again = "To have the name after all: tagmill library add '品类:书籍'"
+    assert in_chinese(decided + again) == (
+        "提议 3（“书籍”）已由 lin 于 2026-12-01T10:20:01Z 拒绝。"
+        "仍要这个名称：tagmill library add '品类:书籍'"
+    )
     assert in_chinese("Nobody said: this before") == "Nobody said: this before"
     assert len(messages) > 150
 
