@@ -46,7 +46,7 @@ def tagmill(
         contextlib.chdir(cwd or Path.cwd()),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        _interface(patch, language),
+        interface(patch, language),
     ):
         patch.setattr(sys, "argv", ["tagmill", *(str(argument) for argument in arguments)])
         with pytest.raises(SystemExit) as ended:
@@ -101,7 +101,7 @@ def process_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _interface(patch: pytest.MonkeyPatch, language: str) -> Iterator[None]:
+def interface(patch: pytest.MonkeyPatch, language: str) -> Iterator[None]:
     patch.setenv("TAGMILL_LANG", language)
     interface_language.cache_clear()
     try:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 import tagmill as package
-from tests.cli.command import refusal, tagmill
+from tagmill.cli.evaluation_page import render_report
+from tagmill.cli.messages import MESSAGES
+from tests.cli.command import interface, refusal, tagmill
 from tests.cli.samples import CATALOGUE
 
 RATES = {
@@ -74,12 +76,32 @@ def test_a_file_with_a_model_as_from_python(model: Path, tmp_path: Path) -> None
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:|//|\.)""", html)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_is_whole_and_in_the_readers_language(
+    held_out: dict[str, Any], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {**held_out["per_facet"]["颜色"], "gold": 0, "published": 0, "auto_precision": None}
+    facets = {**held_out["per_facet"], "<script>alert(1)</script>": nothing}
+    with interface(monkeypatch, language):
+        page = render_report({**held_out, "per_facet": facets})
+    assert page.count("<svg") == 2
+    assert "http" not in page  # self-contained
+    assert "<script>" not in page
+    assert f"{held_out['micro_f1']:.3f}" in page
+    assert page.count('<td class="n">–</td>') >= 5  # of the facet without a tag
+    for key in ("published_set", "reliability", "by_facet", "share_found", "given", "missed"):
+        english, chinese = MESSAGES[key]
+        shown, hidden = (english, chinese) if language == "en" else (chinese, english)
+        assert shown in page
+        assert hidden not in page
+
+
 def test_without_a_model_the_starter_library_is_measured() -> None:
     done = tagmill("evaluate", CATALOGUE)
-    assert re.search(r"p_at_1 +0\.9\d\d +0\.9\d\d", done.out)
+    assert re.search(r"P@1 +0\.9\d\d +0\.9\d\d", done.out)
     assert "品类" in done.out
     assert re.search(r"gets \d\.\d tags of \d\.\d facets.* micro-F1 would be 0\.\d", done.out)
-    assert "p_at_1" not in done.err
+    assert "P@1" not in done.err
 
 
 def test_what_cannot_be_measured(workspace: Path, shop: Path, model: Path, tmp_path: Path) -> None:

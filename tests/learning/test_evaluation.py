@@ -1,12 +1,8 @@
-import json
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 
 from tagmill.errors import CatalogError
 from tagmill.learning.evaluation import evaluate
-from tagmill.learning.report import render_report, write_report
 from tagmill.learning.training import train
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.tagging.folder import starter_model
@@ -81,18 +77,3 @@ def test_the_starter_library_can_be_measured_and_promises_nothing() -> None:
     assert report["recall"] == 1
     assert report["coverage_at_095"] == 0
     assert report["achieved_precision_at_095"] is None
-
-
-def test_the_report_is_one_page_that_shows_everything(
-    model: Model, new_products: pa.RecordBatch, tmp_path: Path
-) -> None:
-    report = evaluate(model, [new_products])
-    json.dumps(report)  # plain values only
-    write_report(tmp_path / "report.html", report)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 2
-    assert "Kind:dress" in page
-    assert f"{report['micro_f1']:.3f}" in page
-    assert "http" not in page  # self-contained
-    hostile = {**report, "per_facet": {"<script>alert(1)</script>": report["per_facet"]["Kind"]}}
-    assert "<script>" not in render_report(hostile)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tagmill.cli.evaluation_page import METRICS, facet_table, write_report
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import (
     AsJson,
@@ -22,11 +23,7 @@ from tagmill.cli.terminal import (
 )
 from tagmill.errors import SettingsError
 
-_SHOWN = (
-    "p_at_1", "p_at_3", "p_at_5", "r_at_5", "r_at_10", "ndcg_at_5", "psp_at_5", "precision",
-    "recall", "micro_f1", "macro_f1", "example_f1", "ece", "brier", "coverage_at_095",
-    "achieved_precision_at_095", "coverage_at_090", "achieved_precision_at_090",
-)  # fmt: skip
+_FACETS = 20  # in the terminal; a page has all
 
 
 def evaluate(
@@ -75,8 +72,6 @@ def evaluate(
                 store, precision=precision, per_facet=per_facet, seed=seed, progress=progress
             )
     if html is not None:
-        from tagmill.learning.report import write_report
-
         write_report(html, report)
         note(say("report_written", path=html))
     if as_json:
@@ -89,19 +84,14 @@ def _print_report(report: dict[str, Any]) -> None:
     baseline = report["baseline"]
     print_table(
         [say("metric"), say("model"), say("lexicon")],
-        [[name, _value(report.get(name)), _value(baseline.get(name))] for name in _SHOWN],
-    )
-    facets = sorted(report["per_facet"].items(), key=lambda item: -item[1]["gold"])
-    print_table(
-        [say("facet"), "gold", "precision", "recall", "F1", "auto", "auto precision"],
         [
-            [
-                name or "–", part["gold"], part["precision"], part["recall"], part["f1"],
-                part["auto_coverage"], _value(part["auto_precision"]),
-            ]
-            for name, part in facets[:20]
+            [say(f"metric_{key}"), _value(report.get(key)), _value(baseline.get(key))]
+            for group in METRICS.values()
+            for key in group
         ],
-    )  # fmt: skip
+    )
+    head, rows = facet_table(report)
+    print_table(head, rows[:_FACETS])
     diversity = report["diversity"]
     typer.echo(say("diversity", **diversity, f1=diversity["diverse"]["micro_f1"]))
     if "open" in report:
