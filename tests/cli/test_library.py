@@ -116,7 +116,7 @@ def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -
     assert "+ 颜色:红色" in shown
     before = tagmill("library", "history", "-w", workspace, "--json").json()
     done = tagmill(*pair, "--why", "the same", "-w", workspace)
-    assert "颜色:绀色 → 颜色:红色" in done.out
+    assert "颜色:绀色 → 颜色:红色.\n" in done.out  # once
     *rest, last = tagmill("library", "history", "-w", workspace, "--json").json()
     assert rest == before
     assert (last["kind"], last["why"], last["size"]) == ("merge", "the same", 2)
@@ -128,7 +128,12 @@ def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -
     assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
     assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
     again = refusal("library", "merge", "颜色:绀色", "颜色:蓝色", "-w", workspace)
-    assert "was merged into '颜色:红色'. To merge that one: tagmill library merge" in again
+    assert "was merged into '颜色:红色'. If you mean that one, write '颜色:红色'" in again
+    for command in (["rename", "颜色:绀色", "黑"], ["retire", "颜色:绀色"],
+                    ["describe", "颜色:绀色", "x"], ["alias", "颜色:绀色", "x"],
+                    ["split", "颜色:绀色", "颜色:黑", "颜色:灰"],
+                    ["move", "颜色:绀色", "--top"]):  # fmt: skip
+        assert "was merged into" in refusal("library", *command, "-w", workspace)
     table = tagmill("library", "history", "颜色:绀色", "-w", workspace).out
     assert "merge" in table
     undone = tagmill("library", "undo", last["version"], "-w", workspace)
@@ -342,6 +347,7 @@ def test_the_report_says_what_mends_it(workspace: Path, tmp_path: Path) -> None:
     assert str(page) in shown.err
     chinese = tagmill("library", "report", "-w", workspace, language="zh")
     assert "没有商品使用" in chinese.out
+    assert "tagmill tag" in chinese.out  # of the product that no run has seen
     report = tagmill("library", "report", "-w", workspace, "--json").json()
     assert {"version", "findings", "facets", "growth"} <= set(report)
     assert "Cannot write" in refusal(

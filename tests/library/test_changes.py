@@ -9,8 +9,8 @@ from tagmill.library import Library
 from tagmill.library.changes import (
     alias,
     facet_names,
+    meant,
     merge,
-    merge_source,
     move,
     remove_name,
     rename,
@@ -70,14 +70,16 @@ def test_a_name_is_taken_away(library: Library) -> None:
         remove_name(library, after, "绿")
 
 
-def test_what_was_merged_is_not_merged_again_under_its_name(library: Library) -> None:
+def test_what_was_merged_is_not_changed_under_its_name(library: Library) -> None:
     red, crimson = tag(library, "颜色:红色"), tag(library, "颜色:正红")
     merge(library, red, crimson)
     for text in ("颜色:红色", "Color:红色", "红色", red.id):
-        with pytest.raises(LibraryError, match="'颜色:红色' was merged into '颜色:正红'. To merge"):
-            merge_source(library, text)
+        with pytest.raises(
+            LibraryError, match="'颜色:红色' was merged into '颜色:正红'.*write '颜色:正红'"
+        ):
+            meant(library, text)
     for text in ("颜色:正红", "颜色:大红", crimson.id):  # an alias it has now
-        assert merge_source(library, text).id == crimson.id
+        assert meant(library, text).id == crimson.id
 
 
 def test_a_merged_tag_leads_to_the_one_that_has_its_names(library: Library) -> None:

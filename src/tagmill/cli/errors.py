@@ -474,8 +474,8 @@ ERRORS: dict[str, str] = {
     "'{0}' is the canonical name of '{1}', which it needs. Give it another with: tagmill library "
     "rename": "“{0}”是“{1}”的规范名，不能去掉。改名：tagmill library rename",
     "'{0}' is not called '{1}'. Its other names: {2}": "“{0}”没有名称“{1}”。其他名称：{2}",
-    "'{0}' was merged into '{1}'. To merge that one: tagmill library merge '{2}' …": (
-        "“{0}”已并入“{1}”。要合并后者：tagmill library merge '{2}' …"
+    "'{0}' was merged into '{1}'. If you mean that one, write '{2}'": (
+        "“{0}”已并入“{1}”。如指后者，请写“{2}”"
     ),
     "'{0}' is not retired, it is {1}": "“{0}”没有停用，状态是 {1}",
     "'{0}' is named without a facet. Write facet:name; there are: {1}": (

@@ -148,7 +148,7 @@ def alias(
     from tagmill.library import changes
 
     change = changes.remove_name if remove else changes.alias
-    return change(library, library.resolve(tag), alias)
+    return change(library, changes.meant(library, tag), alias)
 
 
 @_command
@@ -162,7 +162,7 @@ def describe(
     """Say what a tag covers; a language model reads it."""
     from tagmill.library import changes
 
-    return changes.describe(library, library.resolve(tag), description)
+    return changes.describe(library, changes.meant(library, tag), description)
 
 
 @_command
@@ -177,7 +177,7 @@ def rename(
     """Give a tag another name; the former one stays an alias, the id stays."""
     from tagmill.library import changes
 
-    renamed = changes.rename(library, library.resolve(tag), name, language)
+    renamed = changes.rename(library, changes.meant(library, tag), name, language)
     stay = {code: own for code, own in renamed[0].names.items() if own != name}
     if language is None and stay:
         shown = ", ".join(f"{code}: {own}" for code, own in stay.items())
@@ -194,7 +194,7 @@ def merge(
     """Make two tags one: the source's names become aliases of the target for ever."""
     from tagmill.library import changes
 
-    gone, kept = changes.merge_source(library, source), library.resolve(target)
+    gone, kept = changes.meant(library, source), library.resolve(target)
     if gone.facet != kept.facet:
         note(say("two_facets", source=gone.text, target=kept.text))
     return changes.merge(library, gone, kept)
@@ -211,13 +211,15 @@ def split(
     """Retire a tag in favour of several; what people accepted of it goes to review."""
     from tagmill.library import changes
 
-    return changes.split(library, library.resolve(tag), parts)
+    return changes.split(library, changes.meant(library, tag), parts)
 
 
 @_command
 def retire(library: Library, tag: TagName) -> list[Tag]:
     """Take a tag out of use; its id is never given to another."""
-    return [library.retire(library.resolve(tag))]
+    from tagmill.library import changes
+
+    return [library.retire(changes.meant(library, tag))]
 
 
 @_command
@@ -244,7 +246,7 @@ def move(
 
     if facet is None and not broader and not top:
         raise LibraryError("Where to? Give --facet, --broader or --top")
-    moved = library.resolve(tag)
+    moved = changes.meant(library, tag)
     if facet is not None and not new_facet:
         changes.check_facet(library, facet, moved.name)
     wider = [library.resolve(text) for text in broader or ()]
@@ -327,7 +329,9 @@ def _show_change(
         )  # fmt: skip
         return
     facets = [facet.key for facet in library.changed_facets()]
-    what = ", ".join([_line_of(tag, library) for tag in changed[:SHOWN]] or facets)
+    kept = {tag.merged_into for tag in changed}  # said with what goes into it
+    shown = [tag for tag in changed if tag.id not in kept][:SHOWN]
+    what = ", ".join([_line_of(tag, library) for tag in shown] or facets)
     typer.echo(say("library_changed", version=done.version, what=what))
     say_retagged(done)
 

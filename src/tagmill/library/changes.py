@@ -16,7 +16,7 @@ from tagmill.library.vocabulary import Library
 from tagmill.records import Facet, Tag, parse_tag
 
 __all__ = [
-    "alias", "check_facet", "describe", "facet_names", "merge", "merge_source", "move",
+    "alias", "check_facet", "describe", "facet_names", "meant", "merge", "move",
     "remove_name", "rename", "restore", "split",
 ]  # fmt: skip
 
@@ -118,11 +118,11 @@ def facet_names(facet: Facet, new: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
-def merge_source(library: Library, text: str) -> Tag:
-    """The tag that a text means, to be merged into another.
+def meant(library: Library, text: str) -> Tag:
+    """The tag that a text means, to be changed.
 
-    Raises UnknownTag; LibraryError for a tag that was merged already: what its name leads to would
-    go with it.
+    Raises UnknownTag; LibraryError for a tag that was merged: the one that its name leads to would
+    be changed in its place.
     """
     tag = library.resolve(text)
     if _is_called(library, tag, text):
@@ -131,8 +131,8 @@ def merge_source(library: Library, text: str) -> Tag:
     for one in gone:
         if library.by_id(one.id) is tag and _is_called(library, one, text):
             raise LibraryError(
-                f"'{one.text}' was merged into '{tag.text}'. To merge that one: tagmill library "
-                f"merge '{tag.text}' …"
+                f"'{one.text}' was merged into '{tag.text}'. If you mean that one, write "
+                f"'{tag.text}'"
             )
     return tag
 
