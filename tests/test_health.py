@@ -41,13 +41,23 @@ def test_what_is_unused_rare_everywhere_and_implied_is_found(filled: Store) -> N
     assert found["implied"].examples == ["颜色:酒红色 · 颜色:红色"]
     assert found["implied"].command == "tagmill library move '颜色:酒红色' --broader '颜色:红色'"
     assert found["overlapping"].count == 1
-    assert found["untagged"].count == 1
+    assert found["untagged"] == Finding("untagged", 1, ["none"], "tagmill tag")
     colour, material = health.facets
     assert (colour["facet"], colour["tags"], colour["used"], colour["products"]) == (
         "颜色", 3, 3, 29,
     )  # fmt: skip
     assert (material["used"], material["coverage"]) == (0, 0)
     assert health.growth[-1]["active"] == 5
+
+
+def test_a_product_of_which_a_run_found_nothing_is_for_a_person(filled: Store) -> None:
+    filled.products.upsert(product_batch(product("empty", tags=[])))  # somebody looked
+    tag_run(filled, {"none": []}, "second")
+    untagged = _findings(library_health(filled))["untagged"]
+    command = "tagmill review accept 'none' FACET:NAME"
+    assert untagged == Finding("untagged", 1, ["none"], command)
+    filled.verdicts.add("none", RED.id, True)
+    assert "untagged" not in _findings(library_health(filled))
 
 
 def test_what_was_mended_is_found_no_more(filled: Store) -> None:

@@ -6,7 +6,7 @@ Each finding names tags and the command that mends it; nothing is changed here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from tagmill.proposing import waiting
 from tagmill.records import Tag
 from tagmill.store import LibraryChange, Store, Verdict
 
-__all__ = ["Finding", "Health", "library_health", "tags_of_products"]
+__all__ = ["Finding", "Health", "library_health"]
 
 _EVERYWHERE = 0.5  # share of all products: a tag that says so little of them
 _ALWAYS = 0.95  # of the products of a tag: another one that always comes along
@@ -36,7 +36,7 @@ class Finding:
     """One line of the report: what, how many, the first of them, and what mends it.
 
     `kind` is a key of the interface's messages; `examples` are tags as written, or pairs with
-    what is said of them; `command` is for the first example.
+    what is said of them, or products; `command` is for the first example.
     """
 
     kind: str
@@ -64,7 +64,7 @@ def library_health(store: Store, least: int = 1) -> Health:
     """Look at the library, the tags of products, verdicts and history; `least` is the support
     from which a proposal is shown."""
     library = load_library(store)
-    ids, matrix = tags_of_products(store, library)
+    products, ids, matrix = _tags_of_products(store, library)
     counts = dict(zip(ids.tolist(), np.asarray(matrix.sum(axis=0), np.int64).tolist(), strict=True))
     total = store.products.count()
     sizes = np.diff(matrix.indptr)
@@ -88,15 +88,16 @@ def library_health(store: Store, least: int = 1) -> Health:
         *_falling(library, store.verdicts.list(superseded=True)),
         *_overlapping(library),
         *_searched(library, counts, store, least),
-        *_open(store, total - tagged, least),
+        *_open(store, least),
+        *_untagged(store, {*products[sizes > 0].tolist()}),
     ]
     return report
 
 
-def tags_of_products(
+def _tags_of_products(
     store: Store, library: Library
-) -> tuple[npt.NDArray[np.object_], sparse.csr_array]:
-    """The active tags (m,) and which products have them, csr (n, m) of 1."""
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], sparse.csr_array]:
+    """Products (n,), the active tags (m,), and which have which, csr (n, m) of 1."""
     ids = np.array([tag.id for tag in library.active()], object)
     stored = store.assignments.matrix()
     place = {tag_id: i for i, tag_id in enumerate(ids)}
@@ -105,7 +106,7 @@ def tags_of_products(
     kept = columns >= 0
     shape = len(stored.product_ids), len(ids)
     pairs = entries.data[kept], (entries.row[kept], columns[kept])
-    return ids, sparse.csr_array(pairs, shape=shape)
+    return stored.product_ids, ids, sparse.csr_array(pairs, shape=shape)
 
 
 def _by_facet(
@@ -239,14 +240,23 @@ def _searched(
         yield Finding("searched", len(rare), shown, f"tagmill search '{rare[0][1].name}'")
 
 
-def _open(store: Store, untagged: int, least: int) -> Iterable[Finding]:
+def _open(store: Store, least: int) -> Iterable[Finding]:
     """What waits for people."""
     proposals = [one.proposal for one in waiting(store, least, neighbours=0)]
     if proposals:
         shown = [f"{one.facet}:{one.name}" for one in proposals[:_SHOWN]]
         yield Finding("proposals_open", len(proposals), shown, "tagmill library proposals")
-    if untagged:
-        yield Finding("untagged", untagged, [], "tagmill tag")
+
+
+def _untagged(store: Store, tagged: Set[str]) -> Iterable[Finding]:
+    """Products without a tag, of which nobody said that none applies: a run tags those that it has
+    not seen, a person the others."""
+    lacking = [one for one in store.products.unlabelled() if one[0] not in tagged]
+    unseen = [one for one, is_seen in lacking if not is_seen]
+    if lacking:
+        shown = (unseen or [one for one, _ in lacking])[:_SHOWN]
+        command = "tagmill tag" if unseen else f"tagmill review accept '{shown[0]}' FACET:NAME"
+        yield Finding("untagged", len(lacking), shown, command)
 
 
 def _growth(history: Sequence[LibraryChange]) -> list[dict[str, Any]]:

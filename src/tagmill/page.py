@@ -21,7 +21,7 @@ p{color:var(--soft);margin:4px 0 12px;max-width:72ch}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:600;text-align:left;color:var(--soft);font-size:13px}
 th,td{padding:5px 10px 5px 0;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right}.scroll{max-height:460px;overflow:auto}
+td.n,th.n{text-align:right}.scroll{overflow-x:auto}
 .card{background:var(--wash);border-radius:10px;padding:14px 18px}.card h3{margin:0 0 6px;
 font-size:15px}svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
 .axis{stroke:var(--line)}.ideal{stroke:var(--soft);stroke-dasharray:4 4;fill:none}

@@ -104,6 +104,6 @@ def _page(health: Health) -> str:
         f"<h1>{escape(say('health_title'))}</h1><p>{escape(_head(health))}</p>",
         table(*_findings(health, 10)) if health.findings else f"<p>{escape(say('healthy'))}</p>",
         f"<h2>{escape(say('facet'))}</h2>" + table(*_facets(health)),
-        f"<h2>{escape(say('month'))}</h2>" + table(titles, growth),
+        f"<h2>{escape(say('growth'))}</h2>" + table(titles, growth),
     ]
     return page(say("health_title"), "".join(body), interface_language())

@@ -117,6 +117,15 @@ class Products:
         with self._database.read() as connection:
             return int(connection.execute(counted).scalar_one())
 
+    def unlabelled(self) -> list[tuple[str, bool]]:
+        """(id, whether a run has seen it) of the catalogue's products that came without tags of a
+        person, by id."""
+        wanted = sa.select(products.c.id, products.c.snapshot.is_not(None))
+        found = wanted.where(sa.not_(products.c.gone), *_labels(labelled=False))
+        with self._database.read() as connection:
+            rows = connection.execute(found.order_by(products.c.id))
+            return [(product_id, bool(is_seen)) for product_id, is_seen in rows]
+
     def batches(
         self, batch_size: int = _PAGE, *, labelled: bool | None = None
     ) -> Iterator[pa.RecordBatch]:
