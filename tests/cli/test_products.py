@@ -30,6 +30,8 @@ def test_show_gives_all_fields(shop: Path) -> None:
     assert {f"{tag['facet']}:{tag['name']}" for tag in product["tags"]} == set(row["tags"])
     assert {(tag["origin"], tag["probability"]) for tag in product["tags"]} == {("person", 1)}
     assert product["language"]
+    given = tagmill("products", "show", row["id"], "-w", shop).out
+    assert f"Tags it came with: {', '.join(row['tags'])}" in given
     shown = tagmill("products", "show", "el-0166", "-w", shop).out
     assert "高清液晶电视，4K分辨率，HDR功能" in shown
     assert "品类:4K电视" in shown

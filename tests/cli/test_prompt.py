@@ -77,6 +77,17 @@ def test_the_names_of_tags_leave_without_personal_data(tmp_path: Path) -> None:
         assert "maker:Factory 13800138000" in asked
 
 
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [((), "a model that is not set yet"), (("--llm-model", "scripted"), "this process")],
+)
+def test_it_says_where_a_prompt_would_go(
+    options: tuple[str, ...], host: str, tmp_path: Path
+) -> None:
+    done = tagmill("prompt", "show", "红色连衣裙", *options, cwd=tmp_path)
+    assert f"It would go to {host}; nothing was sent." in done.err
+
+
 def test_what_is_shown_is_what_a_server_gets(kind: tuple[str, Path]) -> None:
     profile, folder = kind
     server = ChatServer(in_thread(scripted))

@@ -128,6 +128,11 @@ def _checked_profile(settings: Settings) -> Profile:
     return profile
 
 
+def is_set(llm: LanguageModelSettings) -> bool:
+    """Whether the settings name a model that could be asked."""
+    return bool(llm.gguf or llm.base_url or llm.model == "scripted")
+
+
 def stays_here(llm: LanguageModelSettings) -> bool:
     """Whether what is asked never leaves this machine."""
     from tagmill.language.privacy import is_on_this_machine

@@ -14,6 +14,7 @@ from tagmill.cli.llm import (
     LlmModel,
     LlmUrl,
     ProfileOption,
+    is_set,
     settings_with,
     stays_here,
 )
@@ -63,10 +64,8 @@ def preview(
     typer.echo(text)
     replaced = ", ".join(f"{kind} {count}" for kind, count in vault.counts.items())
     note(say("privacy_replaced", kinds=replaced or "–"))
-    llm = settings.llm
-    if stays_here(llm):
-        is_set = llm.gguf or llm.base_url or llm.model == "scripted"
-        note(say("privacy_stays" if is_set else "privacy_no_model"))
+    if stays_here(settings.llm):
+        note(say("privacy_stays" if is_set(settings.llm) else "privacy_no_model"))
 
 
 @app.command("audit")

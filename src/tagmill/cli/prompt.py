@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from tagmill.cli.llm import LlmModel, LlmUrl, ProfileOption, settings_with, stays_here
+from tagmill.cli.llm import LlmModel, LlmUrl, ProfileOption, is_set, settings_with, stays_here
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, print_json, product_or_text
 from tagmill.errors import SettingsError
@@ -76,7 +76,8 @@ def show(
         note(say("prompt_none"))
         return
     typer.echo("\n===\n".join(message["content"] for message in messages))
-    note(say("prompt_shown", **about, host=host or say("this_process")))
+    here = say("this_process" if is_set(settings.llm) else "no_model_set")
+    note(say("prompt_shown", **about, host=host or here))
 
 
 def _messages(
