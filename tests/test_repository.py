@@ -190,6 +190,13 @@ def test_every_error_has_a_chinese_form() -> None:
         "提议 3（“书籍”）已由 lin 于 2026-12-01T10:20:01Z 拒绝。"
         "仍要这个名称：tagmill library add '品类:书籍'"
     )
+    header = (
+        "f.csv: no column 'facet' in the header (一级, 别名). Call the columns id (编号), unit "
+    )
+    assert in_chinese(header + "(单位), name_<language>, facet_<language>") == (
+        "f.csv：表头（一级, 别名）中没有列“facet”。请把各列改名为 id (编号), unit (单位)"
+        "、name_<语言>、facet_<语言>，其中的中文名也可以"
+    )
     assert in_chinese("Nobody said: this before") == "Nobody said: this before"
     assert len(messages) > 150
 

@@ -41,7 +41,8 @@ def test_three_kinds_of_file_hold_the_same(own_shop: Path, tmp_path: Path) -> No
     assert [[tag["id"] for tag in row["tags"]] for row in rows] == [
         [tag["id"] for tag in line["tags"]] for line in lines
     ]
-    with table.open(encoding="utf-8", newline="") as file:
+    assert table.read_bytes().startswith(b"\xef\xbb\xbfid,tags")  # for Excel
+    with table.open(encoding="utf-8-sig", newline="") as file:
         cells = list(csv.DictReader(file))
     assert [cell["id"] for cell in cells] == [line["id"] for line in lines]
     assert [cell["lanes"] for cell in cells] == [

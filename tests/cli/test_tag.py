@@ -114,7 +114,7 @@ def test_three_kinds_of_file_hold_the_same(products: Path, tmp_path: Path) -> No
         for tag in row["tags"]:
             tag["probability"] = round(tag["probability"], 6)
         assert row == line
-    with goals["csv"].open(encoding="utf-8", newline="") as file:
+    with goals["csv"].open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["t1", "d1", "n1", "s1"]
     for line, row in zip(lines, rows, strict=True):

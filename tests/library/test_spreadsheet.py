@@ -45,6 +45,7 @@ def test_round_trip_loses_nothing(tmp_path: Path) -> None:
     assert again.tags == library.tags
     assert list(again.tags) == list(library.tags)
     assert again.facets == library.facets
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfid,facet")  # for Excel
     assert [file.name for file in tmp_path.iterdir()] == ["library.csv"]
 
 
@@ -58,12 +59,29 @@ def test_spreadsheet_dialects(tmp_path: Path, encoding: str, delimiter: str) -> 
     ]
 
 
+def test_headers_may_be_chinese(tmp_path: Path) -> None:
+    text = (
+        "维度,名称,别名,说明,英文名称,上级,单值,取值,单位,维度英文名称\n"
+        "颜色,红色,大红|正红,不含粉红,Red,,,,,\n"
+        "颜色,酒红,,,,颜色:红色,,,,\n"
+        "容量,,,,,,是,number,ml,Capacity\n"
+    )
+    tags, facets = read_csv(write(tmp_path, text, "gb18030"))
+    red, wine = tags
+    assert (red.text, red.aliases, red.description) == ("颜色:红色", ("大红", "正红"), "不含粉红")
+    assert (red.names, wine.broader) == ({"en": "Red"}, ("颜色:红色",))
+    capacity = Facet("容量", {"en": "Capacity"}, single=True, value_kind="number", unit="ml")
+    assert facets == [Facet("颜色"), capacity]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is empty"),
         ("name,aliases\nx,y\n", "no column 'facet'"),
         ("facet,name,alias\na,b,c\n", "unknown column 'alias'"),
+        ("一级,二级,别名\na,b,c\n", r"no column 'facet' in the header \(一级.* facet \(维度\)"),
+        ("facet,维度,name\na,b,c\n", "has 2 columns named 'facet'"),
         ("facet,name\na,b,c\n", "line 2: 3 cells under 2 columns"),
         ("facet,name\na,b\na,\n", r"line 3: no name for a tag of the facet 'a'"),
         (

@@ -77,12 +77,16 @@ class ParquetWriter:
 
 
 class CsvWriter:
-    """One row a product: tags in one cell, separated by `|`, so too probabilities and lanes."""
+    """One row a product: tags in one cell, separated by `|`, so too probabilities and lanes.
+
+    Begins with a byte order mark: without one Excel reads it in the code page of its Windows.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         import io
 
         self._text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+        self._text.write("\ufeff")
         self._rows = csv.writer(self._text)
         self._rows.writerow(["id", "tags", "probabilities", "lanes", "gone"])
 

@@ -519,6 +519,9 @@ ERRORS: dict[str, str] = {
     "The facet {0} has a line break. Write it without": "维度 {0} 含换行，请去掉",
     "{0}{1}. Nothing was imported": "{0}{1}。什么都没有导入",
     "{0}: no column '{1}' in the header ({2}). {3}": "{0}：表头（{2}）中没有列“{1}”。{3}",
+    "Call the columns {0}, name_<language>, facet_<language>": (
+        "请把各列改名为 {0}、name_<语言>、facet_<语言>，其中的中文名也可以"
+    ),
     "{0}: unknown column '{1}'. {2}": "{0}：未知的列“{1}”。{2}",
     "{0} line {1}: not CSV ({2})": "{0} 第 {1} 行：不是 CSV（{2}）",
     "{0}: not CSV ({1})": "{0}：不是 CSV（{1}）",

@@ -3,6 +3,7 @@
 Columns: `facet`, `name` and, where wanted, `id`, `aliases` (separated by `|`; `\\|` is a bar in a
 name), `description`, `status`, `merged_into` (an id), `broader`, `split_into` (ids, or written
 tags, separated by `|`), `matches` (URIs), and for each language `name_en`, `facet_en` …
+Headers may be Chinese too: 维度, 名称, 别名 … (`_CHINESE`), 英文名称 for `name_en`.
 A row without a name only declares a facet: its names and `matches`, and `single` (yes: one value a
 product), `only_for` (tags), `value_kind` (text, number, range), `unit`.
 """
@@ -34,11 +35,18 @@ _TAG_COLUMNS = (
 )  # fmt: skip
 _FACET_COLUMNS = ("single", "only_for", "value_kind", "unit")
 _COLUMNS = (*_TAG_COLUMNS, *_FACET_COLUMNS)
+_CHINESE = {  # headers that merchandisers write
+    "编号": "id", "维度": "facet", "名称": "name", "别名": "aliases", "说明": "description",
+    "状态": "status", "并入": "merged_into", "上级": "broader", "拆成": "split_into",
+    "外部对应": "matches", "单值": "single", "仅适用于": "only_for", "取值": "value_kind",
+    "单位": "unit", "中文名称": "name_zh", "英文名称": "name_en", "维度中文名称": "facet_zh",
+    "维度英文名称": "facet_en",
+}  # fmt: skip
 _OPTIONAL = ("broader", "split_into", "matches", *_FACET_COLUMNS)  # written where used
 _LANGUAGE_COLUMN = re.compile(r"(name|facet)_(.+)")
 _STATUSES: dict[str, TagStatus] = {status: status for status in get_args(TagStatus)}
 _VALUE_KINDS: tuple[ValueKind, ...] = get_args(ValueKind)
-_YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
+_YES, _NO = ("yes", "true", "1", "是"), ("", "no", "false", "0", "否")
 _SHOWN_PROBLEMS = 5
 _PIECE = 1 << 20  # bytes
 
@@ -123,6 +131,7 @@ def write_csv(path: Path, library: Library) -> None:
     except OSError as error:
         raise LibraryError(f"Cannot write '{path}': {error.strerror}") from error
     with opened as file:
+        file.write("\ufeff")  # without it Excel reads the code page of its Windows
         writer = csv.DictWriter(file, header, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         for key in structured:
@@ -240,17 +249,23 @@ class _Rows:
 
 
 def _checked_header(cells: list[str], source: str) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    known = f"Known: {', '.join(_COLUMNS)}, name_<language>, facet_<language>"
+    header = [_CHINESE.get(cell.strip(), cell.strip()) for cell in cells]
+    chinese = {column: name for name, column in _CHINESE.items()}
+    columns = ", ".join(f"{column} ({chinese[column]})" for column in _COLUMNS)
+    known = f"Call the columns {columns}, name_<language>, facet_<language>"
     for column in ("facet", "name"):
         if column not in header:
             raise LibraryError(
-                f"{source}: no column '{column}' in the header ({', '.join(header)}). {known}"
+                f"{source}: no column '{column}' in the header ({', '.join(cells)}). {known}"
             )
     for column in header:
         match = _LANGUAGE_COLUMN.fullmatch(column)
         if column not in _COLUMNS and match is None:
             raise LibraryError(f"{source}: unknown column '{column}'. {known}")
+        if header.count(column) > 1:
+            raise LibraryError(
+                f"{source} has {header.count(column)} columns named '{column}'. Rename all but one"
+            )
         if match is not None:
             language_code(match[2])
     return header
