@@ -28,7 +28,11 @@ def test_mapped_columns_are_not_used_twice() -> None:
     [
         (["sku", "title"], "no column 'id'. Columns: sku, title. Map it with: --map id=sku"),
         (["id", "product_name"], "--map title=product_name"),
-        (["商品编号", "商品名称"], "--map id=商品编号"),
+        (
+            ["商品编号", "商品名称"],
+            "no column 'id', 'title' or 'description'. Columns: 商品编号, 商品名称. "
+            "Map it with: --map id=商品编号 --map title=商品名称",
+        ),
         (["id", "商品名称", "价格"], "--map title=商品名称"),
         (["id", "Produkt_Title"], "--map title=Produkt_Title"),
         (["id", "prodct_name"], "--map title=prodct_name"),

@@ -113,8 +113,8 @@ def test_nothing_can_be_written(url: str, query: str) -> None:
         ("good", None, "has no table 'good'. Tables: goods, orders"),
         (None, "SELEC 1", "Cannot read"),
         (None, "SELECT * FROM nothing", "nothing"),
-        ("goods", None, "no column 'id'. Columns: sku, name, details, labels, price, added. "
-         "Map it with: --map id=sku"),
+        ("goods", None, "no column 'id', 'title' or 'description'. Columns: sku, name, details, "
+         "labels, price, added. Map it with: --map id=sku --map title=name"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_clear_error(

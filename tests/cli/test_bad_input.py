@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -236,6 +237,35 @@ def test_a_language_that_no_name_is_in(shop: Path, tmp_path: Path) -> None:
     for command in (("tag", source), ("tag", "--text", "真丝衬衫"), ("tag", "-w", shop)):
         assert "No tag has a name in 'fr'" in refusal(*command, "--language", "fr", cwd=tmp_path)
     tagmill("tag", source, "--language", "zh-Hant", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("货号,标题\n1,红\n", "没有列 “id”，也没有“title”或“description”。现有的列：货号, 标题。"
+         "请映射：--map id=货号 --map title=标题"),
+        ("id,标题\n1,红\n", "没有列 “title”或“description”。"),
+    ],
+)  # fmt: skip
+def test_all_missing_columns_are_said_at_once(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(content, encoding="utf-8")
+    assert message in tagmill("tag", "x.csv", code=1, cwd=tmp_path, language="zh").err
+
+
+def test_a_new_workspace_explains_itself_in_chinese(tmp_path: Path) -> None:
+    tagmill("init", "a", "--empty", cwd=tmp_path, language="zh")
+    settings = tmp_path / "a" / "tagmill.toml"
+    said = settings.read_text(encoding="utf-8")
+    for word in ("may", "What", "what", "your", "Your", "tags", "days", "instead"):
+        assert not re.search(rf"# [^=]*\b{word}\b", said), word
+    tagmill("init", "b", "--empty", cwd=tmp_path)
+    other = (tmp_path / "b" / "tagmill.toml").read_text(encoding="utf-8")
+    assert [line.partition("#")[0] for line in said.splitlines()] == [
+        line.partition("#")[0] for line in other.splitlines()
+    ]
+    settings.write_text(said + "\n[catalog.map]\n", encoding="utf-8")
+    done = tagmill("products", "list", "-w", tmp_path / "a", code=1, language="zh")
+    assert "行又声明了一次 ('catalog', 'map')，请合并到同一处" in done.err
 
 
 def test_errors_in_chinese(tmp_path: Path) -> None:

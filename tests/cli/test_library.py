@@ -127,6 +127,10 @@ def test_a_merge_is_previewed_made_and_undone(workspace: Path, tmp_path: Path) -
     ]
     assert (changed["before"]["status"], changed["after"]["status"]) == ("active", "retired")
     assert "aliases" in tagmill("library", "diff", last["version"] - 1, "-w", workspace).out
+    diff = ("library", "diff", last["version"] - 1, "-w", workspace)
+    assert "别名：" in tagmill(*diff, language="zh").out.replace(":", "：")
+    history = tagmill("library", "history", "-w", workspace, language="zh").out
+    assert "入门标签库" in history
     again = refusal("library", "merge", "颜色:绀色", "颜色:蓝色", "-w", workspace)
     assert "was merged into '颜色:红色'. If you mean that one, write '颜色:红色'" in again
     for command in (["rename", "颜色:绀色", "黑"], ["retire", "颜色:绀色"],

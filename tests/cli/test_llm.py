@@ -458,6 +458,8 @@ def test_preview_and_audit_show_what_is_sent(shop: Path) -> None:
     html = tagmill("privacy", "preview", "<p>电话：138&nbsp;0013&nbsp;8002</p>", cwd=shop)
     assert "电话：[PHONE_1]" in html.out
     assert "[PHONE_1]" in done.out
+    chinese = tagmill("privacy", "preview", "联系人：张伟 13812345678", cwd=shop, language="zh").err
+    assert "已替换：电话 1, 人名 1。" in chinese
     assert "No model is set: this is what one on another machine" in done.err
     here = tagmill("privacy", "preview", "连衣裙", "--llm-model", "scripted", cwd=shop)
     assert "runs on this machine" in here.err

@@ -55,6 +55,8 @@ def test_one_event_counts_in_the_next_recommendation(visited: Path) -> None:
     again = tagmill("events", "add", "new", "el-0030", *at, "-w", visited)
     assert "1 event read, 0 new" in again.out
     assert "'sniff' is not one of" in refusal("events", "add", "new", "a", "sniff", "-w", visited)
+    chinese = tagmill("events", "add", "new", "a", "看", "-w", visited, code=1, language="zh").err
+    assert "行为未存储：类型“看”不是其中之一：view, " in chinese
     early = tagmill("events", "add", "new", "not-yet", "-w", visited)
     assert "no product with the id 'not-yet' yet" in early.err
     assert "no user" in refusal("events", "add", " ", "a", "-w", visited)

@@ -58,6 +58,7 @@ def test_states_and_kinds_are_in_the_terminals_language(shop: Path) -> None:
     chinese = tagmill("runs", "show", 1, "-w", shop, language="zh").out
     assert "状态            已完成" in chinese
     assert "类型            打标签" in chinese
+    assert "数量            商品数 " in chinese
     listed = tagmill("runs", "list", "-w", shop, language="zh").out
     assert "已完成" in listed
     english = tagmill("runs", "show", 1, "-w", shop).out

@@ -69,12 +69,13 @@ def choose_columns(
     mapping: Mapping[str, str],
     *,
     open_ended: bool = False,
-    fix: str = "Map it with: --map {field}={column}",
+    fix: tuple[str, str, str] = ("Map it with: ", "--map {field}={column}", " "),
 ) -> Columns:
     """The column of each field: the mapped one, or the one of the field's name in any case.
 
     `open_ended`: later rows may bring columns that `available` lacks (JSON Lines). Raises
-    CatalogError where a mapped or a needed column is missing.
+    CatalogError where a mapped or a needed column is missing; `fix` is how that is mended: how it
+    begins, what it says of each column, and what stands between.
     """
     check_mapping(mapping)
     _check_repeated(source, available, mapping)
@@ -109,17 +110,27 @@ def _named(ours: str) -> tuple[str, str]:
 
 
 def _check_needed(
-    source: str, available: Sequence[str], fields: Mapping[str, str], fix: str
+    source: str, available: Sequence[str], fields: Mapping[str, str], fix: tuple[str, str, str]
 ) -> None:
     known = {column for column in fields.values() if column in available}
+    free = [name for name in available if name not in known]
+    missing: list[str] = []
+    fixes: list[str] = []
+    begins, each, between = fix
     for needed, alternative in (("id", "id"), ("title", "description")):
         if fields.get(needed) in known or fields.get(alternative) in known:
             continue
-        likely = _likely_column(needed, [name for name in available if name not in known])
-        hint = f". {fix.format(field=needed, column=likely)}" if likely else ""
-        what = f"'{needed}'" if needed == alternative else f"'{needed}' or '{alternative}'"
+        same = needed == alternative
+        missing.append(f"'{needed}'" if same else f"'{needed}' or '{alternative}'")
+        likely = _likely_column(needed, free)
+        if likely is not None:
+            free.remove(likely)
+            fixes.append(each.format(field=needed, column=likely))
+    if missing:
+        hint = f". {begins}{between.join(fixes)}" if fixes else ""
         raise CatalogError(
-            f"{source} has no column {what}. Columns: {_listed(available)}{hint}", file=source
+            f"{source} has no column {', '.join(missing)}. Columns: {_listed(available)}{hint}",
+            file=source,
         )
 
 

@@ -20,7 +20,7 @@ __all__ = ["Products", "as_batches", "products_to_batch"]
 Products: TypeAlias = Iterable[Mapping[str, Any]] | Any
 
 _WHERE = "The table of products"
-_FIX = "Rename the column '{column}' to '{field}'"
+_FIX = "Rename the column ", "'{column}' to '{field}'", ", "
 _TAKEN = "dicts, Arrow tables or batches, pandas and polars frames"
 
 

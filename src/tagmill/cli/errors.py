@@ -25,6 +25,11 @@ ERRORS: dict[str, str] = {
     "Product {0} cannot be used: {1}. It is {2}": "第 {0} 件商品不能用：{1}。它是 {2}",
     "no title and no description": "没有标题，也没有描述",
     "{0} has no column {1}. Columns: {2}{3}": "{0} 没有列 {1}。现有的列：{2}{3}",
+    "{0} has no column {1}. Columns: {2}. Map it with: {3}": (
+        "{0} 没有列 {1}。现有的列：{2}。请映射：{3}"
+    ),
+    "'title' or 'description'": "“title”或“description”",
+    "'id', 'title' or 'description'": "“id”，也没有“title”或“description”",
     "{0} has no column '{1}', which is mapped to {2}. Columns: {3}": (
         "{0} 没有映射到 {2} 的列“{1}”。现有的列：{3}"
     ),
@@ -173,6 +178,13 @@ ERRORS: dict[str, str] = {
         "请给出其一：搜索词、--complete 前缀、--rebuild"
     ),
     "The event is not stored: {0}": "行为未存储：{0}",
+    "kind '{0}' is not one of {1} (in a file also search)": (
+        "类型“{0}”不是其中之一：{1}（文件中还可以是 search）"
+    ),
+    "at '{0}' is no time such as 2026-11-26T12:00:00Z": (
+        "“{0}”不是时间，请写如 2026-11-26T12:00:00Z"
+    ),
+    "no user": "没有用户", "no product": "没有商品", "no at": "没有时间",
     "--facet '{0}' is not FACET=TAG, such as 颜色=红色": (
         "--facet“{0}”不是 维度=标签 的形式，如 颜色=红色"
     ),
@@ -631,6 +643,15 @@ ERRORS: dict[str, str] = {
     ),
     "{0} is not a tagmill workspace (no {1}). Make one with: tagmill init": (
         "{0} 不是 tagmill 工作区（没有 {1}）。新建：tagmill init"
+    ),
+    "Cannot declare {0} twice (at line {1}, column {2})": (
+        "第 {1} 行又声明了一次 {0}，请合并到同一处"
+    ),
+    "Cannot overwrite a value (at line {0}, column {1})": "第 {0} 行的设置前面已有，请只留一处",
+    "Invalid value (at line {0}, column {1})": "第 {0} 行的值无效，文字要加引号",
+    "Invalid statement (at line {0}, column {1})": "第 {0} 行不是“名称 = 值”，也不是 [表]",
+    "Expected '=' after a key in a key/value pair (at line {0}, column {1})": (
+        "第 {0} 行的名称之后缺少“=”"
     ),
     "{0} is not valid TOML: {1}": "{0} 不是有效的 TOML：{1}",
     "{0}: 'root' cannot be set; it is the folder of the file": (

@@ -11,7 +11,7 @@ import typer
 
 from tagmill.cli.library import plain_tag
 from tagmill.cli.library_changes import SHOWN, Why, say_retagged, selection_of
-from tagmill.cli.messages import say, word
+from tagmill.cli.messages import label, say, word
 from tagmill.cli.terminal import (
     AsJson,
     Workspace,
@@ -54,7 +54,7 @@ def history(
     rows = [
         [
             change.version, change.at.replace("T", " ").rstrip("Z"), change.who,
-            _kind(change, undone_by), _what(change), change.why,
+            _kind(change, undone_by), _what(change), word(change.why),
         ]
         for change in changes[-limit:]
     ]  # fmt: skip
@@ -187,7 +187,9 @@ def _fields(entry: dict[str, Any]) -> str:
     if before is None or after is None:
         return "+" if before is None else "-"
     changed = [key for key in after if before[key] != after[key]]
-    return "; ".join(f"{key}: {_short(before[key])} → {_short(after[key])}" for key in changed)
+    return "; ".join(
+        f"{label(key)}: {_short(before[key])} → {_short(after[key])}" for key in changed
+    )
 
 
 def _short(value: object) -> str:

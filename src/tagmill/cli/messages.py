@@ -9,7 +9,7 @@ from string import Formatter
 
 from tagmill.settings import interface_language
 
-__all__ = ["MESSAGES", "WORDS", "say", "word"]
+__all__ = ["MESSAGES", "WORDS", "label", "say", "word"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     # key: (English, Chinese); {count:tag|tags} is "1 tag" or "2 tags".
@@ -663,7 +663,12 @@ WORDS: dict[str, str] = {
     "split": "拆分", "retire": "停用", "restore": "恢复", "move": "移动", "facet": "维度",
     "import": "导入", "undo": "撤销", "update": "更新",
     "proposal accepted": "采纳提议", "proposal merged": "并入提议",
-    "person": "人工", "lexicon": "词典", "model": "模型",
+    "person": "人工", "lexicon": "词典", "model": "模型", "llm": "大模型", "spans": "抽取器",
+    "starter library": "入门标签库",
+    "phone": "电话", "id_card": "身份证号", "bank_card": "银行卡号", "email": "邮箱",
+    "address": "地址", "name": "人名", "wechat": "微信号", "qq": "QQ 号",
+    "single": "单值", "only_for": "仅适用于", "value_kind": "取值", "unit": "单位",
+    "untagged": "没有标签的商品", "yes": "是", "no": "否",
 }  # fmt: skip
 
 
@@ -683,6 +688,11 @@ _FORMATTER = _Formatter()
 def word(text: str) -> str:
     """A state or kind in the terminal's language; as it is where it has no other."""
     return WORDS.get(text, text) if interface_language() == "zh" else text
+
+
+def label(key: str) -> str:
+    """A field of a record in the terminal's language; in English its key."""
+    return say(key) if interface_language() == "zh" and key in MESSAGES else word(key)
 
 
 def say(key: str, **values: object) -> str:

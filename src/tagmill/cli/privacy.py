@@ -18,7 +18,7 @@ from tagmill.cli.llm import (
     settings_with,
     stays_here,
 )
-from tagmill.cli.messages import say
+from tagmill.cli.messages import say, word
 from tagmill.cli.terminal import (
     AsJson,
     Workspace,
@@ -62,7 +62,7 @@ def preview(
         print_json({"sent": leaving, "replaced": dict(vault.counts), "text": text})
         return
     typer.echo(text)
-    replaced = ", ".join(f"{kind} {count}" for kind, count in vault.counts.items())
+    replaced = ", ".join(f"{word(kind)} {count}" for kind, count in vault.counts.items())
     note(say("privacy_replaced", kinds=replaced or "–"))
     if stays_here(settings.llm):
         note(say("privacy_stays" if is_set(settings.llm) else "privacy_no_model"))

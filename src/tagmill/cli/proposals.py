@@ -180,7 +180,7 @@ def _show(decided: Proposal, done: Governed, as_json: bool) -> None:
 
 def _row(one: Waiting) -> list[object]:
     proposal = one.proposal
-    sources = ", ".join(f"{source} {count:,}" for source, count in proposal.sources.items())
+    sources = ", ".join(f"{word(source)} {count:,}" for source, count in proposal.sources.items())
     example = next(iter(proposal.examples), {})
     shown = f"{example['id']}  “{example['text']}”" if "text" in example else example.get("id", "")
     written = f"{proposal.facet}:{proposal.name}" if proposal.facet else proposal.name

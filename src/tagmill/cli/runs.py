@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tagmill.cli.messages import say, word
+from tagmill.cli.messages import label, say, word
 from tagmill.cli.terminal import (
     AsJson,
     Workspace,
@@ -56,7 +56,8 @@ def show(run: RunId, workspace: Workspace = Path("."), as_json: AsJson = False) 
         return
     for key, value in entry.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{name} {one}" for name, one in value.items())
+            called = label if key == "counts" else str
+            value = ", ".join(f"{called(name)} {one}" for name, one in value.items())
         if key in ("kind", "status"):
             value = word(value)
         print_field(say("run" if key == "id" else key), "–" if value is None else value)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagmill.cli.messages import say
+from tagmill.cli.messages import say, word
 from tagmill.errors import SettingsError, StoreError
 from tagmill.settings import Settings, find_workspace, load_settings
 
@@ -209,7 +209,7 @@ def _cell(value: object) -> str | Text:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return word("yes" if value else "no")
     if isinstance(value, int):
         return f"{value:,}"
     return "–" if value is None else Text(str(value))  # as it is, whatever brackets it holds

@@ -12,7 +12,7 @@ from tagmill.cli.llm import ProfileOption
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json
 from tagmill.errors import SettingsError
-from tagmill.settings import SETTINGS_FILE, load_settings
+from tagmill.settings import SETTINGS_FILE, interface_language, load_settings
 
 _TEMPLATE = """\
 # A tagmill workspace. Every setting can also be a variable: TAGMILL_DATABASE__URL and so on.
@@ -54,6 +54,54 @@ _LLM = """
 # redact = true       # personal data is replaced before it leaves
 # offline = false     # true: only models on this machine may be asked
 """
+# What the template says, for those who read tagmill in Chinese.
+_CHINESE = {
+    "A tagmill workspace. Every setting can also be a variable: TAGMILL_DATABASE__URL and so on.": (
+        "tagmill 工作区。每个设置也可以写成环境变量，如 TAGMILL_DATABASE__URL。"
+    ),
+    "Products, library, tags and runs. PostgreSQL:": "商品、标签库、标签和批次。PostgreSQL：",
+    "Your columns under our names, where they differ; attributes.X makes a column an attribute.": (
+        "列名不同时，左边写我方字段，右边写你的列；attributes.X 把一列作为属性。"
+    ),
+    "promised of the lane auto; the rest goes to review": "自动发布通道承诺的精确率，其余待审核",
+    "tags kept per product": "每件商品保留的标签数",
+    'of tag names: the product\'s own, or always "zh" or "en"': (
+        '标签名称的语言：随商品，或固定为 "zh"、"en"'
+    ),
+    "products or searches; names of less are not shown as proposals": (
+        "支持的商品或搜索少于此数的新名称不显示"
+    ),
+    "proposals, by a rule, where people's decisions show that it is right": (
+        "人的处理足以说明可靠时，按规则自动采纳提议"
+    ),
+    "tags and numbers whose products nobody is recommended": "有这些标签或数字的商品不推荐给任何人",
+    "days after which an event counts half": "行为的影响减半所需的天数",
+    "what a row is: product, article, reply, or a folder of your own": (
+        "一行是什么：product（商品）、article（文章）、reply（答复），或自己的文件夹"
+    ),
+    "OpenAI-compatible; the key: TAGMILL_LLM__API_KEY": (
+        "兼容 OpenAI 的服务；密钥写在 TAGMILL_LLM__API_KEY"
+    ),
+    "instead of a server: llama.cpp in this process": "代替服务：在本进程中运行 llama.cpp",
+    "of one run, in the currency of price_input and price_output": (
+        "一次运行的预算，货币与 price_input、price_output 相同"
+    ),
+    "an answer holds for products that differ in other facets only": (
+        "仅在其他维度上不同的商品共用一条答复"
+    ),
+    "what may leave the machine": "可以离开本机的内容",
+    "what never does": "绝不离开的内容",
+    "personal data is replaced before it leaves": "个人信息在离开前换成占位符",
+    "true: only models on this machine may be asked": "true：只能使用本机上的模型",
+}
+
+
+def _template() -> str:
+    """The settings of a new workspace, explained in the terminal's language."""
+    text = _TEMPLATE + _LLM
+    for english, chinese in _CHINESE.items() if interface_language() == "zh" else ():
+        text = text.replace(f"# {english}", f"# {chinese}")
+    return text
 
 
 def init(
@@ -79,7 +127,7 @@ def init(
     if path.exists():
         raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    text = _TEMPLATE.format(url=database_url) + _LLM
+    text = _template().replace("{url}", database_url)
     if profile is not None:
         named = profile if profile in shipped_profiles() else str(rows.folder.resolve())
         written = json.dumps(named, ensure_ascii=False)
