@@ -57,6 +57,12 @@ def test_lanes_nest(model: Model, new_products: pa.RecordBatch) -> None:
     assert 0 < counts["auto"] <= counts["review"] <= counts["all"]
 
 
+@pytest.mark.parametrize("per_facet", [False, True])
+def test_what_would_not_be_shown_is_never_auto(model: Model, per_facet: bool) -> None:
+    starts = model.auto_starts(0.1, per_facet)  # a promise that any threshold would hold
+    assert (starts >= model.review_start).all()
+
+
 def test_same_seed_same_model(model: Model, products: pa.RecordBatch) -> None:
     again = train([products])
     assert model.trained is not None

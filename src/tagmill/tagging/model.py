@@ -300,14 +300,16 @@ class Model:
         return lanes
 
     def auto_starts(self, precision: float, per_facet: bool = False) -> npt.NDArray[np.float64]:
-        """Of each tag (m,) the probability from which the lane auto holds `precision`.
+        """Of each tag (m,) the probability from which the lane auto holds `precision`; never below
+        `review_start`: of many sure pairs a few doubtful ones would else come along.
 
         With `per_facet` it holds it within each facet that has enough held-out pairs to show it,
         and within all others together; else over all tags together.
         """
         key = precision, per_facet
         if key not in self._lane_starts:
-            self._lane_starts[key] = self._find_auto_starts(precision, per_facet)
+            starts = self._find_auto_starts(precision, per_facet)
+            self._lane_starts[key] = np.maximum(starts, self.review_start)
         return self._lane_starts[key]
 
     def _find_auto_starts(self, precision: float, per_facet: bool) -> npt.NDArray[np.float64]:
