@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,24 @@ def test_tags_of_a_product_descend_and_lane_all_keeps_top_k(model: Model) -> Non
     probabilities = [tag["probability"] for tag in line["tags"]]
     assert len(probabilities) == 5
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_more_tags_asked_for_leave_the_others_as_they_are(
+    model: Model, new_products: pa.RecordBatch
+) -> None:
+    assert model.trained is not None
+    own = 3
+    small = Model(model.library, model.prior, replace(model.trained, candidates=own), model.card)
+    few, many = (
+        [
+            {tag["id"]: (tag["probability"], tag["lane"]) for tag in line["tags"]}
+            for line in small.tag(new_products.to_pylist(), top_k=top_k, lane="all")
+        ]
+        for top_k in (own, len(model.tag_ids))
+    )
+    assert max(map(len, many)) > own
+    for fewer, more in zip(few, many, strict=True):
+        assert fewer.items() <= more.items()
 
 
 def test_lanes_nest(model: Model, new_products: pa.RecordBatch) -> None:

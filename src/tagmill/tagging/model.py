@@ -155,7 +155,7 @@ class Model:
     def score(self, batch: pa.RecordBatch, candidates: int = 0) -> Scores:
         """Calibrated probabilities of all candidate pairs, at least so many of the linear model a
         product: a `Tagger` like its sources."""
-        pairs = self.score_pairs(batch, self.lexicon.find(batch), candidates)
+        pairs = self._scored(batch, self.lexicon.find(batch), candidates)
         shape = (batch.num_rows, len(self.tag_ids))
         values = sparse.csr_array(
             (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
@@ -187,12 +187,29 @@ class Model:
     def score_pairs(
         self, batch: pa.RecordBatch, hits: Hits, top_k: int, values: Values | None = None
     ) -> ScoredPairs:
-        """Every candidate pair of the batch with its probability; `values` where they are known."""
+        """Every candidate pair of the batch with its probability; `values` where they are known.
+
+        Where more than the model's own candidates are wanted, for `top_k` tags a product, these
+        keep what they have among themselves: the others follow.
+        """
+        pairs = self._scored(batch, hits, 0, values)
+        if self.trained is None or top_k <= self.trained.candidates:
+            return pairs
+        more = self._scored(batch, hits, top_k, values)
+        size = len(self.tag_ids)
+        own, all_ = (one.rows.astype(np.int64) * size + one.tags for one in (pairs, more))
+        both = ScoredPairs.concatenate([pairs, more.take(np.flatnonzero(~np.isin(all_, own)))])
+        return both.take(np.argsort(both.rows, kind="stable"))
+
+    def _scored(
+        self, batch: pa.RecordBatch, hits: Hits, limit: int, values: Values | None = None
+    ) -> ScoredPairs:
+        """Pairs of the `limit` highest margins of a product, at least of the model's own number."""
         if self.trained is None:
             return self.score_by_prior(batch, hits)
         trained = self.trained
         rows = trained.idf.apply(extract(batch))
-        limit = max(trained.candidates, top_k)
+        limit = max(trained.candidates, limit)
         similar = similar_pairs(rows, self._texts) if self._texts is not None else None
         sources = self.sources(batch, values)
         candidates = build_candidates(
