@@ -418,8 +418,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "模型：{model}",
     ),
     "distilled_f1": (
-        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
-        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，花费 {cost:.4g}。",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g} spent by this command; "
+        "answers that were there already were paid before.",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，本次花费 {cost:.4g}；"
+        "已有的答复之前已付费。",
     ),
     "plan_asked": ("Products asked about", "询问的商品"),
     "plan_calls": ("Calls", "调用次数"),
