@@ -96,3 +96,11 @@ def test_the_report_is_one_page_that_shows_everything(
     assert "http" not in page  # self-contained
     hostile = {**report, "per_facet": {"<script>alert(1)</script>": report["per_facet"]["Kind"]}}
     assert "<script>" not in render_report(hostile)
+
+
+def test_products_of_the_training_are_counted(
+    model: Model, products: pa.RecordBatch, new_products: pa.RecordBatch
+) -> None:
+    assert evaluate(model, [products])["seen_in_training"] == products.num_rows
+    # The same ids, and 90 titles in all: a few say the same by chance.
+    assert evaluate(model, [new_products])["seen_in_training"] < 20

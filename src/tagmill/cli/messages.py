@@ -73,6 +73,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "line {first}.",
         "{count:,} 行无法读取，且无法写入 {path}（{why}）。第一处，第 {first}。",
     ),
+    "spelled_alike": (
+        "{count:name is|names are} spelled in several ways, each a tag of its own, such as "
+        "{examples}. One tag each: --merge-variants",
+        "{count:,} 个名称有几种写法，各算一个标签，如 {examples}。要合为一个标签：--merge-variants",
+    ),
     "few_products": (
         "{products:product teaches|products teach} little: tag some hundreds. In a workspace "
         "(tagmill init) the starter library helps meanwhile.",

@@ -48,8 +48,10 @@ def evaluate(
     the lexicon's own, `promise` what the lane auto of this `precision` (with `per_facet`: promised
     of each facet by itself) really held. `coverage_at_095` is the share of gold tags in the lane
     auto promised 0.95, `achieved_precision_at_095` what precision that lane really had (None: it
-    is empty). With `new_names`, `open` counts names that the model proposes as tags: precision,
-    recall and micro-F1 of both together, and the recall of gold tags that it does not know.
+    is empty). `seen_in_training` counts products that the model remembers from its training (of
+    2,000 at most), of which it knows more than of new ones. With `new_names`, `open` counts names
+    that the model proposes as tags: precision, recall and micro-F1 of both together, and the recall
+    of gold tags that it does not know.
     Raises CatalogError where no product has tags, SettingsError for an impossible `precision`,
     NotTrained for `new_names` of a model without an extractor.
     """
@@ -78,6 +80,7 @@ def evaluate(
         "products_with_tags": int((judged.gold_sizes() > 0).sum()),
         "gold_tags": len(gold_rows),
         "unknown_gold_tags": int((gold_tags >= len(model.tag_ids)).sum()),
+        "seen_in_training": _seen(model, judged_batches),
         **ranking_metrics(judged, frequency, train_size),
         **set_metrics(judged, published),
         "review_threshold": float(model.review_start),
@@ -98,6 +101,13 @@ def evaluate(
         model, baseline_pairs, gold_rows, gold_tags, size, universe, frequency, train_size
     )
     return report
+
+
+def _seen(model: Model, batches: Iterable[pa.RecordBatch]) -> int:
+    """How many products are among those that the model remembers of its training."""
+    if model.trained is None:
+        return 0
+    return sum(int(model.trained.memory.holds(batch).sum()) for batch in batches)
 
 
 class _Universe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, Unpack
@@ -427,6 +427,13 @@ class Library:
             name, *aliases = (spelling for spelling, _ in counts.most_common())
             merged.append(Tag(tag_id(facet, name), facet, name, aliases=tuple(aliases)))
         return cls(merged)
+
+    def spelled_alike(self) -> list[list[Tag]]:
+        """Tags of one facet whose names differ by their spelling only; none unless `verbatim`."""
+        groups = defaultdict[tuple[str, str], list[Tag]](list)
+        for tag in self.active() if self.verbatim else ():
+            groups[normal_form(tag.facet), normal_form(tag.name)].append(tag)
+        return [group for group in groups.values() if len(group) > 1]
 
     def _find_plain(self, name: str) -> Tag | None:
         forms = (name,) if self.verbatim else plain_forms(name)

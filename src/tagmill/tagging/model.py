@@ -7,9 +7,10 @@ lexicon's score goes through the prior calibration instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -84,6 +85,18 @@ class Memory:
     accepted: npt.NDArray[np.bool_]
     complete: npt.NDArray[np.bool_]  # (k,) whether all its tags are known
     ids: npt.NDArray[np.str_]  # (k,) of the products
+
+    def holds(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Which products of a batch (n,) are among the sample, by id and text."""
+        known = set(zip(self.ids.tolist(), _said(self.counts), strict=True))
+        asked = zip(batch.column("id").to_pylist(), _said(extract(batch)), strict=True)
+        return np.array([one in known for one in asked], np.bool_)
+
+
+def _said(rows: Rows) -> Iterator[bytes]:
+    """What tells the texts of products apart: their features."""
+    for start, end in pairwise(rows.indptr.tolist()):
+        yield rows.indices[start:end].tobytes() + rows.values[start:end].tobytes()
 
 
 @dataclass(frozen=True)
