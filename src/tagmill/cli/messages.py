@@ -487,8 +487,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}。",
     ),
     "llm_broken": (
-        "Could not be read: {count:line|lines} of the results.",
-        "结果中有 {count:,} 行无法读取。",
+        "Could not be read: {count:line|lines} of the results, the first {example}.",
+        "结果中有 {count:,} 行无法读取，第一处：{example}。",
     ),
     "title": ("Title", "标题"),
     "score": ("Score", "得分"),

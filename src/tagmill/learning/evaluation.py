@@ -26,7 +26,7 @@ from tagmill.probability import FREQUENCY_BUCKETS, bucket_of
 from tagmill.records import parse_tag, tag_text
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import ScoredPairs, check_precision, spread_out
+from tagmill.tagging.output import ScoredPairs, Selection, check_precision, spread_out
 from tagmill.tagging.proposer import SpanProposer
 
 __all__ = ["evaluate"]
@@ -41,8 +41,10 @@ def evaluate(
     precision: float = 0.95,
     per_facet: bool = False,
     new_names: bool = False,
+    top_k: int = Selection.top_k,
 ) -> dict[str, Any]:
-    """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`.
+    """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`, of which at most
+    `top_k` tags each are published, as by `tag`.
 
     Keys as in the design's measures; `per_facet` and `per_tag` break them down, `baseline` holds
     the lexicon's own, `promise` what the lane auto of this `precision` (with `per_facet`: promised
@@ -72,9 +74,9 @@ def evaluate(
     if model.trained is not None:
         frequency[: len(model.tag_ids)] = model.trained.statistics.counts
     train_size = int(model.card.get("products", 0))
-    published = judged.probability >= model.review_start
+    published = (judged.probability >= model.review_start) & (judged.ranks < top_k)
     fitted = pairs.fitted[order]
-    auto = _auto(model, judged, fitted, precision, per_facet)
+    auto = _auto(model, judged, fitted, precision, per_facet) & published
     report: dict[str, Any] = {
         "products": size,
         "products_with_tags": int((judged.gold_sizes() > 0).sum()),
