@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagmill.discover import Search
-from tagmill.discover.quantities import find_numbers, read_range
+from tagmill.discover.quantities import find_numbers, number_meant, read_range
 from tagmill.discover.recommend import open_recommender
 from tagmill.errors import SearchError
 from tagmill.store import Store
@@ -166,6 +166,26 @@ def test_numbers_outlive_merges_of_segments(store: Store, search: Search) -> Non
     assert ids(search, "", sort="价格")[:3] == ["c1", "d1", "b2"]
 
 
+@pytest.mark.parametrize(
+    ("written", "names", "meant"),
+    [
+        ("price", ["库存", "售价"], "售价"), ("价格", ["Unit Price"], "Unit Price"),
+        ("价格", ["售价", "价格"], "价格"), ("售價", ["售价", "价格"], "售价"),
+        ("rating", ["评分"], "评分"), ("库存", ["stock"], "stock"), ("Prices", ["price"], "price"),
+        ("Preis", ["price"], None),
+    ],
+)  # fmt: skip
+def test_a_number_is_known_by_other_names(
+    written: str, names: list[str], meant: str | None
+) -> None:
+    assert number_meant(written, names) == meant
+
+
+def test_a_number_is_sorted_and_ranged_by_another_name(search: Search) -> None:
+    assert ids(search, "连衣裙", sort="-price") == ["d1", "d3", "d2"]
+    assert ids(search, "连衣裙", ranges={"售价": (100, 150)}) == ["d3"]
+
+
 def test_an_unknown_number_is_named(store: Store, search: Search, tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="no number 'Preis'|No product has a number 'Preis'"):
         search.search("", ranges={"Preis": (0, 1)})
@@ -202,6 +222,8 @@ def test_what_is_out_of_stock_is_recommended_to_nobody(store: Store, tmp_path: P
     assert [one.id for one in recommender.beside("d1", limit=2)] == ["d3", "b1"]
     price(store, d2={"stock": 1}, d3={"stock": 0})
     assert "d2" in [one.id for one in recommender.beside("d1", limit=2)]
+    assert "d3" not in [one.id for one in recommender.beside("d1", limit=20)]
+    price(store, d3={"库存": 0})
     assert "d3" not in [one.id for one in recommender.beside("d1", limit=20)]
     barred = recommender.beside("d1", limit=20, exclude=["stock=1.."])
     assert not {"d2", "d3"} & {one.id for one in barred}

@@ -20,6 +20,7 @@ __all__ = [
     "find_numbers",
     "find_quantities",
     "find_ranges",
+    "number_meant",
     "read_range",
 ]
 
@@ -80,12 +81,15 @@ _CURRENCY = (
 )
 _SIGN = r"[$¥€£]|(?:rmb|usd|hk\$|nt\$|us\$)"
 # What shops call the same number: each word of a row means that of them which products have.
-_PRICES = ("price", "sale price", "价格", "售价", "现价", "单价", "价钱", "價格", "售價")
+_PRICES = (
+    "price", "sale price", "selling price", "unit price", "价格", "售价", "现价", "单价", "价钱",
+    "價格", "售價", "現價", "單價",
+)  # fmt: skip
 _SAME = (
     _PRICES,
-    ("rating", "评分", "評分"),
-    ("stock", "inventory", "库存", "庫存"),
-    ("sales", "sold", "销量", "銷量"),
+    ("rating", "stars", "评分", "星级", "評分", "星級"),
+    ("stock", "inventory", "库存", "存货", "庫存", "存貨"),
+    ("sales", "sold", "销量", "销售量", "銷量", "銷售量"),
 )
 _WRITTEN_RANGE = re.compile(
     r"(?P<name>[^=:]*[^=:\s][^=:]*)=(?P<rest>[+-]?\d+(?:\.\d+)?|(?:[+-]?\d+(?:\.\d+)?)?\.\.(?:[+-]?\d+(?:\.\d+)?)?)"
@@ -208,10 +212,22 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     return ranges, rest if ranges else query
 
 
+def number_meant(written: str, names: Sequence[str]) -> str | None:
+    """Which of the numbers that products have a name means: itself, in any case, or as other shops
+    call it, `price` of `售价`."""
+    written, form = written.strip(), fold(written).text
+    same = [n for n in names if n == written] or [n for n in names if fold(n).text == form]
+    return same[0] if same else _meanings(tuple(names)).get(_written(written))
+
+
+def _written(name: str) -> str:
+    return compatible(name.replace("_", " ")).lower().strip()
+
+
 @lru_cache(maxsize=64)
 def _meanings(names: tuple[str, ...]) -> dict[str, str]:
     """What may be written, in small letters → the number it means."""
-    meant = {compatible(name.replace("_", " ")).lower().strip(): name for name in names[::-1]}
+    meant = {_written(name): name for name in names[::-1]}
     for words in _SAME:
         known = next((meant[word] for word in words if word in meant), None)
         meant = dict.fromkeys(words, known) | meant if known else meant
