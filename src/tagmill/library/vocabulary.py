@@ -18,6 +18,7 @@ from typing import Protocol, TypedDict, Unpack
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
 from tagmill.forms import MEASURE, facet_conflict, name_conflict, name_forms, plain_forms
 from tagmill.library.names import clean_facet, clean_name, clean_tag
+from tagmill.pinyin import pinyin
 from tagmill.quantities import writings
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
@@ -164,6 +165,7 @@ class Library:
             self._living = _Names({}, names, self.tags)
         self._former = _Names()
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
+        self._sounds: dict[str, list[str]] | None = None  # pinyin → forms, for sounding()
         for facet in facets:
             self._put_facet(facet)
         self._first_facets = dict(self.facets)
@@ -251,6 +253,16 @@ class Library:
                 best[owner] = max(best.get(owner, 0.0), likeness)
         ranked = sorted((-value, self.tags[owner].text) for owner, value in best.items())
         return tuple(written for value, written in ranked[:limit] if -value >= 0.4)
+
+    def sounding(self, letters: str) -> Sequence[str]:
+        """The forms of names of living tags whose pinyin these letters are: 连衣裙 of lianyiqun."""
+        if self._sounds is None:
+            self._sounds = {}
+            for form, owned in self._living.complete().items():
+                sound = pinyin(form) if owned and not form.isascii() else None
+                if sound:
+                    self._sounds.setdefault(sound, []).append(form)
+        return self._sounds.get(letters, ())
 
     def facet_named(self, text: str) -> Facet | None:
         """The facet of a key or of a name in any language."""
@@ -497,7 +509,7 @@ class Library:
         self._have_facet(tag.facet)
         self.tags[tag.id] = tag
         self._names_for(tag).give(tag.facet, forms, tag.id)
-        self._pairs = None
+        self._pairs = self._sounds = None
         return tag
 
     def give_up(self, tag: Tag) -> None:
