@@ -47,6 +47,8 @@ def search(store: Store, tmp_path: Path) -> Search:
         ("库存0以上", ["d3"]), ("80块左右", ["b2", "d2"]), ("水杯 20元以内 500ml以下", ["c1"]),
         ("￥１，０００以上", ["t1"]), ("rating over 4.5", ["d1"]),
         ("between 500 and 600 yuan", ["b1"]), ("RMB 30以下", ["c1"]),
+        ("一百元以下", ["b2", "c1", "d2"]), ("两百块左右", ["d1"]),
+        ("价格一百到两百五", ["d1", "d3"]), ("百元以内 连衣裙", ["d2"]), ("3千元以上", ["t1"]),
     ],
 )  # fmt: skip
 def test_a_query_asks_for_numbers(search: Search, query: str, found: list[str]) -> None:
@@ -133,7 +135,8 @@ def test_sorted_by_a_number_page_by_page(search: Search) -> None:
         assert found == order
     hits = search.search("连衣裙", sort="价格").hits
     assert hits[0].why.quantities == ({"asked": "价格", "found": "89.9"},)
-    assert not search.search("水杯 1.5L", sort="价格").hits[0].why.quantities
+    without = search.search("水杯 1.5L", sort="价格").hits[0].why.quantities
+    assert [one["asked"] for one in without] == ["1.5L"]
 
 
 def test_a_product_with_variants_comes_by_the_nearest_price(store: Store, search: Search) -> None:

@@ -43,7 +43,7 @@ from tagmill.store.searches import StoredDocument
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
-FORMAT = 6
+FORMAT = 7
 # Unpublished tags help to rank: of at least so many candidates a product those with a probability.
 _CANDIDATES, _HINT = 60, 0.001
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ __all__ = [
     "DIMENSIONS",
     "IN_TEXTS",
     "Range",
+    "find_measures",
     "find_numbers",
     "find_quantities",
     "find_ranges",
@@ -27,7 +28,9 @@ __all__ = [
 # The base units of what is measured. In running text only some are read: 2 packs, 3 people and
 # 80 D say too many other things there.
 DIMENSIONS = tuple(dict.fromkeys(base for base, _ in UNITS.values()))
-IN_TEXTS = frozenset(("ml", "g", "mm", "w", "mah", "byte"))
+IN_TEXTS = frozenset(("ml", "g", "mm", "w", "mah", "byte", "year"))
+# Years and months are of age in a range, 0-3个月; alone they may be those of a warranty.
+_NO_AGE = frozenset("year years yrs 个月 month months".split())
 _UNITS = {unit: (base, float(factor)) for unit, (base, factor) in UNITS.items()}
 
 
@@ -35,12 +38,23 @@ def _any_of(units: Collection[str]) -> str:
     return "|".join(sorted(map(re.escape, units), key=len, reverse=True))
 
 
-_FROM_HAN = rf"(?<![a-z0-9.])(?:{NUMBER})"  # 容量500ml: Chinese may stand before
+_START = r"(?<![a-z0-9.])"  # 容量500ml: Chinese may stand before
+_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
+_THOUSAND = "千(?![克瓦米卡])"  # and not that of 千克
+_SCALE = f"(?:[十百万]|{_THOUSAND})"
+# As people say numbers: 三百, 两千五, 半; 3千.
+_SAID = (
+    rf"(?:{NUMBER}(?:\s*(?:[百万]|{_THOUSAND}))?"
+    rf"|半|(?<![{''.join(_DIGITS)}十百千万])(?:[{''.join(_DIGITS)}]|{_SCALE})+)"
+)
 _APART = r"(?:\s*|[-‐](?=[a-z]{2}))"  # 50-inch; 8-M is a size
 # 5g is no part of 5gb; behind 65寸 may stand OLED; 7 in 1 is no length
 _END = r"(?!(?<=[a-z])[a-z]|(?<=in)[\s-]*\d)"
+_READ = _any_of([unit for unit in UNITS if UNITS[unit][0] in IN_TEXTS])
 _QUANTITY = re.compile(
-    rf"({_FROM_HAN}){_APART}({_any_of([u for u in UNITS if UNITS[u][0] in IN_TEXTS])}){_END}",
+    rf"(?=\d){_START}(?:(?P<low>{NUMBER})(?:{_APART}(?P<low_unit>{_READ}))?\s*(?:[-–—~到至]|to)\s*)?"
+    rf"(?P<number>{_START}{NUMBER}){_APART}(?P<unit>{_READ}){_END}",
     re.I,
 )
 # In a text an ounce may be one of volume: a bottle of 17 oz.
@@ -71,8 +85,8 @@ _BOUND = (
 _TO = r"\s*(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*"
 _BOUND_AFTER = rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?"
 _RANGE = re.compile(
-    rf"{_BOUND}(?:(?P<low>{_FROM_HAN})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
-    rf"(?P<number>{_FROM_HAN}){_APART}(?P<unit>{_UNIT}){_END}{_BOUND_AFTER}",
+    rf"{_BOUND}(?:(?P<low>{_START}{_SAID})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
+    rf"(?P<number>{_START}{_SAID}){_APART}(?P<unit>{_UNIT}){_END}{_BOUND_AFTER}",
     re.I,
 )
 _CURRENCY = (
@@ -119,7 +133,10 @@ class Range:
 
     @property
     def for_ranges(self) -> tuple[float, float]:
-        """The ends beyond which another range overlaps with it: to touch it is not enough."""
+        """The ends beyond which another range overlaps with it: to touch it is not enough, but for
+        a single value, which 6-8岁 holds from 6 to 8."""
+        if self.low == self.high:
+            return self.for_values
         return self.low * (1 + _MARGIN), self.high * (1 - _MARGIN)
 
     def off(self, low: float, high: float) -> float:
@@ -141,13 +158,20 @@ class Range:
         return f"{low / size:.4g}–{high / size:.4g} {unit}"
 
 
-def find_quantities(text: str) -> list[tuple[str, float]]:
-    """(dimension, value in its base unit) of each quantity of a text, none twice."""
-    found: dict[tuple[str, float], None] = {}
-    for number, unit in _QUANTITY.findall(compatible(text)):
-        for meant in filter(None, (unit.lower(), _FLUID.get(unit.lower()))):
+def find_quantities(text: str) -> list[tuple[str, float, float]]:
+    """(dimension, from, to in its base unit) of each quantity of a text, none twice; from and to
+    are the same but in 6-8岁."""
+    found: dict[tuple[str, float, float], None] = {}
+    for match in _QUANTITY.finditer(compatible(text)):
+        unit = match["unit"].lower()
+        for meant in filter(None, (unit, _FLUID.get(unit))):
             dimension, size = _UNITS[meant]
-            found[dimension, _value(number) * size] = None
+            high = _value(match["number"]) * size
+            low = _low_end(match, dimension, size)
+            if low is not None and low < high:
+                found[dimension, low, high] = None
+            elif unit not in _NO_AGE:
+                found[dimension, high, high] = None
     return list(found)
 
 
@@ -157,7 +181,7 @@ def find_ranges(
     """The ranges of some dimensions that a query asks for, and the rest of it.
 
     A quantity without a bound (`500ml`) is no range: it stays in the query as a word. So does 6-8岁
-    where that is itself a name (folded, without spaces) and only tags measure the dimension.
+    where that is itself a name (folded, without spaces).
     """
     ranges: list[Range] = []
 
@@ -165,13 +189,30 @@ def find_ranges(
         asked = _asked(match)
         if asked is None or asked.dimension not in dimensions:
             return match.group()
-        if asked.dimension not in IN_TEXTS and _is_name(match, names):
+        if _is_name(match, names):
             return match.group()
         ranges.append(asked)
         return " "
 
     rest = _RANGE.sub(take, compatible(query))
     return ranges, rest if ranges else query
+
+
+def find_measures(
+    query: str, dimensions: Collection[str] = IN_TEXTS
+) -> Iterator[tuple[int, int, Range]]:
+    """(start, end, what it measures) of the quantities without a bound in what `find_ranges`
+    left: 7岁, 半升, 6-8岁."""
+    for match in _RANGE.finditer(query):
+        dimension, size = _UNITS[match["unit"].lower()]
+        low = _low_end(match, dimension, size)
+        if dimension not in dimensions or (low is None and match["low"] is not None):
+            continue
+        start = match.start("number" if low is None else "low")
+        high, end = _value(match["number"]) * size, match.end("unit")
+        low = high if low is None else low
+        measured = Range(dimension, min(low, high), max(low, high), query[start:end], match["unit"])
+        yield start, end, measured
 
 
 def read_range(text: str) -> Range | None:
@@ -238,7 +279,7 @@ def _meanings(names: tuple[str, ...]) -> dict[str, str]:
 def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     def amount(prefix: str, number: str) -> str:
         return (
-            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_FROM_HAN})"
+            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_START}{_SAID})"
             rf"(?:\s*(?P<{prefix}unit>{_CURRENCY})(?![a-z]))?"
         )
 
@@ -253,14 +294,22 @@ def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 def _asked(match: re.Match[str]) -> Range | None:
     """The range that was written; None for a quantity without a bound."""
     dimension, size = _UNITS[match["unit"].lower()]
-    low = None
-    if match["low"] is not None:
-        low_dimension, low_size = _UNITS[(match["low_unit"] or match["unit"]).lower()]
-        if low_dimension != dimension:
-            return None
-        low = _value(match["low"]) * low_size
+    low = _low_end(match, dimension, size)
+    if low is None and match["low"] is not None:
+        return None
     ends = _ends(match, low, _value(match["number"]) * size)
     return ends and Range(dimension, *ends, match.group().strip(), match["unit"])
+
+
+def _low_end(match: re.Match[str], dimension: str, size: float) -> float | None:
+    """Where a range begins, in the base unit; None for what is none, be it of two dimensions."""
+    if match["low"] is None:
+        return None
+    if match["low_unit"] is not None:
+        other, size = _UNITS[match["low_unit"].lower()]
+        if other != dimension:
+            return None
+    return _value(match["low"]) * size
 
 
 def _ends(match: re.Match[str], low: float | None, value: float) -> tuple[float, float] | None:
@@ -283,4 +332,19 @@ def _is_name(match: re.Match[str], names: Collection[str]) -> bool:
 
 
 def _value(number: str) -> float:
-    return float(number.replace(",", ""))
+    """The value of a number as it is written or said: 1,500, 3千, 两千五, 半."""
+    if number[0].isdecimal():
+        scale = _SCALES.get(number[-1], 1)
+        return float(number.rstrip("".join(_SCALES)).replace(",", "")) * scale
+    if number == "半":
+        return 0.5
+    total, digit, last = 0.0, 0.0, 1
+    for sign in number:
+        if sign in _DIGITS:
+            digit = _DIGITS[sign]
+            last = last if digit else 1  # 一百零五
+        elif _SCALES[sign] == 10_000:
+            total, digit, last = (total + digit or 1) * 10_000, 0, 10_000
+        else:
+            total, digit, last = total + (digit or 1) * _SCALES[sign], 0, _SCALES[sign]
+    return total + digit * max(last // 10, 1)  # 三百五
