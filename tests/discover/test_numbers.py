@@ -49,6 +49,9 @@ def search(store: Store, tmp_path: Path) -> Search:
         ("between 500 and 600 yuan", ["b1"]), ("RMB 30以下", ["c1"]),
         ("一百元以下", ["b2", "c1", "d2"]), ("两百块左右", ["d1"]),
         ("价格一百到两百五", ["d1", "d3"]), ("百元以内 连衣裙", ["d2"]), ("3千元以上", ["t1"]),
+        ("评分4.5分以上", ["d1"]), ("4.5星以上", ["d1"]), ("4.5 stars and up", ["d1"]),
+        ("连衣裙 100以内", ["d2"]), ("连衣裙100以内", ["d2"]), ("dress under 100", ["d2"]),
+        ("连衣裙 不超过100", ["d2"]), ("一百三左右的连衣裙", ["d3"]),
     ],
 )  # fmt: skip
 def test_a_query_asks_for_numbers(search: Search, query: str, found: list[str]) -> None:
@@ -72,7 +75,20 @@ def test_how_far_numbers_of_what_is_found_reach(search: Search, store: Store) ->
 
 @pytest.mark.parametrize(
     "query",
-    ["iphone 15", "评分 4", "5元硬币", "$50", "65寸以下", "2000 pieces or more", "价格 500ml以上"],
+    [
+        "iphone 15",
+        "评分 4",
+        "5元硬币",
+        "$50",
+        "65寸以下",
+        "2000 pieces or more",
+        "价格 500ml以上",
+        "身高160以下",
+        "5以下",
+        "100以上",
+        "under 50 people",
+        "尺码 42以下",
+    ],
 )
 def test_what_asks_for_no_number(query: str) -> None:
     assert find_numbers(query, ["价格", "评分"]) == ([], query)

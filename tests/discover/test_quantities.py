@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from tagmill.discover.quantities import find_measures, find_quantities, find_ranges
+from tagmill.discover.quantities import (
+    find_measures,
+    find_quantities,
+    find_ranges,
+    plainly_said,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,17 @@ def test_what_is_no_range(query: str) -> None:
     assert find_ranges(query) == ([], query)
 
 
+@pytest.mark.parametrize(
+    ("said", "plainly"),
+    [
+        ("1米8的床", "1.8米的床"), ("一米五", "1.5米"), ("小米8", "小米8"), ("2米50", "2米50"),
+        ("1.2米5", "1.2米5"), ("五百ｍｌ", "五百ml"),
+    ],
+)  # fmt: skip
+def test_lengths_as_they_are_said(said: str, plainly: str) -> None:
+    assert plainly_said(said) == plainly
+
+
 def test_what_only_tags_measure() -> None:
     ((asked,), _) = find_ranges("6人以上", ("person",))
     assert (asked.low, asked.high) == (6, math.inf)
@@ -84,7 +100,7 @@ def test_what_only_tags_measure() -> None:
     ("query", "measured"),
     [
         ("7岁 裙子", [("7岁", "year", 7, 7)]), ("半升的保温杯", [("半升", "ml", 500, 500)]),
-        ("五斤装 65寸", [("五斤", "g", 2500, 2500), ("65寸", "mm", 1651, 1651)]),
+        ("五斤装 65寸", [("五斤装", "g", 2500, 2500), ("65寸", "mm", 1651, 1651)]),
         ("6-8岁", [("6-8岁", "year", 6, 8)]), ("三只松鼠 小米 14 5 in 1", []), ("5kg-500ml", []),
     ],
 )  # fmt: skip
@@ -101,5 +117,6 @@ def test_a_value_is_shown_in_the_unit_that_was_asked_for() -> None:
     assert asked.shown(1651, 1651) == "65 寸"
     (small,), _ = find_ranges("under 0.5 L")
     assert small.shown(350, 350) == "0.35 L"
+    assert small.shown(20_000_000, 20_000_000) == "20000 L"
     assert small.shown(350, 500) == "0.35–0.5 L"
     assert small.shown(500, math.inf) == "≥ 0.5 L"

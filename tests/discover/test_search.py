@@ -212,7 +212,7 @@ def test_a_number_tells_more_beside_its_word(
     [
         ("鞋", ["h1", "h2", "h3", "h4"]), ("鞋子", ["h1", "h2", "h3", "h4"]),
         ("杯", ["c1", "c2", "h5", "h6"]), ("杯子", ["c1", "c2", "h5", "h6"]),
-        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]),
+        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]), ("男鞋", ["h1"]),
     ],
 )  # fmt: skip
 def test_one_character_stands_for_the_words_that_end_with_it(
@@ -399,12 +399,13 @@ def test_did_you_mean(search: Search) -> None:
         ("hongse 连衣裙", "红色 连衣裙"), ("保温壶", None), ("冰箱", None),
         ("连衣群", "连衣裙"),  # one product is misspelled as well
         ("手标", None),  # as many have it
+        ("mate50", None),
     ],
 )  # fmt: skip
 def test_what_was_misspelled_by_ear(
     store: Store, search: Search, query: str, meant: str | None
 ) -> None:
-    titles = ["冰箱", "蓝牙 耳机", "有线 耳机", "连衣群 雪纺", "手标", "手表"]
+    titles = ["冰箱", "蓝牙 耳机", "有线 耳机", "连衣群 雪纺", "手标", "手表", "mate60 套"]
     rows = [product(f"e{i}", title) for i, title in enumerate(titles)]
     rows += [product(f"f{i}", "连衣裙") for i in range(10)]
     store.products.upsert(product_batch(*rows))

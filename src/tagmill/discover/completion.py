@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -21,6 +22,7 @@ from tagmill.text import fold, is_doubtful, is_unspaced
 __all__ = ["Completer", "Completion", "correct"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_DIGITS = re.compile("[0-9一二两三四五六七八九十]")  # no other number is a better spelling
 _LONGEST = 60  # characters that are completed
 _LONGEST_WORD = 20  # that is corrected
 # Of a tag's name to a word, at least (difflib's ratio): two letters of ten, two of five signs.
@@ -170,6 +172,7 @@ def _nearest(view: View, word: str) -> str | None:
         return None
     if word.isascii() and len(word) > 2:
         edits = _edits(word) | _edits(f"{word}s")  # dres was taken for a plural
+        edits = {edit for edit in edits if _DIGITS.findall(edit) == _DIGITS.findall(word)}
         better, _ = _most_frequent(view, edits)
         spoken = [] if better else view.library.sounding(word)
         better = better or max(spoken, key=lambda form: _products_of(view, form), default="")
@@ -183,8 +186,9 @@ def _nearest(view: View, word: str) -> str | None:
         tag = view.library.find(written)
         for name in view.library.names_of(tag) if tag else ():
             assert tag is not None
-            rank = SequenceMatcher(None, fold(name).text, word).ratio(), view.counts.get(tag.id, 0)
-            if rank > best:
+            form = fold(name).text
+            rank = SequenceMatcher(None, form, word).ratio(), view.counts.get(tag.id, 0)
+            if rank > best and _DIGITS.findall(form) == _DIGITS.findall(word):
                 best, nearest = rank, name
     return nearest
 
@@ -213,7 +217,12 @@ def _homophones(word: str) -> set[str]:
     """A Chinese word with one character replaced by another that sounds alike: 冰箱 of 冰厢."""
     if not 1 < len(word) <= _LONGEST_HEARD:
         return set()
-    return {word[:i] + c + word[i + 1 :] for i, sign in enumerate(word) for c in same_sound(sign)}
+    return {
+        word[:i] + other + word[i + 1 :]
+        for i, sign in enumerate(word)
+        for other in same_sound(sign)
+        if not _DIGITS.match(sign)
+    }
 
 
 def _edits(word: str) -> set[str]:

@@ -61,7 +61,7 @@ Postings = tuple[Array, Array, Array]  # documents, weights, places
 @dataclass(frozen=True)
 class Part:
     """One way to match a concept: words that must all stand there, a tag, or what is measured; with
-    `is_head` the word is a Chinese character, and a word must end with it; with `is_more` it is a
+    `is_head` the last is a Chinese character, and a word must end with it; with `is_more` it is a
     number and the word beside it, of what matches already."""
 
     words: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Matcher:
             if not any(
                 idf
                 for part, idf in zip(parts, idfs, strict=True)
-                if heads >= part.is_head and not part.is_more
+                if not (part.is_more or part.is_head) or (heads and len(part.words) == 1)
             )
         ]
 
@@ -193,20 +193,25 @@ class Matcher:
             documents = np.unique(self._within(number, part.measure)[0])
             ones = np.ones(len(documents), np.float32)
             return documents, ones, np.zeros(len(documents), np.uint8)
-        if part.is_head:
-            key, heads = (number, part.words[0]), self._view.heads
-            known: Postings | None = heads.get(key)
-            if known is None:
-                if len(heads) >= _HEADS:
-                    heads.clear()
-                known = heads[key] = _with_head(segment, part.words[0])
-            return known
         found: Postings | None = None
-        for word_hash in _hashes(part.words):
+        words = part.words
+        if part.is_head:
+            found = self._with_head(number, part.words[-1])
+            words = part.words[:-1]
+        for word_hash in _hashes(words):
             here = segment.postings(word_hash)
             listed = segment.documents[here], segment.weights[here], segment.places[here]
             found = listed if found is None else intersect(*found, *listed)
         return found or _NO_POSTINGS
+
+    def _with_head(self, number: int, head: str) -> Postings:
+        key, heads = (number, head), self._view.heads
+        found: Postings | None = heads.get(key)
+        if found is None:
+            if len(heads) >= _HEADS:
+                heads.clear()
+            found = heads[key] = _with_head(self._view.segments[number], head)
+        return found
 
     def _parts(self, concept: Concept) -> list[Part]:
         library = self._view.library
@@ -224,16 +229,26 @@ class Matcher:
             if words and words not in known:
                 known.add(words)
                 parts.append(Part(words, factor=_SYNONYM / len(words)))
-        if not concept.tag_ids and len(concept.words) == 1:
-            (word,) = concept.words
-            within = _pieces(word) if is_unspaced(word[0]) else ()
-            if within and not self._frequency(parts[0]):
-                parts.append(Part(within, factor=_SYNONYM / len(within)))
-        if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
-            parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
         parts += [Part((JOINED + pair,), is_more=True) for pair in concept.joined]
-        head = _head_of(concept.words[0]) if len(concept.words) == 1 and not concept.tag_ids else ""
-        return [*parts, Part((head,), factor=_HEAD, is_head=True)] if head else parts
+        (*others, word) = concept.words or ("",)
+        if others or not word or not is_unspaced(word[0]):
+            return parts
+        if len(word) == 2:
+            parts.append(Part((PARTED + word,), factor=_PARTED))
+        return parts if concept.tag_ids else [*parts, *self._parts_within(word)]
+
+    def _parts_within(self, word: str) -> Iterator[Part]:
+        """What a Chinese word that names no tag is made of: 男朋友, of what no product has; 男裤,
+        of which they have 裤 at the end of others; 鞋子, the one character that it is."""
+        head = _head_of(word)
+        if head:
+            yield Part((head,), factor=_HEAD, is_head=True)
+        if len(word) > 1 and not self._frequency(Part((word,))):
+            within = _pieces(word)
+            if within:
+                yield Part(within, factor=_SYNONYM / len(within))
+            elif len(word) == 2 and not head and word[-1] in _WITH_ENDING:
+                yield Part(tuple(word), factor=_HEAD, is_head=True)
 
     def frequency(self, words: tuple[str, ...]) -> float:
         """How many living products have all of some words."""

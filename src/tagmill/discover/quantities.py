@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ __all__ = [
     "find_quantities",
     "find_ranges",
     "number_meant",
+    "plainly_said",
     "read_range",
 ]
 
@@ -86,7 +87,8 @@ _TO = r"\s*(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*"
 _BOUND_AFTER = rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?"
 _RANGE = re.compile(
     rf"{_BOUND}(?:(?P<low>{_START}{_SAID})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
-    rf"(?P<number>{_START}{_SAID}){_APART}(?P<unit>{_UNIT}){_END}{_BOUND_AFTER}",
+    rf"(?P<number>{_START}{_SAID}){_APART}(?P<unit>{_UNIT}){_END}(?P<packed>装)?"
+    rf"{_BOUND_AFTER}",
     re.I,
 )
 _CURRENCY = (
@@ -105,9 +107,13 @@ _SAME = (
     ("stock", "inventory", "库存", "存货", "庫存", "存貨"),
     ("sales", "sold", "销量", "销售量", "銷量", "銷售量"),
 )
+_METRES = re.compile(r"(?<![\d.])(\d|[一两二三])米([1-9一二三四五六七八九])(?![\d.一-九十百])")
 _WRITTEN_RANGE = re.compile(
     r"(?P<name>[^=:]*[^=:\s][^=:]*)=(?P<rest>[+-]?\d+(?:\.\d+)?|(?:[+-]?\d+(?:\.\d+)?)?\.\.(?:[+-]?\d+(?:\.\d+)?)?)"
 )
+_STARS = r"分|颗?星|\s*(?:stars?|points?)(?![a-z])"
+_LEAST_PRICE = 10  # that is asked for by a number alone: 耳机 200以内, dress under 50
+_NO_PRICE = ("身高", "体重", "尺码", "鞋码", "年龄", "评分", "销量", "库存", "size", "rating")
 _ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
 
@@ -152,10 +158,14 @@ class Range:
         unit = self.unit or self.dimension
         size = _UNITS[unit.lower()][1]
         if low == high:
-            return f"{low / size:.4g} {unit}"
+            return f"{_shown(low / size)} {unit}"
         if math.isinf(high):
-            return f"≥ {low / size:.4g} {unit}"
-        return f"{low / size:.4g}–{high / size:.4g} {unit}"
+            return f"≥ {_shown(low / size)} {unit}"
+        return f"{_shown(low / size)}–{_shown(high / size)} {unit}"
+
+
+def _shown(value: float) -> str:
+    return f"{float(f'{value:.4g}'):.12g}"
 
 
 def find_quantities(text: str) -> list[tuple[str, float, float]]:
@@ -209,10 +219,18 @@ def find_measures(
         if dimension not in dimensions or (low is None and match["low"] is not None):
             continue
         start = match.start("number" if low is None else "low")
-        high, end = _value(match["number"]) * size, match.end("unit")
+        high = _value(match["number"]) * size
+        end = match.end("packed" if match["packed"] else "unit")
         low = high if low is None else low
         measured = Range(dimension, min(low, high), max(low, high), query[start:end], match["unit"])
         yield start, end, measured
+
+
+def plainly_said(query: str) -> str:
+    """A query in the digits and letters in which quantities are looked for; 1米8 is 1.8米."""
+    return _METRES.sub(
+        lambda match: f"{_value(match[1]):g}.{_value(match[2]):g}米", compatible(query)
+    )
 
 
 def read_range(text: str) -> Range | None:
@@ -230,18 +248,16 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     """The ranges of numbers that a query asks for, and the rest of it.
 
     `names` are those of the numbers that products have. A number is named before its range, but for
-    the price, which a currency tells. An amount without a bound stays in the query.
+    ratings, which stars tell, and the price, which a currency tells or that nothing else is said.
+    An amount without a bound stays in the query.
     """
     if not names:
         return [], query
     meant = _meanings(tuple(names))
-    price = meant.get(_PRICES[0])
     ranges: list[Range] = []
 
     def take(match: re.Match[str]) -> str:
-        named = match["name"] and meant.get(match["name"].lower())
-        money = match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]
-        name = named or (price if money else None)
+        name = _number_of(match, meant)
         low = None if match["low"] is None else _value(match["low"])
         ends = _ends(match, low, _value(match["number"]))
         if name is None or ends is None:
@@ -251,6 +267,22 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
 
     rest = _numbers_pattern(tuple(meant)).sub(take, compatible(query))
     return ranges, rest if ranges else query
+
+
+def _number_of(match: re.Match[str], meant: Mapping[str, str]) -> str | None:
+    """The number that a range is of."""
+    if match["name"]:
+        return meant.get(match["name"].lower())
+    if match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]:
+        return meant.get("price")
+    if match["stars"]:
+        return meant.get("rating")
+    below = match["above"] if match["negated"] else match["below"]
+    is_bound = match["after_below"] or match["about"] or (below and match["end"] is not None)
+    before = match.string[: match.start()].rstrip().lower()
+    if not is_bound or match["low"] or before.endswith(_NO_PRICE):
+        return None
+    return meant.get("price") if _value(match["number"]) >= _LEAST_PRICE else None
 
 
 def number_meant(written: str, names: Sequence[str]) -> str | None:
@@ -286,7 +318,7 @@ def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(
         rf"(?:(?<![a-z0-9])(?P<name>{_any_of(names)})(?![a-z])\s*(?:[:=是在]|is\b)?\s*)?{_BOUND}"
         rf"(?:{amount('low_', 'low')}{_TO})?{amount('', 'number')}(?![a-z0-9.%])"
-        rf"(?:{_BOUND_AFTER})(?P<about>左右|上下)?",
+        rf"(?P<stars>{_STARS})?{_BOUND_AFTER}(?P<about>左右|上下)?(?P<end>\s*$)?",
         re.I,
     )
 

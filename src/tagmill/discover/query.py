@@ -21,9 +21,10 @@ from tagmill.discover.quantities import (
     find_measures,
     find_numbers,
     find_ranges,
+    plainly_said,
 )
 from tagmill.library import Library
-from tagmill.quantities import compatible, quantity_of
+from tagmill.quantities import quantity_of
 from tagmill.text import Folded, fold, is_unspaced, normal_form, search_words, segment, unaccented
 
 __all__ = ["LACKING", "Concept", "Query", "QueryParser", "is_lack"]
@@ -47,7 +48,7 @@ _STOP_WORDS = frozenset(
         "i we you some any something can do have has need want looking look find show buy get "
         "please which what who best suitable 的 了 和 与 或 及 款 种 个 适合 适用 用 给 送 买 想 "
         "想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
-        "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款"
+        "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿"
     ).split()
 )
 # Whom people buy for, each with other words for the same.
@@ -139,7 +140,7 @@ class QueryParser:
     def parse(self, text: str, numbers: Sequence[str] = ()) -> Query:
         """The query that a text means; any text means one. `numbers` are those products have."""
         text = text[:_LONGEST]
-        ranges, rest = find_numbers(unaccented(compatible(text)), numbers)
+        ranges, rest = find_numbers(unaccented(plainly_said(text)), numbers)
         quantities, rest = find_ranges(rest, self._measured, self._names)
         ranges += quantities
         wanted: list[Concept] = []
