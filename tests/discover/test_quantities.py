@@ -102,6 +102,9 @@ def test_what_only_tags_measure() -> None:
         ("7岁 裙子", [("7岁", "year", 7, 7)]), ("半升的保温杯", [("半升", "ml", 500, 500)]),
         ("五斤装 65寸", [("五斤装", "g", 2500, 2500), ("65寸", "mm", 1651, 1651)]),
         ("6-8岁", [("6-8岁", "year", 6, 8)]), ("三只松鼠 小米 14 5 in 1", []), ("5kg-500ml", []),
+        ("Half a liter bottle", [("Half a liter", "ml", 500, 500)]), ("one piece", []),
+        ("two liters", [("two liters", "ml", 2000, 2000)]),
+        ("24 months old", [("24 months old", "year", 2, 2)]),
     ],
 )  # fmt: skip
 def test_a_quantity_without_a_bound_measures(

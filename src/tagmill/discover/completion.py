@@ -170,7 +170,7 @@ def _nearest(view: View, word: str) -> str | None:
     similar tag name."""
     if len(word) > _LONGEST_WORD:
         return None
-    if word.isascii() and len(word) > 2:
+    if word.isascii() and len(word) > 3:  # mom is no misspelled arm
         edits = _edits(word) | _edits(f"{word}s")  # dres was taken for a plural
         edits = {edit for edit in edits if _DIGITS.findall(edit) == _DIGITS.findall(word)}
         better, _ = _most_frequent(view, edits)

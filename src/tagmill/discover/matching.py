@@ -39,6 +39,7 @@ __all__ = ["Hits", "How", "Matcher", "Part"]
 _TAG_WEIGHT, _MISSED = 20.0, 3.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
+_MEASURED = 2.0  # as much as a word of a title, in whatever unit it is written
 _PARTED = 0.5  # weight of two characters side by side that may be no word
 _HEADS = 64  # whose postings are remembered
 _HEAD = 0.4  # weight of words that end with the character asked for
@@ -222,7 +223,7 @@ class Matcher:
             name for tag_id in concept.tag_ids for name in library.names_of(library.tags[tag_id])
         ]
         if concept.measure is not None:
-            parts.append(Part(measure=concept.measure, factor=_SYNONYM))
+            parts.append(Part(measure=concept.measure, factor=_MEASURED))
         parts += [Part(words, factor=1 / len(words)) for words in concept.others]
         known = {concept.words, *concept.others}
         for words in _words_of(tuple(names[: _NAMES * len(concept.tag_ids)])):

@@ -44,10 +44,19 @@ _DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八
 _SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 _THOUSAND = "千(?![克瓦米卡])"  # and not that of 千克
 _SCALE = f"(?:[十百万]|{_THOUSAND})"
-# As people say numbers: 三百, 两千五, 半; 3千.
+_WORDS = {
+    "half a": 0.5, "half an": 0.5, "half": 0.5, "one": 1, "two": 2, "three": 3, "four": 4,
+    "five": 5, "six": 6, "eight": 8, "ten": 10, "twelve": 12,
+}  # fmt: skip
+_NUMERALS = "".join(_DIGITS) + "".join(_SCALES)
+_FIRST = rf"(?=[\d半{_NUMERALS}{''.join(sorted({word[0] for word in _WORDS}))}])"  # of a number
+_NUMERAL = re.compile(  # what has none is left at once
+    rf"[\d半{_NUMERALS}]|(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.I
+)
+# As people say numbers: 三百, 两千五, 半; 3千; half a.
 _SAID = (
-    rf"(?:{NUMBER}(?:\s*(?:[百万]|{_THOUSAND}))?"
-    rf"|半|(?<![{''.join(_DIGITS)}十百千万])(?:[{''.join(_DIGITS)}]|{_SCALE})+)"
+    rf"(?:{_FIRST}{_START}(?:{NUMBER}(?:\s*(?:[百万]|{_THOUSAND}))?|半"
+    rf"|(?:{'|'.join(_WORDS)})(?![a-z])|(?<![{_NUMERALS}])(?:[{''.join(_DIGITS)}]|{_SCALE})+))"
 )
 _APART = r"(?:\s*|[-‐](?=[a-z]{2}))"  # 50-inch; 8-M is a size
 # 5g is no part of 5gb; behind 65寸 may stand OLED; 7 in 1 is no length
@@ -85,12 +94,13 @@ _BOUND = (
 )
 _TO = r"\s*(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*"
 _BOUND_AFTER = rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?"
-_RANGE = re.compile(
-    rf"{_BOUND}(?:(?P<low>{_START}{_SAID})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
-    rf"(?P<number>{_START}{_SAID}){_APART}(?P<unit>{_UNIT}){_END}(?P<packed>装)?"
-    rf"{_BOUND_AFTER}",
-    re.I,
+_AMOUNT = (
+    rf"(?:(?P<low>{_SAID})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
+    rf"(?P<number>{_SAID}){_APART}(?P<unit>{_UNIT}){_END}(?P<packed>装)?"
 )
+_RANGE = re.compile(_BOUND + _AMOUNT + _BOUND_AFTER, re.I)
+# Begins where a number may, and with nothing before it: no between.
+_MEASURE = re.compile(rf"{_FIRST}(?P<between>(?!))?{_AMOUNT}", re.I)
 _CURRENCY = (
     "元|块钱|块|人民币|美元|欧元|英镑|日元|港币|港元|新台币|rmb|cny|yuan|usd|dollars?|bucks|eur|euros?"
     "|gbp|jpy|yen|hkd|twd"
@@ -193,6 +203,8 @@ def find_ranges(
     A quantity without a bound (`500ml`) is no range: it stays in the query as a word. So does 6-8岁
     where that is itself a name (folded, without spaces).
     """
+    if not _NUMERAL.search(query):
+        return [], query
     ranges: list[Range] = []
 
     def take(match: re.Match[str]) -> str:
@@ -213,7 +225,7 @@ def find_measures(
 ) -> Iterator[tuple[int, int, Range]]:
     """(start, end, what it measures) of the quantities without a bound in what `find_ranges`
     left: 7岁, 半升, 6-8岁."""
-    for match in _RANGE.finditer(query):
+    for match in _MEASURE.finditer(query):
         dimension, size = _UNITS[match["unit"].lower()]
         low = _low_end(match, dimension, size)
         if dimension not in dimensions or (low is None and match["low"] is not None):
@@ -251,7 +263,7 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     ratings, which stars tell, and the price, which a currency tells or that nothing else is said.
     An amount without a bound stays in the query.
     """
-    if not names:
+    if not names or not _NUMERAL.search(query):
         return [], query
     meant = _meanings(tuple(names))
     ranges: list[Range] = []
@@ -311,7 +323,7 @@ def _meanings(names: tuple[str, ...]) -> dict[str, str]:
 def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     def amount(prefix: str, number: str) -> str:
         return (
-            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_START}{_SAID})"
+            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_SAID})"
             rf"(?:\s*(?P<{prefix}unit>{_CURRENCY})(?![a-z]))?"
         )
 
@@ -368,8 +380,8 @@ def _value(number: str) -> float:
     if number[0].isdecimal():
         scale = _SCALES.get(number[-1], 1)
         return float(number.rstrip("".join(_SCALES)).replace(",", "")) * scale
-    if number == "半":
-        return 0.5
+    if number == "半" or number.lower() in _WORDS:
+        return _WORDS.get(number.lower(), 0.5)
     total, digit, last = 0.0, 0.0, 1
     for sign in number:
         if sign in _DIGITS:

@@ -48,7 +48,8 @@ _STOP_WORDS = frozenset(
         "i we you some any something can do have has need want looking look find show buy get "
         "please which what who best suitable 的 了 和 与 或 及 款 种 个 适合 适用 用 给 送 买 想 "
         "想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
-        "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿"
+        "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿 "
+        "最 便宜 实惠 cheap affordable"
     ).split()
 )
 # Whom people buy for, each with other words for the same.
@@ -70,7 +71,6 @@ _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
 _MODIFIERS = frozenset("太很纯带有含用是")  # before what is not wanted: 不要带拉链的
 _PART = re.compile(r"[^\s,，、;；。|]+")
 _DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
-_MAY_MEASURE = re.compile(r"[\d一二两三四五六七八九十百半]")
 _UNIT_OF_TEXT = re.compile(r"[a-z0-9.]+|\S", re.I)
 
 
@@ -287,8 +287,6 @@ class QueryParser:
 
     def _measures(self, text: str, folded: Folded) -> dict[int, tuple[int, Range]]:
         """Start → end, both in the folded text, and what is measured there."""
-        if not _MAY_MEASURE.search(text):
-            return {}
         found = find_measures(text, self._measured)
         return {
             bisect_left(folded.starts, start): (bisect_left(folded.starts, end), measure)

@@ -239,20 +239,22 @@ class Library:
         return tag
 
     def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
-        """The written forms of the living tags spelled most like `text`, best first."""
+        """The written forms of the living tags spelled most like `text`, best first; of equals
+        those that begin so, 红色 before 口红 for 红."""
         facet_text, _, name = text.rpartition(":")
         facet = self.facet_named(facet_text)
         form = self.form(name)
         pairs = self._letter_pairs()
         shared = Counter(other for pair in _pairs_of(form) for other in pairs.get(pair, ()))
-        best: dict[str, float] = {}
+        best: dict[str, tuple[float, bool]] = {}
         for other, _ in shared.most_common(200):
             ratio = difflib.SequenceMatcher(None, form, other).ratio()
             for key, owner in self._living.facets(other).items():
                 likeness = ratio + (0.2 if facet and facet.key == key else 0.0)
-                best[owner] = max(best.get(owner, 0.0), likeness)
-        ranked = sorted((-value, self.tags[owner].text) for owner, value in best.items())
-        return tuple(written for value, written in ranked[:limit] if -value >= 0.4)
+                found = -likeness, not other.startswith(form)
+                best[owner] = min(best.get(owner, found), found)
+        ranked = sorted((*found, self.tags[owner].text) for owner, found in best.items())
+        return tuple(written for value, _, written in ranked[:limit] if -value > 0.4)
 
     def sounding(self, letters: str) -> Sequence[str]:
         """The forms of names of living tags whose pinyin these letters are: 连衣裙 of lianyiqun."""
