@@ -502,9 +502,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "= {tag}？{of:,} 次点击中 {clicks:,} 次",
     ),
     "events_read": (
-        "{read:event|events} read, {new:,} new, {after:,} of them after a search; "
-        "{searches:more search|more searches}; {rejected:,} rejected.",
-        "读取 {read:,} 条行为，新增 {new:,}，其中 {after:,} 条来自搜索；"
+        "{read:event|events} read, {after:,} after a search, {new:,} new; "
+        "{searches:search|searches} besides; {rejected:,} rejected.",
+        "读取 {read:,} 条行为（来自搜索 {after:,} 条），新增 {new:,}；"
         "另有搜索 {searches:,} 次；拒绝 {rejected:,}。",
     ),
     "nothing_to_forget": (
