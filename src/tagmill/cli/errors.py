@@ -600,6 +600,9 @@ ERRORS: dict[str, str] = {
         "没有提议 {0}。查看：tagmill library proposals"
     ),
     "Proposal {0} ('{1}') was {2} already{3} at {4}": "提议 {0}（“{1}”）已处理：{2}{3}，{4}",
+    "Unknown tag '{0}'. Nearest: {1}. Add it with: tagmill library add 'FACET:{2}'": (
+        "未知的标签“{0}”。相近的有：{1}。添加：tagmill library add '维度:{2}'"
+    ),
     "Unknown tag '{0}'. Nearest: {1}. Add it with: tagmill library add '{2}'": (
         "未知的标签“{0}”。相近的有：{1}。添加：tagmill library add '{2}'"
     ),

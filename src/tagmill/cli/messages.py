@@ -509,8 +509,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "= {tag}？{of:,} 次点击中 {clicks:,} 次",
     ),
     "events_read": (
-        "{read:event|events} read, {new:,} new; {searches:search|searches}; {rejected:,} rejected.",
-        "读取 {read:,} 条行为，新增 {new:,}；{searches:,} 次搜索；拒绝 {rejected:,}。",
+        "{read:event|events} read, {after:,} after a search, {new:,} new; "
+        "{searches:search|searches} besides; {rejected:,} rejected.",
+        "读取 {read:,} 条行为（来自搜索 {after:,} 条），新增 {new:,}；"
+        "另有搜索 {searches:,} 次；拒绝 {rejected:,}。",
     ),
     "nothing_to_forget": (
         "There is no event of {user}, and nothing else.",
