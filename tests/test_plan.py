@@ -85,6 +85,26 @@ def test_cascade_asks_what_the_budget_pays_for(shop: Path) -> None:
     assert (again["asked"], again["llm"]["calls"]) == (asked[1], 0)
 
 
+def test_what_a_budget_begins_it_finishes(shop: Path) -> None:
+    """The products it pays for are tagged; the same command goes on where that one stopped."""
+    whole = tagmill("plan", CATALOGUE, "--llm", "all", "--json", cwd=shop).json()
+    budget = whole["cost"] / 4
+    command = ("tag", CATALOGUE, "-o", "out.jsonl", "--llm", "all", "--budget", budget)
+    finished = []
+    for _ in range(2):
+        done = tagmill(*command, "--json", cwd=shop, code=1)
+        report = done.json()
+        assert f"of the budget of {budget:.4g} are spent" in done.err
+        assert 0.9 * budget < report["llm"]["cost"] <= budget
+        lines = (shop / "out.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == report["products"] == report["asked"]
+        finished.append(report["products"])
+    assert 0.8 < finished[0] / (whole["products"] / 4) < 1.2
+    assert finished[1] > 1.7 * finished[0]
+    enough = tagmill(*command[:-1], whole["cost"], "--json", cwd=shop).json()
+    assert enough["products"] == 496
+
+
 def test_a_weighted_sample() -> None:
     """Rows come as often as their weights say, and keep their places."""
     seen = np.zeros(300)

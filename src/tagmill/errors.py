@@ -114,7 +114,9 @@ class UnknownTag(LibraryError):
 
     def __init__(self, tag: str, nearest: tuple[str, ...] = ()) -> None:
         hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
-        super().__init__(f"Unknown tag '{tag}'.{hint} Add it with: tagmill library add '{tag}'")
+        has_facets = any(":" in other for other in nearest)  # without one no tag is added there
+        whole = f"FACET:{tag}" if has_facets and ":" not in tag else tag
+        super().__init__(f"Unknown tag '{tag}'.{hint} Add it with: tagmill library add '{whole}'")
         self.tag = tag
         self.nearest = nearest
 

@@ -27,12 +27,13 @@ from scipy import sparse
 
 from tagmill.catalog import Catalog
 from tagmill.catalog.writers import TagWriter
+from tagmill.errors import LanguageModelError
 from tagmill.naming import NameKeeper, NewNames, named_by
 from tagmill.plan import Sample, request_prices
 from tagmill.records import LANES, Candidate, Proposer
 from tagmill.store import Run, Store
 from tagmill.tag_runs import OPEN, outdated_products, run_signature, start_if_needed
-from tagmill.tagging.cascade import consult_batch, doubtful_cells
+from tagmill.tagging.cascade import Portions, consult_batch, doubtful_cells
 from tagmill.tagging.llm import Consultant, Opinions
 from tagmill.tagging.model import Model
 from tagmill.tagging.output import Selection
@@ -153,6 +154,7 @@ class ConsultReport:
     failed: list[dict[str, str]] = field(default_factory=list)  # {"id", "reason"}
     waiting: int = 0  # products whose requests stand in the batch file
     new_names: NewNames = field(default_factory=NewNames)
+    stopped: LanguageModelError | None = None  # why the catalogue was not gone through to its end
 
     def count(self, batch: pa.RecordBatch, opinions: Opinions) -> None:
         """Add the answers about a batch."""
@@ -179,14 +181,16 @@ def consult_file(
     """`tag_file` with a large language model asked about every product, or about a `share`.
 
     With a share the catalogue is gone through twice: the engine judges all products first, and
-    what should gain most is asked, as far as the settings' budget goes.
+    what should gain most is asked, as far as the settings' budget goes. Where the budget ends, or
+    nobody can be asked any more, what is done is written and the report says why it `stopped`;
+    LanguageModelError is raised where that is nothing.
     """
     summary, report = TagSummary(), ConsultReport()
     chosen = None if share is None else choose_to_ask(model, consultant, catalog, share)
+    portions = Portions(consultant, _CONSULTED_AT_ONCE, fits=chosen is not None)
     done = 0
-    for whole in catalog:
-        for start in range(0, whole.num_rows, _CONSULTED_AT_ONCE):
-            batch = whole.slice(start, _CONSULTED_AT_ONCE)
+    try:
+        for batch in chain.from_iterable(map(portions.of, catalog)):
             wanted = None if chosen is None else chosen[done : done + batch.num_rows].toarray()
             consulted = consult_batch(model, consultant, batch, selection, wanted)
             report.count(batch, consulted.opinions)
@@ -194,6 +198,10 @@ def consult_file(
             summary.count(consulted.tagged)
             progress(batch.num_rows)
             done += batch.num_rows
+    except LanguageModelError as error:
+        if not done:
+            raise
+        report.stopped = error
     return summary, report
 
 
@@ -340,7 +348,8 @@ def consult_workspace(
         failed = store.replies.failed()
         asked = _AskedById.choose(model, consultant, wanted.batches(_PAGE), share, failed)
     keeper = NameKeeper(store, model.library)
-    for batch in wanted.batches(_CONSULTED_AT_ONCE):
+    portions = Portions(consultant, _CONSULTED_AT_ONCE, fits=asked is not None)
+    for batch in chain.from_iterable(map(portions.of, wanted.batches(_CONSULTED_AT_ONCE))):
         chosen = None if asked is None else asked.cells_of(batch)
         consulted = consult_batch(model, consultant, batch, selection, chosen)
         store.assignments.write(run, consulted.products, consulted.tagged, "llm")

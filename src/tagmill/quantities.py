@@ -56,7 +56,7 @@ UNITS: dict[str, tuple[str, Decimal]] = {
         "byte": {"1e9": "gb", "1e12": "tb", "1e6": "mb"},
         "year": {
             "1": "岁|周岁|year|years|year old|years old|yrs",
-            "0.083333333": "个月 月龄 month months",
+            "0.083333333": "个月|月龄|month|months|month old|months old",
         },
         "piece": {"1": "件 个 只 piece pieces pcs pc count ct"},
         "pack": {"1": "包 pack packs"},

@@ -24,7 +24,7 @@ from tagmill.store import Store
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import check_precision
+from tagmill.tagging.output import Selection, check_precision
 
 __all__ = [
     "ExportReport",
@@ -147,6 +147,7 @@ def evaluate_workspace(
     *,
     precision: float = 0.95,
     per_facet: bool = False,
+    top_k: int = Selection.top_k,
     seed: int = 0,
     progress: Stages = lambda stage, done, total: None,
 ) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def evaluate_workspace(
             yield batch.filter(pa.array(held_out_fifth(batch, seed) == held_out))
 
     model = train(half(False), load_library(store), seed=seed, progress=progress)
-    return evaluate(model, half(True), precision=precision, per_facet=per_facet)
+    return evaluate(model, half(True), precision=precision, per_facet=per_facet, top_k=top_k)
 
 
 def explain_workspace(

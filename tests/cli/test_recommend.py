@@ -53,7 +53,7 @@ def test_one_event_counts_in_the_next_recommendation(visited: Path) -> None:
     done = tagmill("events", "add", "new", "el-0030", *at, "-w", visited, "--json").json()
     assert (done["kind"], done["at"]) == ("view", "2026-11-20T04:00:00Z")
     again = tagmill("events", "add", "new", "el-0030", *at, "-w", visited)
-    assert "1 event read, 0 new" in again.out
+    assert "1 event read, 0 after a search, 0 new" in again.out
     assert "'sniff' is not one of" in refusal("events", "add", "new", "a", "sniff", "-w", visited)
     chinese = tagmill("events", "add", "new", "a", "看", "-w", visited, code=1, language="zh").err
     assert "行为未存储：类型“看”不是其中之一：view, " in chinese
@@ -81,7 +81,7 @@ def test_events_of_usual_names_and_bad_rows(own_shop: Path, tmp_path: Path) -> N
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     done = tagmill("events", "import", path, "-w", own_shop)
-    assert "2 events read, 2 new; 1 search; 4 rejected" in done.out
+    assert "2 events read, 0 after a search, 2 new; 1 search besides; 4 rejected" in done.out
     proposed = tagmill("library", "proposals", "-w", own_shop, "--json").json()
     telly = next(one for one in proposed if one["name"] == "telly")
     assert telly["clicked"]["of"] == telly["searches"] == 18
@@ -128,7 +128,7 @@ def test_a_log_of_searches_alone(own_shop: Path, tmp_path: Path) -> None:
     path = tmp_path / "searches.csv"
     path.write_text("keyword,time\ntelly,2026-11-20\nred frock,2026-11-20\n,2026-11-20\n")
     done = tagmill("events", "import", path, "-w", own_shop, "--json").json()
-    assert done == {"read": 0, "new": 0, "searches": 2, "rejected": 1}
+    assert done == {"read": 0, "new": 0, "after_searches": 0, "searches": 2, "rejected": 1}
     path.write_text("keyword,user\ntelly,lin\n")
     assert "has no column 'at'" in refusal("events", "import", path, "-w", own_shop)
     path.write_text("user,at\nlin,2026-11-20\n")

@@ -48,8 +48,12 @@ def test_a_file_alone_is_enough(tagged: Path, trained: Path) -> None:
 
 def test_two_spellings_are_one_tag_if_asked(tagged: Path, trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "merged"
-    done = tagmill("train", "--from", tagged, "-o", folder, "--merge-variants", "--json").json()
-    assert done["model"] == str(folder)
+    command = ("train", "--from", tagged, "-o", folder)
+    done = tagmill(*command, "--merge-variants", "--json")
+    assert done.json()["model"] == str(folder)
+    assert "--merge-variants" not in done.err
+    assert "such as style:plain, Style:Plain" in tagmill(*command).err
+    tagmill(*command, "--merge-variants")
     verbatim, merged = _names(trained, tagged), _names(folder, tagged)
     assert {"Style:Plain", "style:plain"} <= verbatim
     assert "Style:Plain" in merged

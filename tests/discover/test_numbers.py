@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagmill.discover import Search
-from tagmill.discover.quantities import find_numbers, read_range
+from tagmill.discover.quantities import find_numbers, number_meant, read_range
 from tagmill.discover.recommend import open_recommender
 from tagmill.errors import SearchError
 from tagmill.store import Store
@@ -47,6 +47,11 @@ def search(store: Store, tmp_path: Path) -> Search:
         ("库存0以上", ["d3"]), ("80块左右", ["b2", "d2"]), ("水杯 20元以内 500ml以下", ["c1"]),
         ("￥１，０００以上", ["t1"]), ("rating over 4.5", ["d1"]),
         ("between 500 and 600 yuan", ["b1"]), ("RMB 30以下", ["c1"]),
+        ("一百元以下", ["b2", "c1", "d2"]), ("两百块左右", ["d1"]),
+        ("价格一百到两百五", ["d1", "d3"]), ("百元以内 连衣裙", ["d2"]), ("3千元以上", ["t1"]),
+        ("评分4.5分以上", ["d1"]), ("4.5星以上", ["d1"]), ("4.5 stars and up", ["d1"]),
+        ("连衣裙 100以内", ["d2"]), ("连衣裙100以内", ["d2"]), ("dress under 100", ["d2"]),
+        ("连衣裙 不超过100", ["d2"]), ("一百三左右的连衣裙", ["d3"]),
     ],
 )  # fmt: skip
 def test_a_query_asks_for_numbers(search: Search, query: str, found: list[str]) -> None:
@@ -70,7 +75,20 @@ def test_how_far_numbers_of_what_is_found_reach(search: Search, store: Store) ->
 
 @pytest.mark.parametrize(
     "query",
-    ["iphone 15", "评分 4", "5元硬币", "$50", "65寸以下", "2000 pieces or more", "价格 500ml以上"],
+    [
+        "iphone 15",
+        "评分 4",
+        "5元硬币",
+        "$50",
+        "65寸以下",
+        "2000 pieces or more",
+        "价格 500ml以上",
+        "身高160以下",
+        "5以下",
+        "100以上",
+        "under 50 people",
+        "尺码 42以下",
+    ],
 )
 def test_what_asks_for_no_number(query: str) -> None:
     assert find_numbers(query, ["价格", "评分"]) == ([], query)
@@ -133,7 +151,8 @@ def test_sorted_by_a_number_page_by_page(search: Search) -> None:
         assert found == order
     hits = search.search("连衣裙", sort="价格").hits
     assert hits[0].why.quantities == ({"asked": "价格", "found": "89.9"},)
-    assert not search.search("水杯 1.5L", sort="价格").hits[0].why.quantities
+    without = search.search("水杯 1.5L", sort="价格").hits[0].why.quantities
+    assert [one["asked"] for one in without] == ["1.5L"]
 
 
 def test_a_product_with_variants_comes_by_the_nearest_price(store: Store, search: Search) -> None:
@@ -164,6 +183,26 @@ def test_numbers_outlive_merges_of_segments(store: Store, search: Search) -> Non
     assert ids(search, "", ranges={"价格": (31, 31)}) == ["d1"]
     search.index.rebuild()
     assert ids(search, "", sort="价格")[:3] == ["c1", "d1", "b2"]
+
+
+@pytest.mark.parametrize(
+    ("written", "names", "meant"),
+    [
+        ("price", ["库存", "售价"], "售价"), ("价格", ["Unit Price"], "Unit Price"),
+        ("价格", ["售价", "价格"], "价格"), ("售價", ["售价", "价格"], "售价"),
+        ("rating", ["评分"], "评分"), ("库存", ["stock"], "stock"), ("Prices", ["price"], "price"),
+        ("Preis", ["price"], None),
+    ],
+)  # fmt: skip
+def test_a_number_is_known_by_other_names(
+    written: str, names: list[str], meant: str | None
+) -> None:
+    assert number_meant(written, names) == meant
+
+
+def test_a_number_is_sorted_and_ranged_by_another_name(search: Search) -> None:
+    assert ids(search, "连衣裙", sort="-price") == ["d1", "d3", "d2"]
+    assert ids(search, "连衣裙", ranges={"售价": (100, 150)}) == ["d3"]
 
 
 def test_an_unknown_number_is_named(store: Store, search: Search, tmp_path: Path) -> None:
@@ -202,6 +241,8 @@ def test_what_is_out_of_stock_is_recommended_to_nobody(store: Store, tmp_path: P
     assert [one.id for one in recommender.beside("d1", limit=2)] == ["d3", "b1"]
     price(store, d2={"stock": 1}, d3={"stock": 0})
     assert "d2" in [one.id for one in recommender.beside("d1", limit=2)]
+    assert "d3" not in [one.id for one in recommender.beside("d1", limit=20)]
+    price(store, d3={"库存": 0})
     assert "d3" not in [one.id for one in recommender.beside("d1", limit=20)]
     barred = recommender.beside("d1", limit=20, exclude=["stock=1.."])
     assert not {"d2", "d3"} & {one.id for one in barred}

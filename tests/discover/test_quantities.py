@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from tagmill.discover.quantities import find_quantities, find_ranges
+from tagmill.discover.quantities import (
+    find_measures,
+    find_quantities,
+    find_ranges,
+    plainly_said,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,11 +25,21 @@ from tagmill.discover.quantities import find_quantities, find_ranges
         ("7-in-1, 5 in 1, size 8-M", set()),
         ("保温杯 1,500ml", {("ml", 1500)}),
         ("２，０００ｍＡｈ", {("mah", 2000)}),
-        ("10V, 6岁, 2 packs", set()),  # only tags measure these
+        ("10V, 2 packs", set()),  # only tags measure these
+        ("9-14kg", {("g", 9000, 14000)}),
+        ("500ml~1L", {("ml", 500, 1000)}),
+        ("3 to 5 lbs", {("g", 1361, 2268)}),
+        ("2024-500ml", {("ml", 500)}),
+        ("6岁", {("year", 6)}),
+        ("适合6-8岁", {("year", 6, 8)}),
+        ("ages 3-6 years", {("year", 3, 6)}),
+        ("0-24个月", {("year", 0, 2)}),
+        ("2 year warranty, 保质期12个月", set()),
     ],
 )
-def test_quantities_of_a_text(text: str, found: set[tuple[str, float]]) -> None:
-    assert {(dimension, round(value)) for dimension, value in find_quantities(text)} == found
+def test_quantities_of_a_text(text: str, found: set[tuple[object, ...]]) -> None:
+    read = ((one, round(low), round(high)) for one, low, high in find_quantities(text))
+    assert {(one, low) if low == high else (one, low, high) for one, low, high in read} == found
 
 
 @pytest.mark.parametrize(
@@ -45,6 +60,8 @@ def test_quantities_of_a_text(text: str, found: set[tuple[str, float]]) -> None:
         )),
         *((f"2kg{bound}", "g", 0, 2000) for bound in ("或以下", " or under", "内的")),
         *((f"2kg{bound}", "g", 2000, math.inf) for bound in ("或以上", " and up", "+")),
+        ("半升以下", "ml", 0, 500), ("三千克以上", "g", 3000, math.inf),
+        ("十二到十五寸", "mm", 304.8, 381), ("5千克以内", "g", 0, 5000),
     ],
 )  # fmt: skip
 def test_a_range_in_words(query: str, dimension: str, low: float, high: float) -> None:
@@ -56,16 +73,45 @@ def test_a_range_in_words(query: str, dimension: str, low: float, high: float) -
 @pytest.mark.parametrize(
     "query",
     ["iphone 15 pro max 256gb", "500ml内胆", "500ml起泡酒", "5l mini fridge", "2kg+3kg",
-     "thunder 5kg", "6岁以上", "5kg-500ml"],
+     "thunder 5kg", "6人以上", "5kg-500ml", "千克以上"],
 )  # fmt: skip
 def test_what_is_no_range(query: str) -> None:
     assert find_ranges(query) == ([], query)
 
 
+@pytest.mark.parametrize(
+    ("said", "plainly"),
+    [
+        ("1米8的床", "1.8米的床"), ("一米五", "1.5米"), ("小米8", "小米8"), ("2米50", "2米50"),
+        ("1.2米5", "1.2米5"), ("五百ｍｌ", "五百ml"),
+    ],
+)  # fmt: skip
+def test_lengths_as_they_are_said(said: str, plainly: str) -> None:
+    assert plainly_said(said) == plainly
+
+
 def test_what_only_tags_measure() -> None:
-    ((asked,), _) = find_ranges("6岁以上", ("year",))
+    ((asked,), _) = find_ranges("6人以上", ("person",))
     assert (asked.low, asked.high) == (6, math.inf)
     assert find_ranges("6-8岁 积木", ("year",), ("6-8岁", "68岁"))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "measured"),
+    [
+        ("7岁 裙子", [("7岁", "year", 7, 7)]), ("半升的保温杯", [("半升", "ml", 500, 500)]),
+        ("五斤装 65寸", [("五斤装", "g", 2500, 2500), ("65寸", "mm", 1651, 1651)]),
+        ("6-8岁", [("6-8岁", "year", 6, 8)]), ("三只松鼠 小米 14 5 in 1", []), ("5kg-500ml", []),
+        ("Half a liter bottle", [("Half a liter", "ml", 500, 500)]), ("one piece", []),
+        ("two liters", [("two liters", "ml", 2000, 2000)]),
+        ("24 months old", [("24 months old", "year", 2, 2)]),
+    ],
+)  # fmt: skip
+def test_a_quantity_without_a_bound_measures(
+    query: str, measured: list[tuple[str, str, float, float]]
+) -> None:
+    found = find_measures(query)
+    assert [(query[i:j], m.dimension, round(m.low), round(m.high)) for i, j, m in found] == measured
 
 
 def test_a_value_is_shown_in_the_unit_that_was_asked_for() -> None:
@@ -74,5 +120,6 @@ def test_a_value_is_shown_in_the_unit_that_was_asked_for() -> None:
     assert asked.shown(1651, 1651) == "65 寸"
     (small,), _ = find_ranges("under 0.5 L")
     assert small.shown(350, 350) == "0.35 L"
+    assert small.shown(20_000_000, 20_000_000) == "20000 L"
     assert small.shown(350, 500) == "0.35–0.5 L"
     assert small.shown(500, math.inf) == "≥ 0.5 L"

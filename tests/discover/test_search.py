@@ -85,15 +85,17 @@ def test_negation(search: Search, query: str, found: list[str]) -> None:
         ("壳 -\"iphone 14\"", ["n2"]), ("壳 -“iPhone14”", ["n2"]),
         ("女包 -皮", ["n4"]), ("不要皮女包", ["n4"]), ("背包 不防水", ["n6"]),
         ("背包 防水", ["n5", "n6"]), ("可乐 不含糖", ["n7"]), ("可乐 -糖", ["n7"]),
-        ("没有糖的可乐", ["n7"]), ("可乐 不加糖", ["n7"]),
+        ("没有糖的可乐", ["n7"]), ("可乐 不加糖", ["n7"]), ("背包 非防水", ["n6"]),
+        ("手机 非iPhone", ["n11"]), ("手机壳非苹果", ["n1", "n2"]), ("非洲 鼓", ["n12"]),
         ("canvas without leather", ["n9"]), ("canvas -leather", ["n9"]),
     ],
 )  # fmt: skip
 def test_what_is_negated(store: Store, search: Search, query: str, found: list[str]) -> None:
     titles = {
-        "n1": "iPhone 14 壳", "n2": "iPhone 15 壳", "n3": "PU皮女包", "n4": "帆布女包",
+        "n1": "iPhone 14 手机 壳", "n2": "iPhone 15 手机 壳", "n3": "PU皮女包", "n4": "帆布女包",
         "n5": "背包 防水", "n6": "背包 不防水", "n7": "无糖可乐", "n8": "可乐 含糖",
         "n9": "Canvas sack, no leather", "n10": "Canvas sack with leather",
+        "n11": "苹果 手机 套", "n12": "非洲 鼓",
     }  # fmt: skip
     store.library.save([make_tag("品类", "女包"), make_tag("功能", "防水")], [Facet("功能")])
     store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
@@ -116,6 +118,27 @@ def test_what_is_negated(store: Store, search: Search, query: str, found: list[s
 )
 def test_units(search: Search, query: str, found: list[str]) -> None:
     assert ids(search, query) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("7岁 积木", ["q1"]), ("8岁的积木", ["q1"]), ("9岁 积木", ["q2"]),
+        ("5-9岁 积木", ["q1", "q2"]),
+        ("6岁以上 积木", ["q1", "q2"]), ("10-11kg", ["q3"]), ("14公斤", ["q3"]), ("半升", ["q4"]),
+        ("0.5L", ["q4"]), ("500ml", ["q4"]), ("积木 -7岁", ["q2"]), ("15kg", []),
+    ],
+)  # fmt: skip
+def test_a_quantity_is_found_in_whatever_unit_or_range_a_title_writes_it(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "q1": "积木 6-8岁", "q2": "积木 9岁", "q3": "纸尿裤 L 9-14kg", "q4": "杯 500ml",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search(query)
+    assert sorted(hit.id for hit in result.hits) == found
+    assert not result.relaxed
 
 
 def test_why_says_which_quantity_was_in_the_range(search: Search) -> None:
@@ -189,7 +212,7 @@ def test_a_number_tells_more_beside_its_word(
     [
         ("鞋", ["h1", "h2", "h3", "h4"]), ("鞋子", ["h1", "h2", "h3", "h4"]),
         ("杯", ["c1", "c2", "h5", "h6"]), ("杯子", ["c1", "c2", "h5", "h6"]),
-        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]),
+        ("男 鞋", ["h1"]), ("运动 鞋", ["h1"]), ("糖", ["h8"]), ("男鞋", ["h1"]),
     ],
 )  # fmt: skip
 def test_one_character_stands_for_the_words_that_end_with_it(
@@ -204,6 +227,26 @@ def test_one_character_stands_for_the_words_that_end_with_it(
     assert sorted(hit.id for hit in result.hits if hit.id != "h9") == found
     assert result.hits[0].why.words[0]["fields"] == ["title"]
     assert result.did_you_mean is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("男朋友礼物", ["g1"]), ("送男朋友的礼物", ["g1"]), ("gift for my boyfriend", ["g4"]),
+        ("女友 礼盒", ["g2"]), ("适合妈妈的礼物", ["g3"]), ("给妈妈买的礼物", ["g3"]),
+        ("i want a gift for mum", ["g5"]), ("推荐一款适合爸爸用的手表", ["g6"]), ("朋友", ["g2"]),
+        ("给", ["g7"]),  # nothing else is asked
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_whom(store: Store, search: Search, query: str, found: list[str]) -> None:
+    titles = {
+        "g1": "香水 送男友 礼物", "g2": "永生花 礼盒 送女朋友", "g3": "母亲节礼物 披肩",
+        "g4": "Boyfriend gift", "g5": "Gift for mother", "g6": "手表 父亲节", "g7": "给 力 贴纸",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search(query)
+    assert [hit.id for hit in result.hits] == found
+    assert not result.relaxed
 
 
 def test_a_query_that_nothing_matches_whole_matches_in_part(search: Search) -> None:
@@ -347,6 +390,26 @@ def test_did_you_mean(search: Search) -> None:
     assert search.search("leather").did_you_mean is None
     assert search.search("letter").did_you_mean is None  # no name is that near
     assert search.search("皮 水杯").did_you_mean is None  # not 真皮 水杯
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("冰厢", "冰箱"), ("冰相", "冰箱"), ("蓝芽耳机", "蓝牙耳机"), ("lianyiqun", "连衣裙"),
+        ("hongse 连衣裙", "红色 连衣裙"), ("保温壶", None), ("冰箱", None),
+        ("连衣群", "连衣裙"),  # one product is misspelled as well
+        ("手标", None),  # as many have it
+        ("mate50", None),
+    ],
+)  # fmt: skip
+def test_what_was_misspelled_by_ear(
+    store: Store, search: Search, query: str, meant: str | None
+) -> None:
+    titles = ["冰箱", "蓝牙 耳机", "有线 耳机", "连衣群 雪纺", "手标", "手表", "mate60 套"]
+    rows = [product(f"e{i}", title) for i, title in enumerate(titles)]
+    rows += [product(f"f{i}", "连衣裙") for i in range(10)]
+    store.products.upsert(product_batch(*rows))
+    assert search.search(query).did_you_mean == meant
 
 
 def test_did_you_mean_finds_something(store: Store, search: Search) -> None:

@@ -190,6 +190,19 @@ def test_a_teacher_that_says_nothing_makes_no_student(
         distil(model, consultant, lambda: batches(2000, 2010), lambda: people, count=10)
 
 
+def test_a_student_learns_what_the_budget_paid_for(model: Model) -> None:
+    prices = {"price_input": 1.0, "price_output": 1.0, "max_concurrency": 4}
+    asker = Asker(Wise(), LanguageModelSettings(**prices, budget=0.2))
+    asker.spending.cost = 0.2 - 0.06  # what is left pays for a few
+    consultant = Consultant(asker, asker, model.library)
+    people = list(as_batches(products(2000, 2020, tagged=True)))
+    found = distil(
+        model, consultant, lambda: batches(2000, 2100), lambda: people, count=60, rounds=1
+    )
+    assert "of the budget" in found.stopped
+    assert 0 < found.asked < 60
+
+
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path / "old")
     for name, rows in (

@@ -77,3 +77,23 @@ def test_the_starter_library_can_be_measured_and_promises_nothing() -> None:
     assert report["recall"] == 1
     assert report["coverage_at_095"] == 0
     assert report["achieved_precision_at_095"] is None
+
+
+def test_products_of_the_training_are_counted(
+    model: Model, products: pa.RecordBatch, new_products: pa.RecordBatch
+) -> None:
+    assert evaluate(model, [products])["seen_in_training"] == products.num_rows
+    # The same ids, and 90 titles in all: a few say the same by chance.
+    assert evaluate(model, [new_products])["seen_in_training"] < 20
+
+
+def test_what_tag_would_leave_out_is_not_published(
+    model: Model, new_products: pa.RecordBatch
+) -> None:
+    for top_k in (1, 2, 10):
+        report = evaluate(model, [new_products], top_k=top_k)
+        written = model.tag(new_products.drop_columns("tags").to_pylist(), top_k=top_k)
+        tags = [tag for line in written for tag in line["tags"]]
+        assert report["diversity"]["tags_per_product"] * 300 == pytest.approx(len(tags))
+        auto = sum(part["auto"] for part in report["per_facet"].values())
+        assert auto == sum(tag["lane"] == "auto" for tag in tags)

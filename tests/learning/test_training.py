@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,24 @@ def test_tags_of_a_product_descend_and_lane_all_keeps_top_k(model: Model) -> Non
     assert probabilities == sorted(probabilities, reverse=True)
 
 
+def test_more_tags_asked_for_leave_the_others_as_they_are(
+    model: Model, new_products: pa.RecordBatch
+) -> None:
+    assert model.trained is not None
+    own = 3
+    small = Model(model.library, model.prior, replace(model.trained, candidates=own), model.card)
+    few, many = (
+        [
+            {tag["id"]: (tag["probability"], tag["lane"]) for tag in line["tags"]}
+            for line in small.tag(new_products.to_pylist(), top_k=top_k, lane="all")
+        ]
+        for top_k in (own, len(model.tag_ids))
+    )
+    assert max(map(len, many)) > own
+    for fewer, more in zip(few, many, strict=True):
+        assert fewer.items() <= more.items()
+
+
 def test_lanes_nest(model: Model, new_products: pa.RecordBatch) -> None:
     counts = {}
     for lane in ("auto", "review", "all"):
@@ -55,6 +74,12 @@ def test_lanes_nest(model: Model, new_products: pa.RecordBatch) -> None:
         assert tagged.column("id").to_pylist() == new_products.column("id").to_pylist()
         counts[lane] = len(tagged.column("tags").flatten())
     assert 0 < counts["auto"] <= counts["review"] <= counts["all"]
+
+
+@pytest.mark.parametrize("per_facet", [False, True])
+def test_what_would_not_be_shown_is_never_auto(model: Model, per_facet: bool) -> None:
+    starts = model.auto_starts(0.1, per_facet)  # a promise that any threshold would hold
+    assert (starts >= model.review_start).all()
 
 
 def test_same_seed_same_model(model: Model, products: pa.RecordBatch) -> None:

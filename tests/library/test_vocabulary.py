@@ -69,6 +69,12 @@ def test_unknown_tag_lists_the_nearest(library: Library) -> None:
     assert library.nearest("Color:Orang")[0] == "颜色:橙色"
     assert library.nearest("xyzzy") == ()
     assert library.nearest("红", limit=1) == ("颜色:红色",)
+    library.add("品类", "口红")
+    assert library.nearest("红", limit=2) == ("颜色:红色", "品类:口红")  # as like, begins so
+    with pytest.raises(UnknownTag, match="tagmill library add 'FACET:红'"):
+        library.resolve("红")
+    library.add("材质", "钛合金")
+    assert library.nearest("适合") == ()
 
 
 def test_names_of_lists_each_spelling_once(library: Library) -> None:

@@ -628,6 +628,9 @@ ERRORS: dict[str, str] = {
     ),
     "To take that back: tagmill library undo {0}": "撤销该处理：tagmill library undo {0}",
     "See: tagmill library show {0}": "查看：tagmill library show {0}",
+    "Unknown tag '{0}'. Nearest: {1}. Add it with: tagmill library add 'FACET:{2}'": (
+        "未知的标签“{0}”。相近的有：{1}。添加：tagmill library add '维度:{2}'"
+    ),
     "Unknown tag '{0}'. Nearest: {1}. Add it with: tagmill library add '{2}'": (
         "未知的标签“{0}”。相近的有：{1}。添加：tagmill library add '{2}'"
     ),

@@ -262,7 +262,8 @@ class LlmOptions:
         if self.results is None:
             return
         if self.results.broken:
-            note(say("llm_broken", count=self.results.broken))
+            broken = self.results.broken
+            note(say("llm_broken", count=len(broken), example=broken[0]))
         if self.results.errors:
             errors = self.results.errors
             note(say("batch_errors", count=len(errors), example=errors[0]))

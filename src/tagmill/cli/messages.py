@@ -73,6 +73,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "line {first}.",
         "{count:,} 行无法读取，且无法写入 {path}（{why}）。第一处，第 {first}。",
     ),
+    "spelled_alike": (
+        "{count:name is|names are} spelled in several ways, each a tag of its own, such as "
+        "{examples}. One tag each: --merge-variants",
+        "{count:,} 个名称有几种写法，各算一个标签，如 {examples}。要合为一个标签：--merge-variants",
+    ),
     "few_products": (
         "{products:product teaches|products teach} little: tag some hundreds. In a workspace "
         "(tagmill init) the starter library helps meanwhile.",
@@ -485,8 +490,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "模型：{model}",
     ),
     "distilled_f1": (
-        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g}.",
-        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，花费 {cost:.4g}。",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}, for {cost:.4g} spent by this command; "
+        "answers that were there already were paid before.",
+        "micro-F1 {micro_f1_before:.3f} → {micro_f1:.3f}，本次花费 {cost:.4g}；"
+        "已有的答复之前已付费。",
     ),
     "plan_asked": ("Products asked about", "询问的商品"),
     "plan_calls": ("Calls", "调用次数"),
@@ -547,8 +554,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{waiting:,} 件商品等待答复；{requests:,} 个请求已写入 {path}。",
     ),
     "llm_broken": (
-        "Could not be read: {count:line|lines} of the results.",
-        "结果中有 {count:,} 行无法读取。",
+        "Could not be read: {count:line|lines} of the results, the first {example}.",
+        "结果中有 {count:,} 行无法读取，第一处：{example}。",
     ),
     "title": ("Title", "标题"),
     "score": ("Score", "得分"),
@@ -569,8 +576,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "= {tag}？{of:,} 次点击中 {clicks:,} 次",
     ),
     "events_read": (
-        "{read:event|events} read, {new:,} new; {searches:search|searches}; {rejected:,} rejected.",
-        "读取 {read:,} 条行为，新增 {new:,}；{searches:,} 次搜索；拒绝 {rejected:,}。",
+        "{read:event|events} read, {after:,} after a search, {new:,} new; "
+        "{searches:search|searches} besides; {rejected:,} rejected.",
+        "读取 {read:,} 条行为（来自搜索 {after:,} 条），新增 {new:,}；"
+        "另有搜索 {searches:,} 次；拒绝 {rejected:,}。",
     ),
     "nothing_to_forget": (
         "There is no event of {user}, and nothing else.",

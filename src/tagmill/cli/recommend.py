@@ -104,12 +104,13 @@ def import_events(
     from tagmill.discover import QueryParser, log_searches
     from tagmill.library.stored import load_library
 
-    read = new = rejected = searches = 0
+    read = new = rejected = searches = after = 0
     reasons: list[dict[str, object]] = []
     parser: QueryParser | None = None
     with open_workspace(workspace) as (settings, store):
         for part in read_events(source, table, query):
             read += len(part.events)
+            after += sum(event.query is not None for event in part.events)
             new += store.events.add(part.events)
             if part.searches:
                 parser = parser or QueryParser(load_library(store))
@@ -117,9 +118,11 @@ def import_events(
             rejected += len(part.rejects)
             reasons += [{"line": r.line, "reason": r.reason, "row": r.row} for r in part.rejects]
     if as_json:
-        print_json({"read": read, "new": new, "searches": searches, "rejected": rejected})
+        counts = {"read": read, "new": new, "after_searches": after, "searches": searches}
+        print_json({**counts, "rejected": rejected})
     else:
-        typer.echo(say("events_read", read=read, new=new, searches=searches, rejected=rejected))
+        counts = {"read": read, "new": new, "after": after, "searches": searches}
+        typer.echo(say("events_read", **counts, rejected=rejected))
     base = settings.root / Path(source if "://" not in source else "events").name
     write_beside(base, "rejects", reasons, "rejects")
 
@@ -150,7 +153,8 @@ def add(
     if as_json:
         print_json({**asdict(event), "new": bool(new)})
     else:
-        typer.echo(say("events_read", read=1, new=new, searches=0, rejected=0))
+        after = int(event.query is not None)
+        typer.echo(say("events_read", read=1, new=new, after=after, searches=0, rejected=0))
 
 
 @user.command()

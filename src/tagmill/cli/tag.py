@@ -277,6 +277,8 @@ def _consult(
         note(say("written", path=output))
     if catalog is not None:
         note_catalog(catalog)
+    if report.stopped is not None:
+        raise report.stopped
     if report.failed or asked.is_spent:
         raise typer.Exit(1)
 

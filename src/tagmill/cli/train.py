@@ -80,6 +80,9 @@ def train(
         print_json({"model": str(folder), **model.card})
     else:
         print_trained(model.card, folder)
+    if alike := model.library.spelled_alike():
+        examples = ", ".join(tag.text for tag in alike[0][:3])
+        note(say("spelled_alike", count=len(alike), examples=examples))
 
 
 def print_trained(card: dict[str, Any], folder: Path) -> None:

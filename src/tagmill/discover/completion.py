@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +16,19 @@ from tagmill.discover.index import View
 from tagmill.discover.matching import Matcher
 from tagmill.discover.query import Concept
 from tagmill.discover.segment import PARTED, hash_texts
-from tagmill.text import fold, is_unspaced
+from tagmill.pinyin import same_sound
+from tagmill.text import fold, is_doubtful, is_unspaced
 
 __all__ = ["Completer", "Completion", "correct"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_DIGITS = re.compile("[0-9一二两三四五六七八九十]")  # no other number is a better spelling
 _LONGEST = 60  # characters that are completed
 _LONGEST_WORD = 20  # that is corrected
 # Of a tag's name to a word, at least (difflib's ratio): two letters of ten, two of five signs.
 _ALIKE, _ALIKE_HAN = 0.8, 0.6
+_LONGEST_HEARD = 6  # characters of a word that is corrected by ear
+_RATHER = 10  # times the products that what was meant must have
 _TRIES = 8  # beginnings of a word that are looked for, in Chinese without spaces
 
 
@@ -101,22 +107,49 @@ class Completer:
 def correct(
     view: View, matcher: Matcher, finds: Callable[[str], bool], *, heads: bool
 ) -> str | None:
-    """The query with words nothing has replaced by the nearest that something has, if any.
+    """The query with words nothing has replaced by the nearest that something has, if any; else
+    with one that sounds like what many more products have.
 
     `finds` says whether a query finds a product. With `heads` a Chinese character is one that
     something has where words end with it.
     """
     text = matcher.query.text
-    for concept in matcher.unknown(heads=heads):
+    unknown = matcher.unknown(heads=heads)
+    for concept in unknown:
         for word in _misspelled(matcher.query.wanted, concept):
-            folded = fold(text)
-            place = folded.text.find(word)
-            better = _nearest(view, word) if place >= 0 else None
-            if better is not None and finds(better):
-                start, end = folded.span(place, place + len(word))
-                text = text[:start] + better + text[end:]
+            better = _nearest(view, word)
+            other = _with(text, word, better) if better else None
+            if other is not None and finds(other):
+                text = other
                 break
+    for words in () if unknown else _unusual(matcher):
+        word = "".join(words)
+        meant, products = _most_frequent(view, _homophones(word))
+        if meant and products >= _RATHER * matcher.frequency(words):
+            text = _with(text, word, meant) or text
     return text if text != matcher.query.text and finds(text) else None
+
+
+def _with(text: str, word: str, better: str) -> str | None:
+    """A text with something better in place of a word; None where it is not there as such."""
+    folded = fold(text)
+    place = folded.text.find(word)
+    if place < 0:
+        return None
+    start, end = folded.span(place, place + len(word))
+    return text[:start] + better + text[end:]
+
+
+def _unusual(matcher: Matcher) -> Iterator[tuple[str, ...]]:
+    """Chinese words of the query that no dictionary has, or the two that one was cut into."""
+    loose = [
+        "" if one.tag_ids or len(one.words) != 1 or not is_unspaced(one.words[0][0]) else one.text
+        for one in matcher.query.wanted
+    ]
+    yield from ((word,) for word in loose if len(word) > 1 and is_doubtful(word))
+    for pair in pairwise(loose):
+        if all(pair) and min(map(len, pair)) == 1:
+            yield pair
 
 
 def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
@@ -133,31 +166,63 @@ def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
 
 
 def _nearest(view: View, word: str) -> str | None:
-    """A word of the products one letter away, the most frequent; or the most similar tag name."""
+    """A word of the products one letter away, or that sounds alike, the most frequent; or the most
+    similar tag name."""
     if len(word) > _LONGEST_WORD:
         return None
-    if word.isascii() and len(word) > 2:
-        edits = sorted(_edits(word) | _edits(f"{word}s"))  # dres was taken for a plural
-        hashes = hash_texts(edits)
-        counts = np.zeros(len(edits), np.int64)
-        for segment in view.segments:
-            if not len(segment.hashes):
-                continue
-            places = np.minimum(np.searchsorted(segment.hashes, hashes), len(segment.hashes) - 1)
-            there = segment.hashes[places] == hashes
-            counts += np.where(there, segment.starts[places + 1] - segment.starts[places], 0)
-        if counts.any():
-            return edits[int(counts.argmax())]
+    if word.isascii() and len(word) > 3:  # mom is no misspelled arm
+        edits = _edits(word) | _edits(f"{word}s")  # dres was taken for a plural
+        edits = {edit for edit in edits if _DIGITS.findall(edit) == _DIGITS.findall(word)}
+        better, _ = _most_frequent(view, edits)
+        spoken = [] if better else view.library.sounding(word)
+        better = better or max(spoken, key=lambda form: _products_of(view, form), default="")
+    else:
+        better, _ = _most_frequent(view, _homophones(word))
+    if better:
+        return better
     best = (_ALIKE if word.isascii() else _ALIKE_HAN, 0)
     nearest: str | None = None
     for written in view.library.nearest(word, _TRIES):
         tag = view.library.find(written)
         for name in view.library.names_of(tag) if tag else ():
             assert tag is not None
-            rank = SequenceMatcher(None, fold(name).text, word).ratio(), view.counts.get(tag.id, 0)
-            if rank > best:
+            form = fold(name).text
+            rank = SequenceMatcher(None, form, word).ratio(), view.counts.get(tag.id, 0)
+            if rank > best and _DIGITS.findall(form) == _DIGITS.findall(word):
                 best, nearest = rank, name
     return nearest
+
+
+def _products_of(view: View, name: str) -> int:
+    tag = view.library.find(name)
+    return view.counts.get(tag.id, 0) if tag else 0
+
+
+def _most_frequent(view: View, words: Iterable[str]) -> tuple[str, int]:
+    """The word that most products have, and how many; "" where none has any."""
+    tried = sorted(words)
+    hashes = hash_texts(tried)
+    counts = np.zeros(len(tried), np.int64)
+    for segment in view.segments if tried else ():
+        if not len(segment.hashes):
+            continue
+        places = np.minimum(np.searchsorted(segment.hashes, hashes), len(segment.hashes) - 1)
+        there = segment.hashes[places] == hashes
+        counts += np.where(there, segment.starts[places + 1] - segment.starts[places], 0)
+    best = int(counts.argmax()) if counts.any() else -1
+    return (tried[best], int(counts[best])) if best >= 0 else ("", 0)
+
+
+def _homophones(word: str) -> set[str]:
+    """A Chinese word with one character replaced by another that sounds alike: 冰箱 of 冰厢."""
+    if not 1 < len(word) <= _LONGEST_HEARD:
+        return set()
+    return {
+        word[:i] + other + word[i + 1 :]
+        for i, sign in enumerate(word)
+        for other in same_sound(sign)
+        if not _DIGITS.match(sign)
+    }
 
 
 def _edits(word: str) -> set[str]:

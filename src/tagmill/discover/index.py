@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tagmill.discover.quantities import DIMENSIONS
+from tagmill.discover.quantities import DIMENSIONS, number_meant
 from tagmill.discover.segment import (
     CERTAIN,
     LIKELY,
@@ -40,11 +40,10 @@ from tagmill.quantities import quantity_of
 from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
 from tagmill.store.searches import StoredDocument
-from tagmill.text import fold
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
-FORMAT = 6
+FORMAT = 7
 # Unpublished tags help to rank: of at least so many candidates a product those with a probability.
 _CANDIDATES, _HINT = 60, 0.001
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
@@ -107,14 +106,13 @@ class View:
         return list(dict.fromkeys(n for segment in self.segments for n in segment.number_names))
 
     def number_named(self, name: str) -> str:
-        """The number that a name means, in any case. Raises SearchError."""
+        """The number that a name means (`number_meant`). Raises SearchError."""
         names = self.number_names
-        wanted = name.strip()
-        found = [n for n in names if n == wanted] or [n for n in names if _same(n, wanted)]
-        if not found:
+        found = number_meant(name, names)
+        if found is None:
             known = ", ".join(names) or "none. Bring them in with: --map numbers.price=COLUMN"
-            raise SearchError(f"No product has a number '{wanted}'. Known: {known}")
-        return found[0]
+            raise SearchError(f"No product has a number '{name.strip()}'. Known: {known}")
+        return found
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -325,10 +323,6 @@ def index_documents(
         )
         for document, own in zip(stored, tags, strict=True)
     ]
-
-
-def _same(name: str, other: str) -> bool:
-    return fold(name).text == fold(other).text
 
 
 def _quantities(

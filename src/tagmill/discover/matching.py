@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from threading import local
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ __all__ = ["Hits", "How", "Matcher", "Part"]
 _TAG_WEIGHT, _MISSED = 20.0, 3.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
+_MEASURED = 2.0  # as much as a word of a title, in whatever unit it is written
 _PARTED = 0.5  # weight of two characters side by side that may be no word
 _HEADS = 64  # whose postings are remembered
 _HEAD = 0.4  # weight of words that end with the character asked for
@@ -60,12 +61,13 @@ Postings = tuple[Array, Array, Array]  # documents, weights, places
 
 @dataclass(frozen=True)
 class Part:
-    """One way to match a concept: words that must all stand there, or a tag; with `is_head` the
-    word is a Chinese character, and a word must end with it; with `is_more` it is a number and the
-    word beside it, of what matches already."""
+    """One way to match a concept: words that must all stand there, a tag, or what is measured; with
+    `is_head` the last is a Chinese character, and a word must end with it; with `is_more` it is a
+    number and the word beside it, of what matches already."""
 
     words: tuple[str, ...] = ()
     tag_id: str = ""
+    measure: Range | None = None
     factor: float = 1.0
     is_head: bool = False
     is_more: bool = False
@@ -101,7 +103,7 @@ class Matcher:
             if not any(
                 idf
                 for part, idf in zip(parts, idfs, strict=True)
-                if heads >= part.is_head and not part.is_more
+                if not (part.is_more or part.is_head) or (heads and len(part.words) == 1)
             )
         ]
 
@@ -159,10 +161,11 @@ class Matcher:
         return found
 
     def quantities(self, number: int, document: int) -> list[tuple[Range, float, float]]:
-        """The ranges asked for, each with that of the product's values, or ranges, in it which is
-        nearest to its ends: from, to."""
+        """The ranges and quantities asked for, each with that of the product's values, or ranges,
+        in it which is nearest to its ends: from, to."""
         found = []
-        for asked in self.ranges:
+        measures = (one.measure for one in self.query.wanted)
+        for asked in (*self.ranges, *filter(None, measures)):
             documents, lows, highs = self._within(number, asked)
             own = np.flatnonzero(documents == document)
             values = [(float(lows[place]), float(highs[place])) for place in own]
@@ -187,20 +190,29 @@ class Matcher:
             here = slice(*segment.by_tag_starts[place : place + 2].tolist())
             documents = segment.by_tag_documents[here]
             return documents, segment.by_tag_probability[here], np.zeros(len(documents), np.uint8)
-        if part.is_head:
-            key, heads = (number, part.words[0]), self._view.heads
-            known: Postings | None = heads.get(key)
-            if known is None:
-                if len(heads) >= _HEADS:
-                    heads.clear()
-                known = heads[key] = _with_head(segment, part.words[0])
-            return known
+        if part.measure is not None:
+            documents = np.unique(self._within(number, part.measure)[0])
+            ones = np.ones(len(documents), np.float32)
+            return documents, ones, np.zeros(len(documents), np.uint8)
         found: Postings | None = None
-        for word_hash in _hashes(part.words):
+        words = part.words
+        if part.is_head:
+            found = self._with_head(number, part.words[-1])
+            words = part.words[:-1]
+        for word_hash in _hashes(words):
             here = segment.postings(word_hash)
             listed = segment.documents[here], segment.weights[here], segment.places[here]
             found = listed if found is None else intersect(*found, *listed)
         return found or _NO_POSTINGS
+
+    def _with_head(self, number: int, head: str) -> Postings:
+        key, heads = (number, head), self._view.heads
+        found: Postings | None = heads.get(key)
+        if found is None:
+            if len(heads) >= _HEADS:
+                heads.clear()
+            found = heads[key] = _with_head(self._view.segments[number], head)
+        return found
 
     def _parts(self, concept: Concept) -> list[Part]:
         library = self._view.library
@@ -210,22 +222,38 @@ class Matcher:
         names = [
             name for tag_id in concept.tag_ids for name in library.names_of(library.tags[tag_id])
         ]
+        if concept.measure is not None:
+            parts.append(Part(measure=concept.measure, factor=_MEASURED))
         parts += [Part(words, factor=1 / len(words)) for words in concept.others]
         known = {concept.words, *concept.others}
         for words in _words_of(tuple(names[: _NAMES * len(concept.tag_ids)])):
             if words and words not in known:
                 known.add(words)
                 parts.append(Part(words, factor=_SYNONYM / len(words)))
-        if not concept.tag_ids and len(concept.words) == 1:
-            (word,) = concept.words
-            within = tuple(w for w in search_words([word])[0] if w != word)
-            if within and is_unspaced(word[0]) and not self._frequency(parts[0]):
-                parts.append(Part(within, factor=_SYNONYM / len(within)))
-        if len(concept.words) == 1 and len(concept.words[0]) == 2 and is_unspaced(concept.words[0]):
-            parts.append(Part((PARTED + concept.words[0],), factor=_PARTED))
         parts += [Part((JOINED + pair,), is_more=True) for pair in concept.joined]
-        head = _head_of(concept.words[0]) if len(concept.words) == 1 and not concept.tag_ids else ""
-        return [*parts, Part((head,), factor=_HEAD, is_head=True)] if head else parts
+        (*others, word) = concept.words or ("",)
+        if others or not word or not is_unspaced(word[0]):
+            return parts
+        if len(word) == 2:
+            parts.append(Part((PARTED + word,), factor=_PARTED))
+        return parts if concept.tag_ids else [*parts, *self._parts_within(word)]
+
+    def _parts_within(self, word: str) -> Iterator[Part]:
+        """What a Chinese word that names no tag is made of: 男朋友, of what no product has; 男裤,
+        of which they have 裤 at the end of others; 鞋子, the one character that it is."""
+        head = _head_of(word)
+        if head:
+            yield Part((head,), factor=_HEAD, is_head=True)
+        if len(word) > 1 and not self._frequency(Part((word,))):
+            within = _pieces(word)
+            if within:
+                yield Part(within, factor=_SYNONYM / len(within))
+            elif len(word) == 2 and not head and word[-1] in _WITH_ENDING:
+                yield Part(tuple(word), factor=_HEAD, is_head=True)
+
+    def frequency(self, words: tuple[str, ...]) -> float:
+        """How many living products have all of some words."""
+        return self._frequency(Part(words))
 
     def _frequency(self, part: Part) -> float:
         """How many living products a part matches; of a tag the sum of its probabilities.
@@ -266,7 +294,7 @@ class Matcher:
                 if part.is_head or part.is_more:
                     continue  # below, word by word; banned by its words
                 documents, weights, places = self.postings(number, part)
-                if part.tag_id:
+                if part.tag_id or part.measure is not None:
                     ban_postings(documents, weights, np.float32(CERTAIN), banned)
                 else:
                     self._ban(number, part.words, documents, places, banned)
@@ -319,6 +347,14 @@ def _hashes(words: tuple[str, ...]) -> tuple[np.uint64, ...]:
 @cache
 def _words_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in search_words(names, whole=True)]
+
+
+@lru_cache(maxsize=4096)
+def _pieces(word: str) -> tuple[str, ...]:
+    """The words in a Chinese word, and the characters that are in none: 朋友 and 男 of 男朋友."""
+    within = tuple(piece for piece in search_words([word])[0] if piece != word)
+    left = [sign for sign in word if all(sign not in piece for piece in within)]
+    return (*within, *dict.fromkeys(left)) if within else ()
 
 
 def _kinds(segment: Segment, word: str) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,16 +17,21 @@ __all__ = [
     "DIMENSIONS",
     "IN_TEXTS",
     "Range",
+    "find_measures",
     "find_numbers",
     "find_quantities",
     "find_ranges",
+    "number_meant",
+    "plainly_said",
     "read_range",
 ]
 
 # The base units of what is measured. In running text only some are read: 2 packs, 3 people and
 # 80 D say too many other things there.
 DIMENSIONS = tuple(dict.fromkeys(base for base, _ in UNITS.values()))
-IN_TEXTS = frozenset(("ml", "g", "mm", "w", "mah", "byte"))
+IN_TEXTS = frozenset(("ml", "g", "mm", "w", "mah", "byte", "year"))
+# Years and months are of age in a range, 0-3个月; alone they may be those of a warranty.
+_NO_AGE = frozenset("year years yrs 个月 month months".split())
 _UNITS = {unit: (base, float(factor)) for unit, (base, factor) in UNITS.items()}
 
 
@@ -34,12 +39,32 @@ def _any_of(units: Collection[str]) -> str:
     return "|".join(sorted(map(re.escape, units), key=len, reverse=True))
 
 
-_FROM_HAN = rf"(?<![a-z0-9.])(?:{NUMBER})"  # 容量500ml: Chinese may stand before
+_START = r"(?<![a-z0-9.])"  # 容量500ml: Chinese may stand before
+_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
+_THOUSAND = "千(?![克瓦米卡])"  # and not that of 千克
+_SCALE = f"(?:[十百万]|{_THOUSAND})"
+_WORDS = {
+    "half a": 0.5, "half an": 0.5, "half": 0.5, "one": 1, "two": 2, "three": 3, "four": 4,
+    "five": 5, "six": 6, "eight": 8, "ten": 10, "twelve": 12,
+}  # fmt: skip
+_NUMERALS = "".join(_DIGITS) + "".join(_SCALES)
+_FIRST = rf"(?=[\d半{_NUMERALS}{''.join(sorted({word[0] for word in _WORDS}))}])"  # of a number
+_NUMERAL = re.compile(  # what has none is left at once
+    rf"[\d半{_NUMERALS}]|(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.I
+)
+# As people say numbers: 三百, 两千五, 半; 3千; half a.
+_SAID = (
+    rf"(?:{_FIRST}{_START}(?:{NUMBER}(?:\s*(?:[百万]|{_THOUSAND}))?|半"
+    rf"|(?:{'|'.join(_WORDS)})(?![a-z])|(?<![{_NUMERALS}])(?:[{''.join(_DIGITS)}]|{_SCALE})+))"
+)
 _APART = r"(?:\s*|[-‐](?=[a-z]{2}))"  # 50-inch; 8-M is a size
 # 5g is no part of 5gb; behind 65寸 may stand OLED; 7 in 1 is no length
 _END = r"(?!(?<=[a-z])[a-z]|(?<=in)[\s-]*\d)"
+_READ = _any_of([unit for unit in UNITS if UNITS[unit][0] in IN_TEXTS])
 _QUANTITY = re.compile(
-    rf"({_FROM_HAN}){_APART}({_any_of([u for u in UNITS if UNITS[u][0] in IN_TEXTS])}){_END}",
+    rf"(?=\d){_START}(?:(?P<low>{NUMBER})(?:{_APART}(?P<low_unit>{_READ}))?\s*(?:[-–—~到至]|to)\s*)?"
+    rf"(?P<number>{_START}{NUMBER}){_APART}(?P<unit>{_READ}){_END}",
     re.I,
 )
 # In a text an ounce may be one of volume: a bottle of 17 oz.
@@ -69,27 +94,36 @@ _BOUND = (
 )
 _TO = r"\s*(?:-|–|—|~|到|至|to|(?(between)(?:and|和|与|&)|(?!)))\s*"
 _BOUND_AFTER = rf"(?:之间|\s*(?:(?P<after_below>{_BELOW})|(?P<after_above>{_ABOVE})))?"
-_RANGE = re.compile(
-    rf"{_BOUND}(?:(?P<low>{_FROM_HAN})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
-    rf"(?P<number>{_FROM_HAN}){_APART}(?P<unit>{_UNIT}){_END}{_BOUND_AFTER}",
-    re.I,
+_AMOUNT = (
+    rf"(?:(?P<low>{_SAID})(?:{_APART}(?P<low_unit>{_UNIT}))?{_TO})?"
+    rf"(?P<number>{_SAID}){_APART}(?P<unit>{_UNIT}){_END}(?P<packed>装)?"
 )
+_RANGE = re.compile(_BOUND + _AMOUNT + _BOUND_AFTER, re.I)
+# Begins where a number may, and with nothing before it: no between.
+_MEASURE = re.compile(rf"{_FIRST}(?P<between>(?!))?{_AMOUNT}", re.I)
 _CURRENCY = (
     "元|块钱|块|人民币|美元|欧元|英镑|日元|港币|港元|新台币|rmb|cny|yuan|usd|dollars?|bucks|eur|euros?"
     "|gbp|jpy|yen|hkd|twd"
 )
 _SIGN = r"[$¥€£]|(?:rmb|usd|hk\$|nt\$|us\$)"
 # What shops call the same number: each word of a row means that of them which products have.
-_PRICES = ("price", "sale price", "价格", "售价", "现价", "单价", "价钱", "價格", "售價")
+_PRICES = (
+    "price", "sale price", "selling price", "unit price", "价格", "售价", "现价", "单价", "价钱",
+    "價格", "售價", "現價", "單價",
+)  # fmt: skip
 _SAME = (
     _PRICES,
-    ("rating", "评分", "評分"),
-    ("stock", "inventory", "库存", "庫存"),
-    ("sales", "sold", "销量", "銷量"),
+    ("rating", "stars", "评分", "星级", "評分", "星級"),
+    ("stock", "inventory", "库存", "存货", "庫存", "存貨"),
+    ("sales", "sold", "销量", "销售量", "銷量", "銷售量"),
 )
+_METRES = re.compile(r"(?<![\d.])(\d|[一两二三])米([1-9一二三四五六七八九])(?![\d.一-九十百])")
 _WRITTEN_RANGE = re.compile(
     r"(?P<name>[^=:]*[^=:\s][^=:]*)=(?P<rest>[+-]?\d+(?:\.\d+)?|(?:[+-]?\d+(?:\.\d+)?)?\.\.(?:[+-]?\d+(?:\.\d+)?)?)"
 )
+_STARS = r"分|颗?星|\s*(?:stars?|points?)(?![a-z])"
+_LEAST_PRICE = 10  # that is asked for by a number alone: 耳机 200以内, dress under 50
+_NO_PRICE = ("身高", "体重", "尺码", "鞋码", "年龄", "评分", "销量", "库存", "size", "rating")
 _ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
 
@@ -115,7 +149,10 @@ class Range:
 
     @property
     def for_ranges(self) -> tuple[float, float]:
-        """The ends beyond which another range overlaps with it: to touch it is not enough."""
+        """The ends beyond which another range overlaps with it: to touch it is not enough, but for
+        a single value, which 6-8岁 holds from 6 to 8."""
+        if self.low == self.high:
+            return self.for_values
         return self.low * (1 + _MARGIN), self.high * (1 - _MARGIN)
 
     def off(self, low: float, high: float) -> float:
@@ -131,19 +168,30 @@ class Range:
         unit = self.unit or self.dimension
         size = _UNITS[unit.lower()][1]
         if low == high:
-            return f"{low / size:.4g} {unit}"
+            return f"{_shown(low / size)} {unit}"
         if math.isinf(high):
-            return f"≥ {low / size:.4g} {unit}"
-        return f"{low / size:.4g}–{high / size:.4g} {unit}"
+            return f"≥ {_shown(low / size)} {unit}"
+        return f"{_shown(low / size)}–{_shown(high / size)} {unit}"
 
 
-def find_quantities(text: str) -> list[tuple[str, float]]:
-    """(dimension, value in its base unit) of each quantity of a text, none twice."""
-    found: dict[tuple[str, float], None] = {}
-    for number, unit in _QUANTITY.findall(compatible(text)):
-        for meant in filter(None, (unit.lower(), _FLUID.get(unit.lower()))):
+def _shown(value: float) -> str:
+    return f"{float(f'{value:.4g}'):.12g}"
+
+
+def find_quantities(text: str) -> list[tuple[str, float, float]]:
+    """(dimension, from, to in its base unit) of each quantity of a text, none twice; from and to
+    are the same but in 6-8岁."""
+    found: dict[tuple[str, float, float], None] = {}
+    for match in _QUANTITY.finditer(compatible(text)):
+        unit = match["unit"].lower()
+        for meant in filter(None, (unit, _FLUID.get(unit))):
             dimension, size = _UNITS[meant]
-            found[dimension, _value(number) * size] = None
+            high = _value(match["number"]) * size
+            low = _low_end(match, dimension, size)
+            if low is not None and low < high:
+                found[dimension, low, high] = None
+            elif unit not in _NO_AGE:
+                found[dimension, high, high] = None
     return list(found)
 
 
@@ -153,21 +201,48 @@ def find_ranges(
     """The ranges of some dimensions that a query asks for, and the rest of it.
 
     A quantity without a bound (`500ml`) is no range: it stays in the query as a word. So does 6-8岁
-    where that is itself a name (folded, without spaces) and only tags measure the dimension.
+    where that is itself a name (folded, without spaces).
     """
+    if not _NUMERAL.search(query):
+        return [], query
     ranges: list[Range] = []
 
     def take(match: re.Match[str]) -> str:
         asked = _asked(match)
         if asked is None or asked.dimension not in dimensions:
             return match.group()
-        if asked.dimension not in IN_TEXTS and _is_name(match, names):
+        if _is_name(match, names):
             return match.group()
         ranges.append(asked)
         return " "
 
     rest = _RANGE.sub(take, compatible(query))
     return ranges, rest if ranges else query
+
+
+def find_measures(
+    query: str, dimensions: Collection[str] = IN_TEXTS
+) -> Iterator[tuple[int, int, Range]]:
+    """(start, end, what it measures) of the quantities without a bound in what `find_ranges`
+    left: 7岁, 半升, 6-8岁."""
+    for match in _MEASURE.finditer(query):
+        dimension, size = _UNITS[match["unit"].lower()]
+        low = _low_end(match, dimension, size)
+        if dimension not in dimensions or (low is None and match["low"] is not None):
+            continue
+        start = match.start("number" if low is None else "low")
+        high = _value(match["number"]) * size
+        end = match.end("packed" if match["packed"] else "unit")
+        low = high if low is None else low
+        measured = Range(dimension, min(low, high), max(low, high), query[start:end], match["unit"])
+        yield start, end, measured
+
+
+def plainly_said(query: str) -> str:
+    """A query in the digits and letters in which quantities are looked for; 1米8 is 1.8米."""
+    return _METRES.sub(
+        lambda match: f"{_value(match[1]):g}.{_value(match[2]):g}米", compatible(query)
+    )
 
 
 def read_range(text: str) -> Range | None:
@@ -185,18 +260,16 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     """The ranges of numbers that a query asks for, and the rest of it.
 
     `names` are those of the numbers that products have. A number is named before its range, but for
-    the price, which a currency tells. An amount without a bound stays in the query.
+    ratings, which stars tell, and the price, which a currency tells or that nothing else is said.
+    An amount without a bound stays in the query.
     """
-    if not names:
+    if not names or not _NUMERAL.search(query):
         return [], query
     meant = _meanings(tuple(names))
-    price = meant.get(_PRICES[0])
     ranges: list[Range] = []
 
     def take(match: re.Match[str]) -> str:
-        named = match["name"] and meant.get(match["name"].lower())
-        money = match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]
-        name = named or (price if money else None)
+        name = _number_of(match, meant)
         low = None if match["low"] is None else _value(match["low"])
         ends = _ends(match, low, _value(match["number"]))
         if name is None or ends is None:
@@ -208,10 +281,38 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
     return ranges, rest if ranges else query
 
 
+def _number_of(match: re.Match[str], meant: Mapping[str, str]) -> str | None:
+    """The number that a range is of."""
+    if match["name"]:
+        return meant.get(match["name"].lower())
+    if match["sign"] or match["low_sign"] or match["unit"] or match["low_unit"]:
+        return meant.get("price")
+    if match["stars"]:
+        return meant.get("rating")
+    below = match["above"] if match["negated"] else match["below"]
+    is_bound = match["after_below"] or match["about"] or (below and match["end"] is not None)
+    before = match.string[: match.start()].rstrip().lower()
+    if not is_bound or match["low"] or before.endswith(_NO_PRICE):
+        return None
+    return meant.get("price") if _value(match["number"]) >= _LEAST_PRICE else None
+
+
+def number_meant(written: str, names: Sequence[str]) -> str | None:
+    """Which of the numbers that products have a name means: itself, in any case, or as other shops
+    call it, `price` of `售价`."""
+    written, form = written.strip(), fold(written).text
+    same = [n for n in names if n == written] or [n for n in names if fold(n).text == form]
+    return same[0] if same else _meanings(tuple(names)).get(_written(written))
+
+
+def _written(name: str) -> str:
+    return compatible(name.replace("_", " ")).lower().strip()
+
+
 @lru_cache(maxsize=64)
 def _meanings(names: tuple[str, ...]) -> dict[str, str]:
     """What may be written, in small letters → the number it means."""
-    meant = {compatible(name.replace("_", " ")).lower().strip(): name for name in names[::-1]}
+    meant = {_written(name): name for name in names[::-1]}
     for words in _SAME:
         known = next((meant[word] for word in words if word in meant), None)
         meant = dict.fromkeys(words, known) | meant if known else meant
@@ -222,14 +323,14 @@ def _meanings(names: tuple[str, ...]) -> dict[str, str]:
 def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     def amount(prefix: str, number: str) -> str:
         return (
-            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_FROM_HAN})"
+            rf"(?:(?P<{prefix}sign>{_SIGN})\s*)?(?P<{number}>{_SAID})"
             rf"(?:\s*(?P<{prefix}unit>{_CURRENCY})(?![a-z]))?"
         )
 
     return re.compile(
         rf"(?:(?<![a-z0-9])(?P<name>{_any_of(names)})(?![a-z])\s*(?:[:=是在]|is\b)?\s*)?{_BOUND}"
         rf"(?:{amount('low_', 'low')}{_TO})?{amount('', 'number')}(?![a-z0-9.%])"
-        rf"(?:{_BOUND_AFTER})(?P<about>左右|上下)?",
+        rf"(?P<stars>{_STARS})?{_BOUND_AFTER}(?P<about>左右|上下)?(?P<end>\s*$)?",
         re.I,
     )
 
@@ -237,14 +338,22 @@ def _numbers_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 def _asked(match: re.Match[str]) -> Range | None:
     """The range that was written; None for a quantity without a bound."""
     dimension, size = _UNITS[match["unit"].lower()]
-    low = None
-    if match["low"] is not None:
-        low_dimension, low_size = _UNITS[(match["low_unit"] or match["unit"]).lower()]
-        if low_dimension != dimension:
-            return None
-        low = _value(match["low"]) * low_size
+    low = _low_end(match, dimension, size)
+    if low is None and match["low"] is not None:
+        return None
     ends = _ends(match, low, _value(match["number"]) * size)
     return ends and Range(dimension, *ends, match.group().strip(), match["unit"])
+
+
+def _low_end(match: re.Match[str], dimension: str, size: float) -> float | None:
+    """Where a range begins, in the base unit; None for what is none, be it of two dimensions."""
+    if match["low"] is None:
+        return None
+    if match["low_unit"] is not None:
+        other, size = _UNITS[match["low_unit"].lower()]
+        if other != dimension:
+            return None
+    return _value(match["low"]) * size
 
 
 def _ends(match: re.Match[str], low: float | None, value: float) -> tuple[float, float] | None:
@@ -267,4 +376,19 @@ def _is_name(match: re.Match[str], names: Collection[str]) -> bool:
 
 
 def _value(number: str) -> float:
-    return float(number.replace(",", ""))
+    """The value of a number as it is written or said: 1,500, 3千, 两千五, 半."""
+    if number[0].isdecimal():
+        scale = _SCALES.get(number[-1], 1)
+        return float(number.rstrip("".join(_SCALES)).replace(",", "")) * scale
+    if number == "半" or number.lower() in _WORDS:
+        return _WORDS.get(number.lower(), 0.5)
+    total, digit, last = 0.0, 0.0, 1
+    for sign in number:
+        if sign in _DIGITS:
+            digit = _DIGITS[sign]
+            last = last if digit else 1  # 一百零五
+        elif _SCALES[sign] == 10_000:
+            total, digit, last = (total + digit or 1) * 10_000, 0, 10_000
+        else:
+            total, digit, last = total + (digit or 1) * _SCALES[sign], 0, _SCALES[sign]
+    return total + digit * max(last // 10, 1)  # 三百五

@@ -9,15 +9,23 @@ A query is words, not a language: what looks like syntax of a search engine sepa
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
-from tagmill.discover.quantities import IN_TEXTS, Range, find_numbers, find_ranges
+from tagmill.discover.quantities import (
+    IN_TEXTS,
+    Range,
+    find_measures,
+    find_numbers,
+    find_ranges,
+    plainly_said,
+)
 from tagmill.library import Library
 from tagmill.quantities import quantity_of
-from tagmill.text import fold, is_unspaced, normal_form, search_words, segment, unaccented
+from tagmill.text import Folded, fold, is_unspaced, normal_form, search_words, segment, unaccented
 
 __all__ = ["LACKING", "Concept", "Query", "QueryParser", "is_lack"]
 
@@ -33,14 +41,30 @@ _LONGEST = 400  # characters of a query that are read
 _MOST, _MOST_RANGES = 24, 8  # concepts, of which each has a bit of a mask, and ranges that are read
 _WIDEST = 24  # characters or words of a name
 _ANY_ORDER = 4  # words of a name that may stand in any order: tv 4k
+# What says how words belong together, or that something is wanted: 给妈妈买的, 推荐一款.
 _STOP_WORDS = frozenset(
     (
-        "a an the of for with and or in on to by at from is are my me some any 的 了 和 与 或 及 款"
+        "a an the of for with and or in on to by at from is are be it that this these those my me "
+        "i we you some any something can do have has need want looking look find show buy get "
+        "please which what who best suitable 的 了 和 与 或 及 款 种 个 适合 适用 用 给 送 买 想 "
+        "想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
+        "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿 "
+        "最 便宜 实惠 cheap affordable"
     ).split()
 )
+# Whom people buy for, each with other words for the same.
+_SAME_PEOPLE = {
+    word: tuple((other,) for other in words.split() if other != word)
+    for words in (
+        "男朋友 男友 boyfriend", "女朋友 女友 girlfriend", "妈妈 母亲 老妈 mom mum mother",
+        "爸爸 父亲 老爸 dad father", "老公 丈夫 husband", "老婆 妻子 wife", "爸妈 父母 parent",
+        "爷爷 grandpa grandfather", "奶奶 grandma grandmother",
+    )
+    for word in words.split()
+}  # fmt: skip
 _WITHOUT = re.compile(
     r"(?:(?<!\S)[-－−!！](?=[^\s\W]|[\"“「『])|(?:不[要含带加是]|没有|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
-    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?<!\S)(?P<tight>[不无非])(?=[^\s\W]))",
+    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?P<tight>(?<!\S)[不无]|非)(?=[^\s\W]))",
     re.I,
 )
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
@@ -56,6 +80,7 @@ class Concept:
 
     `others` are lists of words that may stand for them: 16 oz or 16oz. `joined` are its numbers
     with the words beside them, iphone15 of iphone 15: side by side they tell more than apart.
+    `measure` is what it measures: 500ml is 0.5升, and 6-8岁 holds 7岁.
     """
 
     text: str
@@ -63,6 +88,7 @@ class Concept:
     words: tuple[str, ...]
     others: tuple[tuple[str, ...], ...] = ()
     joined: tuple[str, ...] = ()
+    measure: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +107,9 @@ class Query:
 
     @property
     def loose_words(self) -> list[str]:
-        """The words asked for that name no tag."""
-        return [w for concept in self.wanted if not concept.tag_ids for w in concept.words]
+        """The words asked for that name no tag and measure nothing."""
+        loose = (one for one in self.wanted if not (one.tag_ids or one.measure))
+        return [word for concept in loose for word in concept.words]
 
     @property
     def is_meaningless(self) -> bool:
@@ -113,7 +140,7 @@ class QueryParser:
     def parse(self, text: str, numbers: Sequence[str] = ()) -> Query:
         """The query that a text means; any text means one. `numbers` are those products have."""
         text = text[:_LONGEST]
-        ranges, rest = find_numbers(unaccented(text), numbers)
+        ranges, rest = find_numbers(unaccented(plainly_said(text)), numbers)
         quantities, rest = find_ranges(rest, self._measured, self._names)
         ranges += quantities
         wanted: list[Concept] = []
@@ -130,7 +157,7 @@ class QueryParser:
             position = end
         wanted += self._concepts(rest[position:])
         telling = [c for c in wanted if c.tag_ids or not set(c.words) <= _STOP_WORDS]
-        if ranges:  # 容量 500ml以下
+        if ranges or any(c.measure for c in wanted):  # 容量 500ml以下
             telling = [c for c in telling if c.tag_ids or c.text not in self._facets]
         if telling or unwanted or ranges:
             wanted = telling
@@ -143,9 +170,16 @@ class QueryParser:
 
     def _negates(self, text: str, match: re.Match[str]) -> bool:
         """Whether 不, 无 or 非 stands before the name of a tag, and is no part of one: 不防水, but
-        无糖, 不锈钢."""
-        end = self._longest_name(text, match.end())
-        return end > match.end() and self._longest_name(text, match.start()) < end
+        无糖, 不锈钢. Before another word only 非 denies it, where it is a word: 非苹果, but 非洲.
+        """
+        start = match.start()
+        end, own = self._longest_name(text, match.end()), self._longest_name(text, start)
+        if end > match.end() and own < end and not text[start - 1 : start].strip():
+            return True
+        part = _PART.match(text, text.rfind(" ", 0, start) + 1)
+        if match["tight"] != "非" or own > start or part is None:
+            return False
+        return {start, start + 1} <= {part.start() + edge for edge in _word_edges(part[0])}
 
     def _negated(self, text: str, start: int) -> tuple[list[Concept], int]:
         """What a negation before `start` is of, none if nothing follows; and where that ends.
@@ -215,6 +249,7 @@ class QueryParser:
         folded = fold(text)
         units = [(m.start(), m.end()) for m in _UNIT_OF_TEXT.finditer(folded.text)]
         words = _word_edges(folded.text)
+        measures = self._measures(text, folded)
         found: list[Concept] = []
         loose: list[str] = []
 
@@ -230,11 +265,17 @@ class QueryParser:
         while place < len(units):
             count, tags = self._match(folded.text, units, place, words)
             start, end = units[place][0], units[place + max(count, 1) - 1][1]
+            measured, measure = measures.get(start, (0, None))
+            if measured > end or (measured == end and not count):
+                end, tags = measured, ()
+                count = sum(start <= unit < end for unit, _ in units[place:])
             piece = folded.text[start:end]
             if count:
                 flush()
-                whole = search_words([piece], whole=True)[0]
-                found.append(Concept(text[slice(*folded.span(start, end))], tags, tuple(whole)))
+                whole = tuple(search_words([piece], whole=True)[0])
+                called = text[slice(*folded.span(start, end))]
+                measure = measure if measured == end else None
+                found.append(Concept(called, tags, whole, measure=measure))
             elif loose and is_unspaced(piece) and folded.starts[start] == folded.ends[start - 1]:
                 loose[-1] += piece
             else:
@@ -243,6 +284,14 @@ class QueryParser:
         flush()
         found = _with_other_spellings(found)
         return list({concept.tag_ids or concept.words: concept for concept in found}.values())
+
+    def _measures(self, text: str, folded: Folded) -> dict[int, tuple[int, Range]]:
+        """Start → end, both in the folded text, and what is measured there."""
+        found = find_measures(text, self._measured)
+        return {
+            bisect_left(folded.starts, start): (bisect_left(folded.starts, end), measure)
+            for start, end, measure in found
+        }
 
     def _match(
         self, text: str, units: Sequence[tuple[int, int]], place: int, words: frozenset[int]
@@ -273,7 +322,9 @@ def _with_other_spellings(concepts: Sequence[Concept]) -> list[Concept]:
     Each half stands for the whole by itself, so that products with both halves and products with
     the whole match alike, and those with one half only do not.
     """
-    others = [[*_taken_apart(concept.words)] for concept in concepts]
+    others = [
+        [*_taken_apart(one.words), *_SAME_PEOPLE.get(" ".join(one.words), ())] for one in concepts
+    ]
     joined = [_with_numbers(concept.words) for concept in concepts]
     for left, right in pairwise(range(len(concepts))):
         joined[left] += _with_numbers(

@@ -23,13 +23,12 @@ from scipy import sparse
 
 from tagmill.discover.fitted import Fitted, Joined
 from tagmill.discover.item_model import Floats
-from tagmill.discover.quantities import Range, read_range
+from tagmill.discover.quantities import Range, number_meant, read_range
 from tagmill.discover.shelf import Shelf, read_shelf
 from tagmill.errors import SearchError
 from tagmill.records import Tag, tag_text
 from tagmill.store import Store
 from tagmill.store.events import Event
-from tagmill.text import fold
 
 __all__ = ["PersonalTag", "Recommendation", "Recommender", "Why", "open_recommender"]
 
@@ -327,8 +326,8 @@ def _place(shelf: Shelf, product: str) -> int:
 def _is_within(numbers: Sequence[tuple[str, float]] | None, ranges: Sequence[Range]) -> bool:
     """Whether all that a product has of some number is in its range; one without any is not."""
     for asked in ranges:
-        name = fold(asked.dimension).text
-        values = [value for own, value in numbers or () if fold(own).text == name]
+        name = number_meant(asked.dimension, [own for own, _ in numbers or ()])
+        values = [value for own, value in numbers or () if own == name]
         if values and all(asked.low <= value <= asked.high for value in values):
             return True
     return False

@@ -414,8 +414,7 @@ class SegmentBuilder:
         found: list[tuple[int, float, float, int]] = []
         for row, document in enumerate(documents, self._size):
             said = find_quantities(" ".join(document.texts[:3]))
-            both = ((dimension, value, value) for dimension, value in said)
-            for dimension, low, high in dict.fromkeys((*both, *document.quantities)):
+            for dimension, low, high in dict.fromkeys((*said, *document.quantities)):
                 kind = 2 * DIMENSIONS.index(dimension) + (low != high)
                 found.append((kind, low, high, row))
         kinds, lows, highs, rows = np.array(found, np.float64).reshape(-1, 4).T

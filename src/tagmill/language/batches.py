@@ -29,20 +29,19 @@ __all__ = ["BatchModel", "BatchReplies", "BatchRequests", "BatchResults"]
 class BatchResults:
     """Answers by `custom_id`.
 
-    `broken` counts lines that cannot be read, `errors` are what was answered instead of an answer;
-    `used` are the ids that were asked for. Raises SettingsError for a file of which no line is a
-    result.
+    `broken` are the lines that cannot be read ("results.jsonl line 3"), `errors` are what was
+    answered instead of an answer; `used` are the ids that were asked for. Raises SettingsError for
+    a file of which no line is a result.
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self.broken = 0
+        self.broken: list[str] = []
         self.errors: list[str] = []
         self.used: set[str] = set()
         self._bodies: dict[str, set[tuple[int, str]]] = {}  # status and JSON, each once
         for path in paths:
-            read, broken = self._read(path)
-            self.broken += broken
-            if broken and not read:
+            before = len(self.broken)
+            if not self._read(path) and len(self.broken) > before:
                 raise SettingsError(
                     f"No line of '{path}' is a result of a batch. Give the file that the batch "
                     'came back as, with lines such as {"custom_id": "…", "response": {…}}'
@@ -66,17 +65,19 @@ class BatchResults:
         answers = [one for one in ordered if one[0] < _NO_ANSWER] or ordered[:1]
         return [(status, json.loads(body)) for _, status, body in answers]
 
-    def _read(self, path: Path) -> tuple[int, int]:
-        """How many lines of a file are results, and how many are not."""
-        read = broken = 0
+    def _read(self, path: Path) -> bool:
+        """Whether any line of a file is a result."""
+        found = False
         try:
             with path.open("rb") as file:
-                for line in filter(bytes.strip, file):
-                    taken = self._take(line)
-                    read, broken = read + taken, broken + (not taken)
+                for number, line in enumerate(file, 1):
+                    if self._take(line):
+                        found = True
+                    elif line.strip():
+                        self.broken.append(f"{path} line {number}")
         except OSError as error:
             raise SettingsError(f"Cannot read '{path}': {error.strerror}") from error
-        return read, broken
+        return found
 
     def _take(self, line: bytes) -> bool:
         try:

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from tagmill.errors import LanguageModelError, NotTrained
 from tagmill.learning.training import train
-from tagmill.tagging.cascade import ask_about
+from tagmill.tagging.cascade import Portions, ask_about
 from tagmill.tagging.llm import Consultant
 from tagmill.tagging.llm_fusion import FEATURES, LlmFusion
 from tagmill.tagging.model import Model
@@ -29,7 +29,7 @@ from tagmill.tagging.routing import expected_gains
 
 __all__ = ["ROUNDS", "Distilled", "choose_to_label", "distil"]
 
-_AT_ONCE = 64  # products in one round of questions: what an unfinished one was told is lost
+_AT_ONCE = 64  # products asked about at once, at most
 _RARE = 0.5  # a tag with c examples counts 1 + (1 + c)^-_RARE
 _POWER = 3  # of a product's worth, to which it is chosen in proportion
 _LEAST = 1e-3  # the worth of a product the engine is sure of
@@ -125,13 +125,14 @@ def distil(
     said: dict[str, dict[str, float]] = {}
     asked: set[str] = set()  # also those that failed: the next command asks about them again
     result = Distilled(model, 0, 0, len(before))
+    portions = Portions(consultant, _AT_ONCE)
     for number in range(rounds):
         size = count * (number + 1) // rounds - count * number // rounds
         chosen = choose_to_label(
             result.model, pool(), size, seed=seed + number, without=known | asked | set(before)
         )
         try:
-            for batch in _picked(pool(), chosen):
+            for batch in chain.from_iterable(map(portions.of, _picked(pool(), chosen))):
                 said |= _ask(result.model, consultant, fusion, batch, result)
                 taught.append(batch)
                 asked.update(batch.column("id").to_pylist())
@@ -197,9 +198,7 @@ def _picked(
     batches: Iterable[pa.RecordBatch], chosen: list[npt.NDArray[np.bool_]]
 ) -> Iterator[pa.RecordBatch]:
     for batch, mask in zip(batches, chosen, strict=True):
-        picked = batch.filter(pa.array(mask))
-        for start in range(0, picked.num_rows, _AT_ONCE):
-            yield picked.slice(start, _AT_ONCE)
+        yield batch.filter(pa.array(mask))
 
 
 def _ask(

@@ -26,7 +26,7 @@ from tagmill.probability import FREQUENCY_BUCKETS, bucket_of
 from tagmill.records import parse_tag, tag_text
 from tagmill.tagging.diversity import Diversity
 from tagmill.tagging.model import Model
-from tagmill.tagging.output import ScoredPairs, check_precision, spread_out
+from tagmill.tagging.output import ScoredPairs, Selection, check_precision, spread_out
 from tagmill.tagging.proposer import SpanProposer
 
 __all__ = ["evaluate"]
@@ -41,15 +41,19 @@ def evaluate(
     precision: float = 0.95,
     per_facet: bool = False,
     new_names: bool = False,
+    top_k: int = Selection.top_k,
 ) -> dict[str, Any]:
-    """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`.
+    """Metrics of a model on the judged products in batches of `PRODUCT_SCHEMA`, of which at most
+    `top_k` tags each are published, as by `tag`.
 
     Keys as in the design's measures; `per_facet` and `per_tag` break them down, `baseline` holds
     the lexicon's own, `promise` what the lane auto of this `precision` (with `per_facet`: promised
     of each facet by itself) really held. `coverage_at_095` is the share of gold tags in the lane
     auto promised 0.95, `achieved_precision_at_095` what precision that lane really had (None: it
-    is empty). With `new_names`, `open` counts names that the model proposes as tags: precision,
-    recall and micro-F1 of both together, and the recall of gold tags that it does not know.
+    is empty). `seen_in_training` counts products that the model remembers from its training (of
+    2,000 at most), of which it knows more than of new ones. With `new_names`, `open` counts names
+    that the model proposes as tags: precision, recall and micro-F1 of both together, and the recall
+    of gold tags that it does not know.
     Raises CatalogError where no product has tags, SettingsError for an impossible `precision`,
     NotTrained for `new_names` of a model without an extractor.
     """
@@ -70,14 +74,15 @@ def evaluate(
     if model.trained is not None:
         frequency[: len(model.tag_ids)] = model.trained.statistics.counts
     train_size = int(model.card.get("products", 0))
-    published = judged.probability >= model.review_start
+    published = (judged.probability >= model.review_start) & (judged.ranks < top_k)
     fitted = pairs.fitted[order]
-    auto = _auto(model, judged, fitted, precision, per_facet)
+    auto = _auto(model, judged, fitted, precision, per_facet) & published
     report: dict[str, Any] = {
         "products": size,
         "products_with_tags": int((judged.gold_sizes() > 0).sum()),
         "gold_tags": len(gold_rows),
         "unknown_gold_tags": int((gold_tags >= len(model.tag_ids)).sum()),
+        "seen_in_training": _seen(model, judged_batches),
         **ranking_metrics(judged, frequency, train_size),
         **set_metrics(judged, published),
         "review_threshold": float(model.review_start),
@@ -98,6 +103,13 @@ def evaluate(
         model, baseline_pairs, gold_rows, gold_tags, size, universe, frequency, train_size
     )
     return report
+
+
+def _seen(model: Model, batches: Iterable[pa.RecordBatch]) -> int:
+    """How many products are among those that the model remembers of its training."""
+    if model.trained is None:
+        return 0
+    return sum(int(model.trained.memory.holds(batch).sum()) for batch in batches)
 
 
 class _Universe:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypedDict, Unpack
@@ -18,6 +18,7 @@ from typing import Protocol, TypedDict, Unpack
 from tagmill.errors import LibraryError, SettingsError, TagConflict, UnknownTag
 from tagmill.forms import MEASURE, facet_conflict, name_conflict, name_forms, plain_forms
 from tagmill.library.names import clean_facet, clean_name, clean_tag
+from tagmill.pinyin import pinyin
 from tagmill.quantities import writings
 from tagmill.records import Facet, Tag, TagStatus, parse_tag, tag_id
 from tagmill.text import normal_form
@@ -164,6 +165,7 @@ class Library:
             self._living = _Names({}, names, self.tags)
         self._former = _Names()
         self._pairs: dict[str, list[str]] | None = None  # letter pair → forms, for nearest()
+        self._sounds: dict[str, list[str]] | None = None  # pinyin → forms, for sounding()
         for facet in facets:
             self._put_facet(facet)
         self._first_facets = dict(self.facets)
@@ -237,20 +239,32 @@ class Library:
         return tag
 
     def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
-        """The written forms of the living tags spelled most like `text`, best first."""
+        """The written forms of the living tags spelled most like `text`, best first; of equals
+        those that begin so, 红色 before 口红 for 红."""
         facet_text, _, name = text.rpartition(":")
         facet = self.facet_named(facet_text)
         form = self.form(name)
         pairs = self._letter_pairs()
         shared = Counter(other for pair in _pairs_of(form) for other in pairs.get(pair, ()))
-        best: dict[str, float] = {}
+        best: dict[str, tuple[float, bool]] = {}
         for other, _ in shared.most_common(200):
             ratio = difflib.SequenceMatcher(None, form, other).ratio()
             for key, owner in self._living.facets(other).items():
                 likeness = ratio + (0.2 if facet and facet.key == key else 0.0)
-                best[owner] = max(best.get(owner, 0.0), likeness)
-        ranked = sorted((-value, self.tags[owner].text) for owner, value in best.items())
-        return tuple(written for value, written in ranked[:limit] if -value >= 0.4)
+                found = -likeness, not other.startswith(form)
+                best[owner] = min(best.get(owner, found), found)
+        ranked = sorted((*found, self.tags[owner].text) for owner, found in best.items())
+        return tuple(written for value, _, written in ranked[:limit] if -value > 0.4)
+
+    def sounding(self, letters: str) -> Sequence[str]:
+        """The forms of names of living tags whose pinyin these letters are: 连衣裙 of lianyiqun."""
+        if self._sounds is None:
+            self._sounds = {}
+            for form, owned in self._living.complete().items():
+                sound = pinyin(form) if owned and not form.isascii() else None
+                if sound:
+                    self._sounds.setdefault(sound, []).append(form)
+        return self._sounds.get(letters, ())
 
     def facet_named(self, text: str) -> Facet | None:
         """The facet of a key or of a name in any language."""
@@ -428,6 +442,13 @@ class Library:
             merged.append(Tag(tag_id(facet, name), facet, name, aliases=tuple(aliases)))
         return cls(merged)
 
+    def spelled_alike(self) -> list[list[Tag]]:
+        """Tags of one facet whose names differ by their spelling only; none unless `verbatim`."""
+        groups = defaultdict[tuple[str, str], list[Tag]](list)
+        for tag in self.active() if self.verbatim else ():
+            groups[normal_form(tag.facet), normal_form(tag.name)].append(tag)
+        return [group for group in groups.values() if len(group) > 1]
+
     def _find_plain(self, name: str) -> Tag | None:
         forms = (name,) if self.verbatim else plain_forms(name)
         for names in (self._living, self._former):
@@ -497,7 +518,7 @@ class Library:
         self._have_facet(tag.facet)
         self.tags[tag.id] = tag
         self._names_for(tag).give(tag.facet, forms, tag.id)
-        self._pairs = None
+        self._pairs = self._sounds = None
         return tag
 
     def give_up(self, tag: Tag) -> None:

@@ -7,6 +7,7 @@ products are asked about whatever the engine thinks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from tagmill.tagging.routing import Cells
 
 __all__ = [
     "Consulted",
+    "Portions",
     "ask_about",
     "consult_batch",
     "doubtful_cells",
@@ -41,6 +43,38 @@ class Consulted:
     products: pa.RecordBatch  # `PRODUCT_SCHEMA`: those the model answered about, or was not asked
     tagged: pa.RecordBatch  # their tags, `TAGGED_SCHEMA`
     opinions: Opinions
+
+
+class Portions:
+    """Parts of batches that are asked about at once, at most so many products each.
+
+    A product is done once it is proposed for and verified. Within a budget a portion is expected
+    to cost no more than half of what is left, so that nearly all that is begun is finished; not
+    where what is asked was chosen to fit (`fits`).
+    """
+
+    def __init__(self, consultant: Consultant, most: int, *, fits: bool = False) -> None:
+        self._asker, self._most = consultant.propose, most
+        self._is_open = fits or not consultant.propose.keeps_budget
+        self._price = 0.0  # of a product, once any was paid for; the dearest portion's
+
+    def of(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The portions of a batch, each to be asked about before the next is taken."""
+        start = 0
+        while start < batch.num_rows:
+            size, before = self._size(), self._asker.spending.cost
+            yield batch.slice(start, size)
+            self._price = max(self._price, (self._asker.spending.cost - before) / size)
+            start += size
+
+    def _size(self) -> int:
+        settings = self._asker.settings
+        if settings.budget is None or self._is_open:
+            return self._most
+        if not self._price:
+            return min(self._most, settings.max_concurrency)
+        left = settings.budget - self._asker.spending.cost
+        return max(1, min(self._most, int(left / self._price / 2)))
 
 
 def doubtful_cells(model: Model, batch: pa.RecordBatch) -> Cells:

@@ -64,8 +64,9 @@ class LlmFusion:
         return sigmoid
 
     def auto_start(self, precision: float) -> float:
-        """The probability from which the lane auto holds `precision`; inf where none is shown."""
-        return lane_threshold(self.probability, self.right, precision)
+        """The probability from which the lane auto holds `precision`, never below `review_start`;
+        inf where none is shown."""
+        return max(lane_threshold(self.probability, self.right, precision), self.review_start)
 
     def as_card(self) -> dict[str, Any]:
         """What the card of a model folder keeps."""

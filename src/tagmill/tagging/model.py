@@ -7,9 +7,10 @@ lexicon's score goes through the prior calibration instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -85,6 +86,18 @@ class Memory:
     complete: npt.NDArray[np.bool_]  # (k,) whether all its tags are known
     ids: npt.NDArray[np.str_]  # (k,) of the products
 
+    def holds(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Which products of a batch (n,) are among the sample, by id and text."""
+        known = set(zip(self.ids.tolist(), _said(self.counts), strict=True))
+        asked = zip(batch.column("id").to_pylist(), _said(extract(batch)), strict=True)
+        return np.array([one in known for one in asked], np.bool_)
+
+
+def _said(rows: Rows) -> Iterator[bytes]:
+    """What tells the texts of products apart: their features."""
+    for start, end in pairwise(rows.indptr.tolist()):
+        yield rows.indices[start:end].tobytes() + rows.values[start:end].tobytes()
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -155,7 +168,7 @@ class Model:
     def score(self, batch: pa.RecordBatch, candidates: int = 0) -> Scores:
         """Calibrated probabilities of all candidate pairs, at least so many of the linear model a
         product: a `Tagger` like its sources."""
-        pairs = self.score_pairs(batch, self.lexicon.find(batch), candidates)
+        pairs = self._scored(batch, self.lexicon.find(batch), candidates)
         shape = (batch.num_rows, len(self.tag_ids))
         values = sparse.csr_array(
             (pairs.probability.astype(np.float32), (pairs.rows, pairs.tags)), shape=shape
@@ -187,12 +200,29 @@ class Model:
     def score_pairs(
         self, batch: pa.RecordBatch, hits: Hits, top_k: int, values: Values | None = None
     ) -> ScoredPairs:
-        """Every candidate pair of the batch with its probability; `values` where they are known."""
+        """Every candidate pair of the batch with its probability; `values` where they are known.
+
+        Where more than the model's own candidates are wanted, for `top_k` tags a product, these
+        keep what they have among themselves: the others follow.
+        """
+        pairs = self._scored(batch, hits, 0, values)
+        if self.trained is None or top_k <= self.trained.candidates:
+            return pairs
+        more = self._scored(batch, hits, top_k, values)
+        size = len(self.tag_ids)
+        own, all_ = (one.rows.astype(np.int64) * size + one.tags for one in (pairs, more))
+        both = ScoredPairs.concatenate([pairs, more.take(np.flatnonzero(~np.isin(all_, own)))])
+        return both.take(np.argsort(both.rows, kind="stable"))
+
+    def _scored(
+        self, batch: pa.RecordBatch, hits: Hits, limit: int, values: Values | None = None
+    ) -> ScoredPairs:
+        """Pairs of the `limit` highest margins of a product, at least of the model's own number."""
         if self.trained is None:
             return self.score_by_prior(batch, hits)
         trained = self.trained
         rows = trained.idf.apply(extract(batch))
-        limit = max(trained.candidates, top_k)
+        limit = max(trained.candidates, limit)
         similar = similar_pairs(rows, self._texts) if self._texts is not None else None
         sources = self.sources(batch, values)
         candidates = build_candidates(
@@ -300,14 +330,16 @@ class Model:
         return lanes
 
     def auto_starts(self, precision: float, per_facet: bool = False) -> npt.NDArray[np.float64]:
-        """Of each tag (m,) the probability from which the lane auto holds `precision`.
+        """Of each tag (m,) the probability from which the lane auto holds `precision`; never below
+        `review_start`: of many sure pairs a few doubtful ones would else come along.
 
         With `per_facet` it holds it within each facet that has enough held-out pairs to show it,
         and within all others together; else over all tags together.
         """
         key = precision, per_facet
         if key not in self._lane_starts:
-            self._lane_starts[key] = self._find_auto_starts(precision, per_facet)
+            starts = self._find_auto_starts(precision, per_facet)
+            self._lane_starts[key] = np.maximum(starts, self.review_start)
         return self._lane_starts[key]
 
     def _find_auto_starts(self, precision: float, per_facet: bool) -> npt.NDArray[np.float64]:
