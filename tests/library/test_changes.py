@@ -55,6 +55,13 @@ def test_a_name_that_was_shown_in_a_language_is_renamed_with_the_canonical_one()
     assert (back.name, back.aliases) == ("Red", ("Scarlet", "Crimson"))  # none twice, nor its own
 
 
+def test_the_own_facet_before_a_new_name_is_no_part_of_it(library: Library) -> None:
+    (renamed,) = rename(library, tag(library, "颜色:红色"), "Color: 大红")
+    assert renamed.text == "颜色:大红"
+    (other,) = rename(library, renamed, "材质:红")  # a facet it is not in is part of the name
+    assert other.text == "颜色:材质:红"
+
+
 def test_a_name_is_taken_away(library: Library) -> None:
     red = library.update(tag(library, "颜色:红色"), aliases=["大红", "RED"])
     (after,) = remove_name(library, red, "RED")  # this spelling only

@@ -75,6 +75,8 @@ def test_unknown_tag_lists_the_nearest(library: Library) -> None:
         library.resolve("红")
     library.add("材质", "钛合金")
     assert library.nearest("适合") == ()
+    verbatim = Library.from_written(["gender:Men", "gender:Women", "gender:Unisex"])
+    assert verbatim.nearest("gender:Mne")[0] == verbatim.nearest("Gender:men")[0] == "gender:Men"
 
 
 def test_names_of_lists_each_spelling_once(library: Library) -> None:

@@ -382,6 +382,9 @@ ERRORS: dict[str, str] = {
         "或在 tagmill.toml 的 [privacy] 中设 offline = false"
     ),
     # learning and models
+    "The model was trained on all of these products. Give tagged ones that it has not seen": (
+        "模型就是用这些商品训练的。请给它没有见过的已标注商品"
+    ),
     "No product has tags to learn from. Give some rows a 'tags' column, such as "
     '{"id": "1", "title": "…", "tags": ["颜色:红色"]}': (
         "没有带标签的商品可供学习。请给一些行加上 tags 列，如 "

@@ -67,10 +67,11 @@ def evaluate(
         from tagmill.workspace import evaluate_workspace
 
         note(say("held_out"))
-        with open_workspace(workspace) as (_, store), stages() as progress:
+        with open_workspace(workspace) as (settings, store), stages() as progress:
             report = evaluate_workspace(
-                store, precision=precision, per_facet=per_facet, seed=seed, progress=progress
-            )
+                store, precision=precision, per_facet=per_facet, top_k=settings.tagging.top_k,
+                seed=seed, progress=progress,
+            )  # fmt: skip
     if html is not None:
         write_report(html, report)
         note(say("report_written", path=html))
@@ -78,6 +79,11 @@ def evaluate(
         print_json(report)
     else:
         _print_report(report)
+    if report["seen_in_training"]:
+        note(say("seen_in_training", seen=report["seen_in_training"], count=report["products"]))
+    if report["unknown_gold_tags"]:
+        unknown, gold = report["unknown_gold_tags"], report["gold_tags"]
+        note(say("unknown_gold", unknown=unknown, gold=gold))
 
 
 def _print_report(report: dict[str, Any]) -> None:
@@ -92,6 +98,9 @@ def _print_report(report: dict[str, Any]) -> None:
     )
     head, rows = facet_table(report)
     print_table(head, rows[:_FACETS])
+    promise = report["promise"]
+    if promise["achieved_precision"] is not None:
+        typer.echo(say("promise_held", **promise))
     diversity = report["diversity"]
     typer.echo(say("diversity", **diversity, f1=diversity["diverse"]["micro_f1"]))
     if "open" in report:

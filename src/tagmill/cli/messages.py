@@ -654,6 +654,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "products_of_tags": ("Tags, and how many products", "标签及商品数"),
     "next_page": ("Next page: --after {cursor}", "下一页：--after {cursor}"),
+    "promise_held": (
+        "Lane auto, promised {precision:g}: {coverage:.3f} of the given tags, precision "
+        "{achieved_precision:.3f} ({accepted:tag|tags}).",
+        "自动发布承诺 {precision:g}：覆盖给定标签的 {coverage:.3f}，实际精确率 "
+        "{achieved_precision:.3f}（{accepted:,} 个标签）。",
+    ),
+    "seen_in_training": (
+        "{seen:product is|products are} among those that the model remembers of its training, of "
+        "{count:,} here: what it says of these is better than of new ones. Give others.",
+        "这里的 {count:,} 件商品中，有 {seen:,} 件模型在训练中见过：它对这些的判断好于对新商品的。"
+        "请换用其他商品。",
+    ),
+    "unknown_gold": (
+        "Of {gold:given tag|given tags} the model has no examples of {unknown:,}: these count as "
+        "missed. If they are only spelled otherwise, see tagmill train --merge-variants.",
+        "{gold:,} 个给定标签中，模型没有 {unknown:,} 个的样本，都算漏掉。如果只是写法不同，"
+        "见 tagmill train --merge-variants。",
+    ),
     "held_out": (
         "No file given: trained on four fifths of the workspace's tagged products, measured on "
         "the other fifth.",

@@ -46,9 +46,7 @@ def fit_llm(
 
     Raises NotTrained where there is too little to learn from, BudgetExceeded, LanguageModelError.
     """
-    judged = _sample(products, sample, seed)
-    if judged is None:
-        raise NotTrained("No product has tags to learn from. Give some rows a 'tags' column")
+    judged = _sample(model, products, sample, seed)
     parts: list[tuple[npt.NDArray[Any], ...]] = []
     failed: list[dict[str, str]] = []
     for start in range(0, judged.num_rows, _AT_ONCE):
@@ -88,13 +86,22 @@ def fit_llm(
     return fusion, failed
 
 
-def _sample(products: Iterable[pa.RecordBatch], size: int, seed: int) -> pa.RecordBatch | None:
-    """At most `size` tagged products, every one as likely."""
+def _sample(
+    model: Model, products: Iterable[pa.RecordBatch], size: int, seed: int
+) -> pa.RecordBatch:
+    """At most `size` tagged products, every one as likely; those of its training that the model
+    remembers are left out, of which its own word is too good."""
     tagged = [batch.filter(batch.column("tags").is_valid()) for batch in products]
-    tagged = [batch for batch in tagged if batch.num_rows]
-    if not tagged:
-        return None
+    if not sum(batch.num_rows for batch in tagged):
+        raise NotTrained("No product has tags to learn from. Give some rows a 'tags' column")
+    if model.trained is not None:
+        memory = model.trained.memory
+        tagged = [batch.filter(pa.array(~memory.holds(batch))) for batch in tagged]
     whole = pa.concat_batches(tagged)
+    if not whole.num_rows:
+        raise NotTrained(
+            "The model was trained on all of these products. Give tagged ones that it has not seen"
+        )
     chosen = np.random.default_rng(seed).permutation(whole.num_rows)[:size]
     return whole.take(pa.array(np.sort(chosen)))
 

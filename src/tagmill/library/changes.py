@@ -64,9 +64,14 @@ def rename(library: Library, tag: Tag, name: str, language: str | None = None) -
     """Another canonical name, or name in a language; the former one stays an alias.
 
     With the canonical name go the names in languages that are the same, as these are what is shown.
-    Raises TagConflict where another tag of the facet has the name, LibraryError for a retired tag.
+    The tag's own facet before the name is left out. Raises TagConflict where another tag of the
+    facet has the name, LibraryError for a retired tag.
     """
     _refuse_retired(tag)
+    facet, colon, rest = name.partition(":")
+    own = library.facet_named(facet) if colon else None
+    if own is not None and own.key == tag.facet:
+        name = rest.strip()
     if language is None:
         form = library.form(tag.name)
         same = [code for code, own in tag.names.items() if library.form(own) == form]

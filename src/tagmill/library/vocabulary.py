@@ -243,15 +243,17 @@ class Library:
         those that begin so, 红色 before 口红 for 红."""
         facet_text, _, name = text.rpartition(":")
         facet = self.facet_named(facet_text)
-        form = self.form(name)
+        form = self.form(name).casefold()
         pairs = self._letter_pairs()
-        shared = Counter(other for pair in _pairs_of(form) for other in pairs.get(pair, ()))
+        asked = _pairs_of(form)
+        asked |= {pair[::-1] for pair in asked}  # mne is men
+        shared = Counter(other for pair in asked for other in pairs.get(pair, ()))
         best: dict[str, tuple[float, bool]] = {}
         for other, _ in shared.most_common(200):
-            ratio = difflib.SequenceMatcher(None, form, other).ratio()
+            ratio = difflib.SequenceMatcher(None, form, other.casefold()).ratio()
             for key, owner in self._living.facets(other).items():
                 likeness = ratio + (0.2 if facet and facet.key == key else 0.0)
-                found = -likeness, not other.startswith(form)
+                found = -likeness, not other.casefold().startswith(form)
                 best[owner] = min(best.get(owner, found), found)
         ranked = sorted((*found, self.tags[owner].text) for owner, found in best.items())
         return tuple(written for value, _, written in ranked[:limit] if -value > 0.4)
@@ -543,8 +545,9 @@ class Library:
         if self._pairs is None:
             self._pairs = {}
             for form, owned in self._living.complete().items():
-                for pair in _pairs_of(form) if owned and not form.startswith(MEASURE) else ():
-                    self._pairs.setdefault(pair, []).append(form)
+                if owned and not form.startswith(MEASURE):
+                    for pair in _pairs_of(form.casefold()):
+                        self._pairs.setdefault(pair, []).append(form)
         return self._pairs
 
 
