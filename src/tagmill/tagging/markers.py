@@ -138,7 +138,7 @@ def _row_end(first, kept, passage, patterns):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True)
 def _last_in_reach(marker, end, kept, passage, patterns):  # type: ignore[no-untyped-def]
     """The last folded position at which a name is in reach of a marker; < end: none."""
-    last = _reach_end(marker, end, passage, marker.blanks)
+    last = _reach_end(marker, end, passage)
     if not marker.reach and not marker.object:
         return last
     place = 0
@@ -146,14 +146,15 @@ def _last_in_reach(marker, end, kept, passage, patterns):  # type: ignore[no-unt
         place += 1
     if place == len(kept) or kept[place].start > last:
         return end - 1
-    unbroken = _reach_end(marker, end, passage, False)
+    first = kept[place].start
+    # What a thing looks like stands right before it: black leather|belt, 真皮|钱包. Behind other
+    # words the product itself may look so: works with Alexa white plug, 搭配裙子都好看 白色板鞋.
+    if marker.blanks or passage[end - 1].script == SPACED:
+        last = _next_word(end, passage)
     while marker.object and not patterns[kept[place].pattern].kinds & _THINGS & marker.kinds:
-        # What a thing looks like stands right before it: black leather|belt, 真皮|钱包. But not
-        # what stands behind a blank: 搭配裙子都好看 白色板鞋.
-        if kept[place].start > unbroken:
-            return end - 1
         place += 1
-        if not patterns[kept[place - 1].pattern].kinds & marker.kinds or place == len(kept):
+        looks = patterns[kept[place - 1].pattern].kinds & marker.kinds
+        if first > last or not looks or place == len(kept):
             return end - 1
         if kept[place].start > _next_word(kept[place - 1].end, passage):
             return end - 1
@@ -161,16 +162,15 @@ def _last_in_reach(marker, end, kept, passage, patterns):  # type: ignore[no-unt
 
 
 @numba.njit(nogil=True)
-def _reach_end(marker, end, passage, blanks):  # type: ignore[no-untyped-def]
-    """The last folded position at which the first name in reach of a marker may begin; in Chinese
-    behind blanks, or not."""
+def _reach_end(marker, end, passage):  # type: ignore[no-untyped-def]
+    """The last folded position at which the first name in reach of a marker may begin."""
     spaced = passage[end - 1].script == SPACED
     if not marker.reach:
         if passage[end].point == _SPACE:
             return _next_word(end, passage) if passage[end + 1].gap <= SOFT else end - 1
         return end if passage[end].gap <= (SOFT if spaced else NO_GAP) else end - 1
     last = min(_gap_after(passage, end, COMMA) - 1, end + marker.reach)
-    if not spaced and not blanks:  # 送运费险 连衣裙
+    if not spaced and not marker.blanks:  # 送运费险 连衣裙
         for i in range(end + 1, last + 1):
             if passage[i].gap == SOFT:
                 return i - 1
