@@ -24,6 +24,10 @@ _SURNAMES = (
 _COMPOUND = (
     "欧阳|上官|司马|诸葛|夏侯|东方|皇甫|尉迟|公孙|慕容|令狐|司徒|轩辕|端木|南宫|独孤|宇文|长孙"
 )
+_FREQUENT = (  # that begin few words
+    "王李张刘陈杨赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许邓冯韩曹曾彭萧肖蔡潘袁董余叶程魏薛吕丁沈任姚卢姜崔钟谭陆汪范廖贾韦付邹孟秦闫侯邱尹"
+    "黎贺龚黄马苏蒋田"
+)
 _TITLE = "先生|女士|小姐|太太|经理|老师|老板|总监|厂长|师傅|主任|店长|总"
 _HAN = "[\u4e00-\u9fff]"
 _HAN_CUE = re.compile(
@@ -40,27 +44,28 @@ _HAN_AFTER_NAME = re.compile(
 )
 _HAN_NAME = re.compile(
     rf"(?:(?:{_COMPOUND}) ?(?:{_TITLE}|{_HAN}{{1,2}}?)|[{_SURNAMES}](?:{_TITLE}|{_HAN}{{1,2}}?)"
-    rf"|[{_SURNAMES}] {_HAN}|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
+    rf"|[小老][{_SURNAMES}]|[{_SURNAMES}] {_HAN}|[{_SURNAMES}][{_SURNAMES}]{_HAN}{{1,2}}?"
+    rf"|{_HAN}{{2,6}}·{_HAN}{{2,8}}?)"
     rf"(?:{_TITLE})?"
     rf"(?!{_HAN}|·)"
 )
 # With a title (王经理, 李姐) beside a phone, or after a word for turning to someone.
 _TITLED = re.compile(
     rf"(?:(?P<cue>联系|联络|致电|寄给|咨询|找|问)\s?|(?<!{_HAN}))"
-    rf"(?P<name>(?:{_COMPOUND}|[{_SURNAMES}]){_HAN}{{0,2}}?\s?(?:{_TITLE}|[姐哥]))(?=收?(?!{_HAN}))"
+    rf"(?P<name>(?:{_COMPOUND}|[小老]?[{_SURNAMES}]){_HAN}{{0,2}}?\s?(?:{_TITLE}|[姐哥]))"
+    rf"(?=收?(?!{_HAN}))"
 )
 # By itself between marks, as in a line of a parcel.
 _ALONE = re.compile(
-    rf"(?:(?<!{_HAN})|(?<=打到|联系|联络|致电|咨询|记者|客服|店主|老板|经理|司机|师傅|老师|主播|主任|同事|朋友|房东|助理|本人|我叫|我是)"
-    r"|(?<=[给找员和与及]))"
-    rf"(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[{_SURNAMES}]{_HAN}{{1,2}}?)"
-    rf"(?=(?:收|的?(?:联系)?(?:电话|手机|微信|号码)(?:号码?)?[是为]?)?(?!{_HAN})|[和与及][{_SURNAMES}])"
+    rf"(?:(?<!{_HAN})|(?<=打到|联系|联络|致电|咨询|记者|客服|店主|老板|经理|司机|师傅|老师|主播|主任|同事|朋友|房东|助理|本人|我叫|我是|店长|掌柜|销售|导购|顾问|管家|团长|群主|采购)"
+    r"|(?<=老板娘)|(?<=[给找员和与及]))"
+    rf"(?P<name>(?:{_COMPOUND}){_HAN}{{1,2}}?|[小老][{_FREQUENT}]|[{_SURNAMES}]{_HAN}{{1,2}}?)"
+    rf"(?=(?:收|的?(?:联系)?(?:电话|手机|微信|号码)(?:号码?)?[是为]?)?(?!{_HAN})|[和与及][小老{_SURNAMES}])"
 )
 _AND = re.compile(r"\s?[、,/&和与及]\s?")
 # Beside a phone or an address alone: a surname that begins few words, and what people are called.
 _PERSON = re.compile(
-    rf"(?:{_COMPOUND}|[王李张刘陈杨赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许邓冯韩曹曾彭萧肖蔡潘袁董余叶程魏薛吕丁沈"
-    "任姚卢姜崔钟谭陆汪范廖贾韦付邹孟秦闫侯邱尹黎贺龚黄马苏蒋田])"
+    rf"[小老][{_FREQUENT}]|(?:{_COMPOUND}|[{_FREQUENT}阿])"
     "[芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红建国伟雷德志文斌波辉鹏宇浩婷雪琳佳欣怡慧燕玲莉兰凤珍莲翠云雅洁"
     "倩颖晶瑶萱涵梓轩泽晨阳俊豪博凯毅峰林龙飞翔海东松彬健康宁安永福生贵富春梅小大晓思雨诗梦琪少振世正宏鸿庆学家嘉佩淑惠"
     "美菲蕾薇莹媛婉嫣妍娇丹坤鑫森江帆航远旭昊昕晗瑞瑾璐珊珂琴瑜璇绍继维守克义仁智忠良贤娥伦哲恒达立铭锋锐钢栋楠桐]{1,2}|张三|李四|王五"

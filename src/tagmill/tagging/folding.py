@@ -22,6 +22,7 @@ __all__ = [
     "COMMA",
     "END",
     "LIST",
+    "MARK",
     "NO_GAP",
     "SOFT",
     "SPACED",
@@ -40,9 +41,9 @@ Bytes = npt.NDArray[np.uint8]
 # What stands between two folded characters, by the strongest mark in it.
 NO_GAP, SOFT, MARK, LIST, COMMA, END = range(6)
 _GAPS = {
-    SOFT: " \t\r\u00a0\u3000\u2002\u2003\u2009\u202f-\u2010\u2011\u2012\u2013_'’&＆+＋·・‧\u00ad",
+    SOFT: " \t\r\u00a0\u3000\u2002\u2003\u2009\u202f-\u2010\u2011\u2012\u2013_'’&＆·・‧\u00ad",
     MARK: ':："“”‘「」『』《》〈〉*＊#＃~～^',
-    LIST: "、/／|｜\\",
+    LIST: "、/／|｜\\+＋",
     COMMA: ",，",
 }
 # Scripts of folded characters.

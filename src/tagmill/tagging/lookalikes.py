@@ -43,9 +43,10 @@ def kind_bit(kind: str) -> int:
 class Marker:
     """A word that takes away the meaning of a name near it.
 
-    `kinds` is a mask of the kinds of tags it concerns; `reach` counts folded characters between;
-    with `lists` it holds for the rest of a list, with `object` only where the first name within
-    reach is of those kinds.
+    `kinds` is a mask of the kinds of tags it concerns; `reach` counts folded characters between,
+    over blanks in Chinese only with `blanks`; with `lists` it holds for the rest of a list; with
+    `object` only where the first name within reach is a thing of those kinds, or words of those
+    kinds that a thing follows.
     """
 
     side: Literal["before", "after"]
@@ -53,6 +54,7 @@ class Marker:
     reach: int = 0
     lists: bool = False
     object: bool = False
+    blanks: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def _parse(rules: dict[str, Any]) -> Lookalikes:
             row.get("reach", 0),
             row.get("lists", False),
             row.get("object", False),
+            row.get("blanks", False),
         )
         for word in _folded(row["words"]):
             markers.setdefault(word, []).append(marker)
@@ -98,12 +101,16 @@ def _parse(rules: dict[str, Any]) -> Lookalikes:
     kinds = {normal_form(name): kind for kind, names in rules["kinds"].items() for name in names}
     tails = {tail: tuple(ends) for tail, ends in rules["tails"].items() if tail != "any"}
     tails.update({tail: () for tail in rules["tails"]["any"]})
+    phrases = rules["phrases"]
+    opaque = list(phrases["opaque"])
+    for pair in phrases["opaque_pairs"]:
+        opaque += [first + last for first in pair["first"] for last in pair["last"]]
     attributes = rules["attributes"]
     return Lookalikes(
         markers=markers,
-        opaque=_folded(rules["phrases"]["opaque"]),
-        headed=_folded(rules["phrases"]["headed"]),
-        neutral=_folded(rules["phrases"]["neutral"]),
+        opaque=_folded(opaque),
+        headed=_folded(phrases["headed"]),
+        neutral=_folded(phrases["neutral"]),
         accessories=tuple(sorted(_folded(heads["accessories"]))),
         kinds=kinds,
         tails=tails,

@@ -50,7 +50,7 @@ _QUALITIES = sum(
     for kind in KINDS
     if kind not in ("other", "category", "accessory", "flavour", "ingredient", "brand")
 )
-_MARKS = re.compile(r"\w[^\w\s'’&+·-]+\s*\w|\w\s[^\w\s'’&+·-]+\s*\w")
+_MARKS = re.compile(r"\w[^\w\s'’&·-]+\s*\w|\w\s[^\w\s'’&·-]+\s*\w")
 
 
 _PATTERN = np.dtype(
@@ -74,6 +74,7 @@ _MARKER = np.dtype(
         ("before", np.bool_),
         ("lists", np.bool_),
         ("object", np.bool_),
+        ("blanks", np.bool_),
     ]
 )
 
@@ -84,7 +85,7 @@ class Names(NamedTuple):
     trie: Edges  # of the patterns, by number
     patterns: Records  # of _PATTERN
     tags: Records  # of _TAG, of one pattern after the other
-    markers: Records  # of _MARKER, of one pattern after the other
+    markers: Records  # of _MARKER, of one pattern after the other, its `after` ones first
     tails: Edges  # of ends of names with a harmless tail (手机); bits: how long the ends are
 
 
@@ -126,16 +127,16 @@ def compile_names(library: Library) -> Names:
     patterns = np.zeros(len(numbers), _PATTERN)
     spellings = hash_texts([tag.name for tag in tags])
     named: list[tuple[int, int, int, int]] = []
-    markers: list[tuple[int, int, bool, bool, bool]] = []
+    markers: list[tuple[int, int, bool, bool, bool, bool]] = []
     for number, text in enumerate(numbers):
         first_tag, first_marker, mask = len(named), len(markers), 0
         for position in sorted(tags_of.get(number, ())):
             facet = facets[tags[position].facet]
             named.append((position, kinds[position], facet, int(spellings[position])))
             mask |= kinds[position]
-        for rule in rules.markers.get(text, ()):
-            before = rule.side == "before"
-            markers.append((rule.kinds, rule.reach, before, rule.lists, rule.object))
+        for rule in sorted(rules.markers.get(text, ()), key=lambda rule: rule.side):
+            options = (rule.lists, rule.object, rule.blanks)
+            markers.append((rule.kinds, rule.reach, rule.side == "before", *options))
         spans = (first_tag, len(named), first_marker, len(markers))
         patterns[number] = (roles[number], mask, len(text), *spans)
     tails = _tails(rules)
