@@ -61,3 +61,10 @@ def test_a_backup_replaces_nothing(workspace: Path, tmp_path: Path) -> None:
     assert "is there already" in refusal("backup", there, "-w", workspace)
     assert there.read_bytes() == before
     assert tagmill("backup", tmp_path / "new.db", "-w", workspace).out == ""
+
+
+def test_a_backup_says_that_models_are_apart(workspace: Path, tmp_path: Path) -> None:
+    assert "as well" not in tagmill("backup", tmp_path / "one.db", "-w", workspace).err
+    (workspace / "models").mkdir()
+    said = tagmill("backup", tmp_path / "two.db", "-w", workspace).err
+    assert f"copy {workspace / 'models'} as well" in said

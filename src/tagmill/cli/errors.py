@@ -415,6 +415,11 @@ ERRORS: dict[str, str] = {
     "There is no trained model to learn on. Make one with: tagmill train": (
         "没有可继续学习的模型。训练：tagmill train"
     ),
+    "Run {0} tagged with model {1}, which {2} lacks. Models are not in the database: copy the "
+    "folder from where that was, or make a new one with: tagmill train": (
+        "批次 {0} 用的是模型 {1}，{2} 中没有。模型不在数据库里：请从原处复制该文件夹，"
+        "或重新训练：tagmill train"
+    ),
     "This workspace has no trained model yet. Make one with: tagmill train": (
         "工作区还没有训练过模型。训练：tagmill train"
     ),

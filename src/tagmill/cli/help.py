@@ -230,8 +230,10 @@ HELP: dict[str, str] = {
     "Documents for an engine: elasticsearch, meilisearch, typesense or gorse.": (
         "供引擎使用的文档：elasticsearch、meilisearch、typesense 或 gorse。"
     ),
-    "Copy the workspace's database to one file, also while others write to it.": (
-        "把工作区的数据库复制成一个文件，即使有人正在写入。"
+    "Copy the workspace's database to one file, also while others write to it.\n\n"
+    "Models are not in it: copy the folder models as well.": (
+        "把工作区的数据库复制成一个文件，即使有人正在写入。\n\n"
+        "其中没有模型：请同时复制文件夹 models。"
     ),
     "The copy; it must not exist.": "副本；不能已存在。",
     "Take products out of files and databases.": "从文件和数据库读取商品。",

@@ -316,6 +316,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
     "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
+    "models_apart": (
+        "The models are not in it: copy {path} as well.",
+        "其中没有模型：请同时复制 {path}。",
+    ),
     "source": ("Source", "来源"),
     "log_odds": ("Log-odds", "对数几率"),
     "word": ("Word", "词"),

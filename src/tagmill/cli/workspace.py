@@ -109,10 +109,15 @@ def backup(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Copy the workspace's database to one file, also while others write to it."""
-    with open_workspace(workspace) as (_, store):
+    """Copy the workspace's database to one file, also while others write to it.
+
+    Models are not in it: copy the folder models as well.
+    """
+    with open_workspace(workspace) as (settings, store):
         store.backup(file)
     if as_json:
         print_json({"backup": str(file), "bytes": file.stat().st_size})
         return
     note(say("backed_up", path=file))
+    if settings.models_dir.exists():
+        note(say("models_apart", path=settings.models_dir))
