@@ -91,7 +91,10 @@ class JsonLinesFile:
             if not row.keys() <= self._names.keys():
                 self._names.update(dict.fromkeys(row))
         values = {name: [row.get(name) for row in rows] for name in columns}
-        return Chunk(values, lines, rows.__getitem__, rejects)
+        wanted = frozenset(columns)
+        shapes = {keys: wanted.intersection(keys) for keys in set(map(tuple, rows))}
+        present = [shapes[tuple(row)] for row in rows]
+        return Chunk(values, lines, rows.__getitem__, rejects, present)
 
 
 class ParquetFile:

@@ -237,15 +237,20 @@ HELP: dict[str, str] = {
     ),
     "The copy; it must not exist.": "副本；不能已存在。",
     "Take products out of files and databases.": "从文件和数据库读取商品。",
-    "Add products, or bring them up to date; what the source lacks stays as it is.": (
-        "添加或更新商品；来源中没有的保持不变。"
+    "Add products, or bring them up to date; what the source lacks stays as it is.\n\n"
+    "So do fields that it has no column for: id and price bring the price up to date. An empty "
+    "cell clears.": (
+        "添加或更新商品；来源中没有的保持不变。\n\n"
+        "来源没有的列，其字段也保持不变：只有编号和价格，就只更新价格。空单元格表示清除。"
     ),
     "CSV, TSV, JSON Lines or Parquet file, or a SQLAlchemy URL.": (
         "CSV、TSV、JSON Lines 或 Parquet 文件，或 SQLAlchemy URL。"
     ),
-    "Bring the workspace in line with a complete source: new, changed and discontinued.\n\nA "
-    "discontinued product keeps its history and leaves the output; it may come back.": (
+    "Bring the workspace in line with a complete source: new, changed and discontinued.\n\n"
+    "Fields that it has no column for stay as they are.\n\n"
+    "A discontinued product keeps its history and leaves the output; it may come back.": (
         "使工作区与完整的来源一致：新增、变化、下架。\n\n"
+        "来源没有的列，其字段保持不变。\n\n"
         "下架的商品保留历史，不再输出；以后可以恢复。"
     ),
     "Also where more than half of the products go.": "即使会下架一半以上的商品也执行。",

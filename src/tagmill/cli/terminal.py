@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tagmill.catalog import Catalog
+    from tagmill.catalog.rows import Known
     from tagmill.store import Store
 
 __all__ = [
@@ -106,15 +107,19 @@ def catalog_of(
     query: str | None = None,
     rejects: Path | None = None,
     workspace: Path | None = None,
+    known: Known | None = None,
 ) -> Catalog:
-    """The products of a source, columns mapped by `--map` over the workspace's settings."""
+    """The products of a source, columns mapped by `--map` over the workspace's settings; those
+    that are `known` may come without a text."""
     from tagmill.catalog import open_catalog
 
     mapping: dict[str, str] = {}
     if workspace is not None:
         mapping |= workspace_settings(workspace).catalog.map
     mapping |= parse_map(pairs)
-    return open_catalog(source, mapping=mapping, table=table, query=query, rejects=rejects)
+    return open_catalog(
+        source, mapping=mapping, table=table, query=query, rejects=rejects, known=known
+    )
 
 
 def keep_apart(
