@@ -49,18 +49,18 @@ ERRORS: dict[str, str] = {
         "{0} 需要 Python 包 {1}。安装：pip install {2}"
     ),
     "{0} has no table '{1}'. Tables: {2}": "{0} 没有表“{1}”。现有的表：{2}",
-    "{0} is neither UTF-8 nor GB18030; it may be Windows-1252 or another code page. Convert it "
-    "with: iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT": (
-        "{0} 既不是 UTF-8 也不是 GB18030，可能是 Windows-1252 等编码。"
+    "{0} is neither UTF-8 nor GB18030, Big5 or Shift-JIS; it may be Windows-1252 or another code "
+    "page. Convert it with: iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT": (
+        "{0} 不是 UTF-8，也不是 GB18030、Big5 或 Shift-JIS，可能是 Windows-1252 等编码。"
         "转换：iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT"
     ),
     "{0} is a ZIP or Excel file, not text. Save it as CSV (UTF-8) first": (
         "{0} 是 ZIP 或 Excel 文件，不是文本。请先另存为 CSV（UTF-8）"
     ),
     "{0} is a binary file, not text (it holds NUL bytes). Known are text as UTF-8, UTF-16 with a "
-    "byte order mark or GB18030, and Parquet by the ending .parquet": (
-        "{0} 是二进制文件，不是文本（含 NUL 字节）。可读 UTF-8、带 BOM 的 UTF-16、GB18030 文本，"
-        "以及以 .parquet 结尾的 Parquet"
+    "byte order mark, GB18030, Big5 or Shift-JIS, and Parquet by the ending .parquet": (
+        "{0} 是二进制文件，不是文本（含 NUL 字节）。可读 UTF-8、带 BOM 的 UTF-16、GB18030、Big5、"
+        "Shift-JIS 文本，以及以 .parquet 结尾的 Parquet"
     ),
     "{0} is a damaged gzip file: {1}": "{0} 是损坏的 gzip 文件：{1}",
     "{0} is not valid {1} throughout: {2}": "{0} 并非全文都是有效的 {1}：{2}",
