@@ -315,6 +315,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:product|products} exported; next time: --since {cursor}",
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
+    "mapping_written": (
+        "Make the index with the mapping first: {path}.",
+        "请先用此映射建索引：{path}。",
+    ),
     "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
     "models_apart": (
         "The models are not in it: copy {path} as well.",
