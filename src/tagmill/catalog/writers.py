@@ -183,12 +183,18 @@ class SqlWriter:
     def __init__(self, url: str, table: str) -> None:
         import sqlalchemy as sa
 
-        from tagmill.catalog.database import connect_to, one_error
+        from tagmill.catalog.database import connect_to, one_error, schema_and_name
 
+        self._engine, name = connect_to(url)
+        self._one_error = partial(one_error, f"Cannot write to {name}")
+        with self._one_error():
+            schema, plain = schema_and_name(self._engine, table)
+        # Others than these two have no key of any length.
+        any_length = sa.String(255).with_variant(sa.Text(), "postgresql", "sqlite")
         self._table = sa.Table(
-            table,
-            sa.MetaData(),
-            sa.Column("product_id", sa.String(255), primary_key=True),
+            plain,
+            sa.MetaData(schema=schema),
+            sa.Column("product_id", any_length, primary_key=True),
             sa.Column("tag_id", sa.String(16), primary_key=True),
             sa.Column("facet", sa.Text, nullable=False),
             sa.Column("name", sa.Text, nullable=False),
@@ -198,17 +204,17 @@ class SqlWriter:
             sa.Column("origin", sa.String(64), nullable=False),
             sa.Column("evidence", sa.JSON),
         )
-        self._engine, name = connect_to(url)
-        self._one_error = partial(one_error, f"Cannot write to {name}")
         with self._one_error():
             self._table.create(self._engine, checkfirst=True)
-            present = {c["name"] for c in sa.inspect(self._engine).get_columns(table)}
+            found = sa.inspect(self._engine).get_columns(plain, schema=schema)
+        present = {column["name"]: column["type"] for column in found}
         missing = [column.name for column in self._table.columns if column.name not in present]
         if missing:
             raise CatalogError(
                 f"The table '{table}' of {name} has no column {', '.join(missing)}. Name another "
                 "with --table; it is made if missing"
             )
+        self._longest = getattr(present["product_id"], "length", None)
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
         """Replace the rows of these products."""
@@ -223,6 +229,13 @@ class SqlWriter:
             for tag in line["tags"]
         ]
         ids = [line["id"] for line in lines]
+        for one in ids:
+            if self._longest is not None and len(one) > self._longest:
+                raise CatalogError(
+                    f"The id '{one[:40]}…' has {len(one)} characters, and the column product_id "
+                    f"of the table '{self._table.name}' holds {self._longest}. Make it longer, or "
+                    "name another table with --table; it is made if missing"
+                )
         with self._one_error(), self._engine.begin() as connection:
             for start in range(0, len(ids), 500):  # databases limit the values of one statement
                 chosen = self._table.c.product_id.in_(ids[start : start + 500])

@@ -92,6 +92,11 @@ ERRORS: dict[str, str] = {
     "The table '{0}' of {1} has no column {2}. Name another with --table; it is made if missing": (
         "{1} 的表“{0}”没有列 {2}。请用 --table 另指定一个，不存在会自动创建"
     ),
+    "The id '{0}' has {1} characters, and the column product_id of the table '{2}' holds {3}. Make "
+    "it longer, or name another table with --table; it is made if missing": (
+        "编号“{0}”有 {1} 个字符，而表“{2}”的列 product_id 只能放 {3} 个。请加长该列，"
+        "或用 --table 另指定一个，不存在会自动创建"
+    ),
     "The source lacks {0} products of the workspace, more than half: is it complete? What it has "
     "is stored, and nothing was taken out. If it is: tagmill catalog sync … --many-gone": (
         "来源缺少工作区中的 {0} 件商品，超过一半：它是完整的吗？其中的商品已入库，没有下架商品。"
