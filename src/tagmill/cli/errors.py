@@ -651,7 +651,11 @@ ERRORS: dict[str, str] = {
         "database.url 无法解析。请写 sqlite:///file.db 或 "
         "postgresql+psycopg://user:password@host/name，密码中的特殊字符用 % 转义"
     ),
-    "There is no database {0}. Make one with: tagmill init": (
+    "{0} is there already, and names the database and the profile. Change them there, then: "
+    "tagmill init, without these options": (
+        "{0} 已存在，数据库和 profile 由它指定。请在其中修改，再运行不带这些选项的 tagmill init"
+    ),
+    "There is no database {0}. Make one with: tagmill init, or put a backup in its place": (
         "没有数据库 {0}。新建：tagmill init"
     ),
     "Another process is tagging the products of {0}. Wait until it is done; what it has tagged is "

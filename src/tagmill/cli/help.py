@@ -30,11 +30,14 @@ HELP: dict[str, str] = {
     ),
     "Show this message and exit.": "显示本页并退出。",
     # workspace, train, tune, learn, distil
-    "Make a workspace: settings, a database, the starter library.": (
-        "新建工作区：设置、数据库、入门标签库。"
+    "Make a workspace: settings, a database, the starter library.\n\n"
+    "Where the settings are there already, make the database they name.": (
+        "新建工作区：设置、数据库、入门标签库。\n\n设置已存在时，新建其中指定的数据库。"
     ),
     "Where; made if missing.": "位置；没有则新建。",
-    "SQLAlchemy URL of the workspace's own database.": "工作区自己的数据库的 SQLAlchemy URL。",
+    "SQLAlchemy URL of the workspace's own database; a SQLite file if not given.": (
+        "工作区自己的数据库的 SQLAlchemy URL；不指定则为 SQLite 文件。"
+    ),
     "Leave the starter library out.": "不放入门标签库。",
     "What a row is: product, article, reply, or a folder of your own.": (
         "一行是什么：product 商品、article 文章、reply 语音回复，或自己的文件夹。"
