@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from tagmill.catalog.writers import SqlWriter
+from tagmill.catalog.writers import SqlWriter, open_writer
 from tagmill.errors import CatalogError
 from tests.store.samples import RED, entry, product, product_batch
 
@@ -55,3 +58,17 @@ def test_an_id_that_is_too_long_is_named(postgres_url: str) -> None:
     engine.dispose()
     with pytest.raises(CatalogError, match="'xxx.* has 256 characters.* holds 255"):
         _write(postgres_url, "short", "x" * 256)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_what_is_no_file_is_refused(name: str) -> None:
+    with pytest.raises(CatalogError, match="--json prints"), open_writer(Path(name)):
+        pass
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    goal = tmp_path / "out.jsonl"
+    said = rf"Cannot write '{goal}': No space left on device\. Nothing was written"
+    with pytest.raises(CatalogError, match=said), open_writer(goal):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())

@@ -142,6 +142,10 @@ def open_file(path: Path, mapping: Mapping[str, str]) -> Source:
     with reading(path):
         if path.is_dir():
             raise CatalogError(f"{path} is a folder. Name a file of products in it", file=str(path))
+        if str(path) == "-":
+            raise CatalogError(
+                "Products are read twice, so not from a pipe. Save them to a file first", file="-"
+            )
         if not path.exists():
             raise CatalogError(f"There is no file {path}", file=str(path))
         if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -143,6 +144,10 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
 
     Raises CatalogError for an unknown ending or a folder that cannot be written.
     """
+    if str(path) in ("-", "/dev/stdout"):
+        raise CatalogError(
+            f"'{path}' is no file to write: leave -o out, and --json prints what is tagged"
+        )
     if path.suffix not in WRITERS:
         raise CatalogError(f"Cannot write '{path}'. Known endings: {', '.join(WRITERS)}")
     with open_output(path) as file:
@@ -155,7 +160,7 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
 def open_output(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when complete; until then what was there stays.
 
-    Raises CatalogError for a folder that cannot be written.
+    Raises CatalogError for a folder that cannot be written, or a disk that is full.
     """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -169,6 +174,12 @@ def open_output(path: Path) -> Iterator[IO[bytes]]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise  # of something else that goes on while the file is written
+        raise CatalogError(
+            f"Cannot write '{path}': {os.strerror(error.errno)}. Nothing was written"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

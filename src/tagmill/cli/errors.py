@@ -78,6 +78,9 @@ ERRORS: dict[str, str] = {
     ),
     "{0} is a folder. Name a file of products in it": "{0} 是文件夹，请指定其中的商品文件",
     "There is no file {0}": "没有文件 {0}",
+    "Products are read twice, so not from a pipe. Save them to a file first": (
+        "商品要读两遍，不能来自管道，请先存为文件"
+    ),
     "{0} is no regular file; products are read twice. Save them to a file first": (
         "{0} 不是普通文件；商品要读两遍，请先存为文件"
     ),
@@ -86,6 +89,10 @@ ERRORS: dict[str, str] = {
     "{0} is no readable Parquet file: {1}": "{0} 不是可读的 Parquet 文件：{1}",
     "{0} belongs to a database, and {1} is a file. Name a database by its URL, such as "
     "sqlite:///shop.db": "{0} 用于数据库，而 {1} 是文件。数据库请写 URL，如 sqlite:///shop.db",
+    "'{0}' is no file to write: leave -o out, and --json prints what is tagged": (
+        "“{0}”不是可写的文件：请不用 -o，用 --json 输出结果"
+    ),
+    "Cannot write '{0}': {1}. Nothing was written": "无法写入“{0}”：{1}。什么也没有写入",
     "Cannot write '{0}'. Known endings: {1}": "无法写入“{0}”。支持的扩展名：{1}",
     "Cannot write '{0}': {1}": "无法写入“{0}”：{1}",
     "Cannot write '{0}': there is no folder {1}": "无法写入“{0}”：没有文件夹 {1}",
@@ -528,9 +535,6 @@ ERRORS: dict[str, str] = {
     "{0}: unknown column '{1}'. {2}": "{0}：未知的列“{1}”。{2}",
     "{0} line {1}: not CSV ({2})": "{0} 第 {1} 行：不是 CSV（{2}）",
     "{0}: not CSV ({1})": "{0}：不是 CSV（{1}）",
-    "{0} line {1}: {2} cells under {3} columns. Quote cells with commas": (
-        "{0} 第 {1} 行：{3} 列却有 {2} 个单元格。含逗号的单元格请加引号"
-    ),
     "{0} holds no Shopify taxonomy: files such as categories.en.txt, attribute_values.en.txt": (
         "{0} 中没有 Shopify 分类法：应有 categories.en.txt、attribute_values.en.txt 等文件"
     ),

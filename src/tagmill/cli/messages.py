@@ -315,6 +315,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:product|products} exported; next time: --since {cursor}",
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
+    "without_facet": (
+        "{count:tag|tags} of no facet, such as {first}: was the facet left out?",
+        "{count:,} 个标签没有维度，如 {first}：是否漏写了维度？",
+    ),
     "mapping_written": (
         "Make the index with the mapping first: {path}.",
         "请先用此映射建索引：{path}。",
