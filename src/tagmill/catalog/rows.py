@@ -106,11 +106,13 @@ class Given:
 
 
 class Checked(NamedTuple):
-    """The products of a chunk, in order; its rejects, by line; what the products came with."""
+    """The products of a chunk, in order; its rejects, by line; what the products came with; and the
+    numbers of products that cannot be read, as rejects are told."""
 
     batch: pa.RecordBatch
     rejects: list[Reject]
     given: Given
+    unread: list[Reject]
 
 
 class Source(Protocol):
@@ -154,7 +156,7 @@ class ProductChecker:
     def check(self, chunk: Chunk) -> Checked:
         """The products of a chunk and its rejects."""
         given = self._given(chunk)
-        problems = _Problems()
+        problems, unread = _Problems(), _Problems()
         values = _FieldValues(chunk, self._columns, problems)
         ids, title = values.texts("id"), values.texts("title")
         description = _described(values.texts("description"))
@@ -174,7 +176,7 @@ class ProductChecker:
             description,
             _trimmed(_without_markup(values.texts("category", category_of))),
             values.attributes(),
-            values.numbers(),
+            _FieldValues(chunk, self._columns, unread).numbers(),
             _trimmed(values.texts("image", image_of)),
             languages_of(language, title, description),
             values.tags(),
@@ -182,17 +184,17 @@ class ProductChecker:
         batch = pa.RecordBatch.from_arrays(arrays, schema=PRODUCT_SCHEMA)
         texts = ids.to_pylist()
         self._add_repeated(texts, problems)
-        rejects = [
-            Reject(chunk.lines[row], problem, chunk.row(row), texts[row])
-            for row, problem in problems.items()
-        ]
+        rejects, without_number = (
+            [Reject(chunk.lines[row], why, chunk.row(row), texts[row]) for row, why in bad.items()]
+            for bad in (problems, {row: unread[row] for row in unread.keys() - problems.keys()})
+        )
         if problems:
             keep = np.ones(len(chunk), bool)
             keep[list(problems)] = False
             batch = batch.filter(pa.array(keep))
             given = Given(given.shapes, given.codes[keep])
         rejects = sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
-        return Checked(batch, rejects, given)
+        return Checked(batch, rejects, given, sorted(without_number, key=lambda one: one.line))
 
     def _given(self, chunk: Chunk) -> Given:
         """What each row of a chunk came with."""

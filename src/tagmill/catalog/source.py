@@ -26,6 +26,8 @@ class Counts:
     read: int = 0
     rejected: int = 0
     first_reject: str = ""  # its line and the reason
+    unread: int = 0  # products that have a number which cannot be read, and is left out
+    first_unread: str = ""  # its line and the reason
     unwritable: str = ""  # why the file of rejects could not be written
 
 
@@ -76,7 +78,10 @@ class Catalog:
         with _RejectsFile(self.rejects_path, self.name) as rejects_file:
             for chunk in self._source.chunks(self._columns.read, self._batch_size):
                 checked = checker.check(chunk)
-                batch, rejects, _ = checked
+                batch, rejects, _, unread = checked
+                if unread and not self.counts.unread:
+                    self.counts.first_unread = f"{unread[0].line}: {unread[0].reason}"
+                self.counts.unread += len(unread)
                 if rejects and not self.counts.rejected:
                     self.counts.first_reject = f"{rejects[0].line}: {rejects[0].reason}"
                 self.counts.read += batch.num_rows + len(rejects)

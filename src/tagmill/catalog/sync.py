@@ -63,7 +63,7 @@ def sync_products(store: Store, catalog: Catalog, *, many_gone: bool = False) ->
 
 def _upsert(store: Store, catalog: Catalog, seen: IO[str] | None) -> dict[str, int]:
     counts = {"new": 0, "changed": 0, "unchanged": 0, "returned": 0}
-    for batch, rejects, given in catalog.checked():
+    for batch, rejects, given, _ in catalog.checked():
         if seen is not None:
             _note(seen, batch.column("id").to_pylist())
             _note(seen, (reject.id for reject in rejects if reject.id))

@@ -41,8 +41,7 @@ def import_(
 ) -> None:
     """Add products, or bring them up to date; what the source lacks stays as it is.
 
-    So do fields that it has no column for: id and price bring the price up to date. An empty cell
-    clears.
+    So do fields that it has no column for: a file of id and price changes prices alone.
     """
     _read(source, table, query, mapping, workspace, as_json, sync=False)
 
@@ -62,6 +61,7 @@ def sync(
     """Bring the workspace in line with a complete source: new, changed and discontinued.
 
     Fields that it has no column for stay as they are.
+
     A discontinued product keeps its history and leaves the output; it may come back.
     """
     _read(source, table, query, mapping, workspace, as_json, sync=True, many_gone=many_gone)

@@ -241,10 +241,9 @@ HELP: dict[str, str] = {
     "The copy; it must not exist.": "副本；不能已存在。",
     "Take products out of files and databases.": "从文件和数据库读取商品。",
     "Add products, or bring them up to date; what the source lacks stays as it is.\n\n"
-    "So do fields that it has no column for: id and price bring the price up to date. An empty "
-    "cell clears.": (
+    "So do fields that it has no column for: a file of id and price changes prices alone.": (
         "添加或更新商品；来源中没有的保持不变。\n\n"
-        "来源没有的列，其字段也保持不变：只有编号和价格，就只更新价格。空单元格表示清除。"
+        "来源没有的列，其字段也保持不变：只有编号和价格的文件只更新价格。"
     ),
     "CSV, TSV, JSON Lines or Parquet file, or a SQLAlchemy URL.": (
         "CSV、TSV、JSON Lines 或 Parquet 文件，或 SQLAlchemy URL。"

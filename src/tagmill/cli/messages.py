@@ -78,6 +78,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "(tagmill init) the starter library helps meanwhile.",
         "{products:,} 件商品能教的很少：请标注几百件。工作区（tagmill init）的入门标签库可先补上。",
     ),
+    "unread_numbers": (
+        "{count:product|products} with a number that cannot be read and is left out: line {first}.",
+        "{count:,} 件商品有无法读取的数字，未采用：第 {first} 行。",
+    ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
         "--map attributes.{name}={first}; a price or another number to sort by: "

@@ -172,6 +172,8 @@ def note_catalog(catalog: Catalog) -> None:
         )  # fmt: skip
     elif counts.rejected:
         note(say("rejects", count=counts.rejected, path=catalog.rejects_path))
+    if counts.unread:
+        note(say("unread_numbers", count=counts.unread, first=counts.first_unread))
     if catalog.unread_columns:
         columns, first = ", ".join(catalog.unread_columns), catalog.unread_columns[0]
         name = first.removeprefix("attributes.")
