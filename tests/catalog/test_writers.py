@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,3 +74,17 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=said), open_writer(goal):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    goal = tmp_path / "out.jsonl"
+    code = "from tagmill.catalog.writers import *\nfrom pathlib import Path\nimport os\n"
+    code += f"with open_writer(Path({str(goal)!r})) as w: os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.iterdir()
+    other = tmp_path / ".out.jsonl-of-mine"
+    other.touch()
+    with open_writer(goal), open_writer(goal):  # two that write it at once
+        assert not left.exists()
+        assert len(list(tmp_path.iterdir())) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {goal.name, other.name}

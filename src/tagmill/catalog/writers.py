@@ -7,7 +7,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -160,15 +160,18 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
 def open_output(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when complete; until then what was there stays.
 
-    Raises CatalogError for a folder that cannot be written, or a disk that is full.
+    What a killed process left of it is removed. Raises CatalogError for a folder that cannot be
+    written, or a disk that is full.
     """
     try:
+        _remove_left(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
         raise CatalogError(f"Cannot write '{path}': {error.strerror}") from error
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _locked(descriptor)  # until it is closed, if only by the process's end
             yield file
         umask = os.umask(0)
         os.umask(umask)
@@ -182,6 +185,26 @@ def open_output(path: Path) -> Iterator[IO[bytes]]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove unfinished files of a path that no process holds."""
+    for left in path.parent.iterdir():
+        if left.name.startswith(f".{path.name}-") and len(left.name) == len(path.name) + 10:
+            with suppress(OSError), left.open("rb") as file:  # others' may not be read
+                if _locked(file.fileno()):
+                    left.unlink()
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock an open file; False where another process has, or where the system has no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 class SqlWriter:
