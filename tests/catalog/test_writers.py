@@ -64,7 +64,7 @@ def test_an_id_that_is_too_long_is_named(postgres_url: str) -> None:
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_what_is_no_file_is_refused(name: str) -> None:
-    with pytest.raises(CatalogError, match="--json prints"), open_writer(Path(name)):
+    with pytest.raises(CatalogError, match="tagmill tag FILE --json"), open_writer(Path(name)):
         pass
 
 

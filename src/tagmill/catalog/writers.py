@@ -146,7 +146,7 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
     """
     if str(path) in ("-", "/dev/stdout"):
         raise CatalogError(
-            f"'{path}' is no file to write: leave -o out, and --json prints what is tagged"
+            f"'{path}' is no file to write. Name one, or have tags printed: tagmill tag FILE --json"
         )
     if path.suffix not in WRITERS:
         raise CatalogError(f"Cannot write '{path}'. Known endings: {', '.join(WRITERS)}")

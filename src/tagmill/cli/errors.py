@@ -89,8 +89,8 @@ ERRORS: dict[str, str] = {
     "{0} is no readable Parquet file: {1}": "{0} 不是可读的 Parquet 文件：{1}",
     "{0} belongs to a database, and {1} is a file. Name a database by its URL, such as "
     "sqlite:///shop.db": "{0} 用于数据库，而 {1} 是文件。数据库请写 URL，如 sqlite:///shop.db",
-    "'{0}' is no file to write: leave -o out, and --json prints what is tagged": (
-        "“{0}”不是可写的文件：请不用 -o，用 --json 输出结果"
+    "'{0}' is no file to write. Name one, or have tags printed: tagmill tag FILE --json": (
+        "“{0}”不是可写的文件。请指定文件，或直接输出标签：tagmill tag 文件 --json"
     ),
     "Cannot write '{0}': {1}. Nothing was written": "无法写入“{0}”：{1}。什么也没有写入",
     "Cannot write '{0}'. Known endings: {1}": "无法写入“{0}”。支持的扩展名：{1}",
