@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from tagmill.errors import NotTrained
 from tagmill.language import Asker, Request
 from tagmill.language.scripted import ScriptedModel
 from tagmill.library.stored import load_library
@@ -364,6 +365,27 @@ def test_the_newest_model_is_the_current_one(store: Store, tmp_path: Path) -> No
     (row,) = store.assignments.current(["new"]).to_pylist()
     assert {tag["origin"] for tag in row["tags"]} == {"model"}
     assert "红色" in names(store, "new")
+
+
+def test_tags_of_a_model_that_is_missing_are_not_replaced(store: Store, tmp_path: Path) -> None:
+    fill(store)
+    rows = [
+        product(f"{tag.name}{number}", f"{tag.name}连衣裙 {number}", tags=[tag.text])
+        for number in range(30)
+        for tag in (RED, BLUE, SILK)
+    ]
+    store.products.upsert(product_batch(*rows, product("new", "红色真丝裙")))
+    models, restored = tmp_path / "models", tmp_path / "restored" / "models"
+    train_workspace(store, models)
+    run, _ = _tag(store, tmp_path)
+    assert run is not None
+    with pytest.raises(NotTrained, match=f"Run {run.id} tagged with model 0001, which {restored}"):
+        current_model(store, restored)
+    _, folder = train_workspace(store, restored)
+    assert folder == restored / "0002"
+    assert current_model(store, restored).card["name"] == "0002"
+    store.runs.undo(run.id)
+    assert current_model(store, tmp_path / "none").trained is None
 
 
 def test_a_store_opened_again_goes_on(store_url: str, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def train_workspace(
         progress=progress,
     )
     model.card["last_verdict"] = last
-    return model, _keep(model, models)
+    return model, _keep(store, model, models)
 
 
 def tune_workspace(
@@ -93,7 +93,7 @@ def tune_workspace(
         progress=progress,
     )
     tuned.model.card["last_verdict"] = last
-    return tuned, _keep(tuned.model, models)
+    return tuned, _keep(store, tuned.model, models)
 
 
 def learn_workspace(store: Store, models: Path) -> tuple[Model, Path, int]:
@@ -118,7 +118,7 @@ def learn_workspace(store: Store, models: Path) -> tuple[Model, Path, int]:
         return model, models / model.card["name"], 0
     updated = update(model, learned)
     updated.card["last_verdict"] = last
-    return updated, _keep(updated, models), len(learned)
+    return updated, _keep(store, updated, models), len(learned)
 
 
 def _last_verdict(store: Store) -> int:
@@ -126,9 +126,9 @@ def _last_verdict(store: Store) -> int:
     return max((verdict.id for verdict in store.verdicts.list()), default=0)
 
 
-def _keep(model: Model, models: Path) -> Path:
+def _keep(store: Store, model: Model, models: Path) -> Path:
     """Save a model as the newest of a workspace; its folder."""
-    number = max((int(p.name) for p in models.glob("[0-9]*") if p.name.isdigit()), default=0) + 1
+    number = max([0, *_numbered(models), *(number for number, _ in _used(store))]) + 1
     folder = models / f"{number:04d}"
     save_model(model, folder)
     return folder
@@ -136,10 +136,33 @@ def _keep(model: Model, models: Path) -> Path:
 
 def current_model(store: Store, models: Path, library: Library | None = None) -> Model:
     """The workspace's newest model over its library (or another state of it), or the library
-    alone before any training."""
+    alone before any training.
+
+    Raises NotTrained where a run that stands used a newer one: a database that was moved or
+    restored alone would else have its tags replaced by what the names alone give.
+    """
     library = library or load_library(store)
-    folders = sorted(p for p in models.glob("[0-9]*") if p.name.isdigit())
-    return load_model(folders[-1], library) if folders else Model(library, shipped_prior())
+    folders = _numbered(models)
+    newest = max(folders, default=0)
+    used, run_id = max(_used(store), default=(0, 0))
+    if used > newest:
+        raise NotTrained(
+            f"Run {run_id} tagged with model {used:04d}, which {models} lacks. Models are not in "
+            "the database: copy the folder from where that was, or make a new one with: tagmill "
+            "train"
+        )
+    return load_model(folders[newest], library) if folders else Model(library, shipped_prior())
+
+
+def _numbered(models: Path) -> dict[int, Path]:
+    """The folders of a workspace's models by number."""
+    return {int(path.name): path for path in models.glob("[0-9]*") if path.name.isdecimal()}
+
+
+def _used(store: Store) -> list[tuple[int, int]]:
+    """(model, run) of the runs of tagging that stand and were made with a model of a number."""
+    runs = (run for run in store.runs.list("tag") if run.status != "undone")
+    return [(int(run.model), run.id) for run in runs if run.model.isdecimal()]
 
 
 def evaluate_workspace(

@@ -67,6 +67,36 @@ def test_encodings_are_found(tmp_path: Path, encoding: str) -> None:
     assert not bad
 
 
+@pytest.mark.parametrize(
+    ("encoding", "titles"),
+    [
+        ("big5", ["紅色連衣裙", "夏季新款純棉長袖襯衫"]),
+        ("big5hkscs", ["紅色連衣裙", "靚嘅波鞋"]),
+        ("shift_jis", ["レディース ワンピース", "液晶テレビ 4K 高画質"]),
+        ("gb18030", ["紅色連衣裙", "夏季新款純棉長袖襯衫"]),
+        ("gb18030", ["红色连衣裙", "日系 ワンピース 新品"]),
+        ("gb18030", ["翡翠貔貅", "龘靐齉"]),
+    ],
+)
+def test_code_pages_are_told_by_their_usual_characters(
+    tmp_path: Path, encoding: str, titles: list[str]
+) -> None:
+    text = "\n".join(["id,title", *(f"{i},{title}" for i, title in enumerate(titles))])
+    found, bad = read(write(tmp_path, text, encoding=encoding))
+    assert [row["title"] for row in found] == titles
+    assert not bad
+
+
+def test_a_broken_line_of_big5_is_a_reject(tmp_path: Path) -> None:
+    lines = [f"{i},紅色連衣裙 夏季新款".encode("big5") for i in range(9)]
+    lines[4] = b"4,\xff\xff"
+    path = tmp_path / "shop.csv"
+    path.write_bytes(b"\n".join([b"id,title", *lines]))
+    found, bad = read(path)
+    assert {row["title"] for row in found} == {"紅色連衣裙 夏季新款"}
+    assert [row["line"] for row in bad] == [6]
+
+
 def test_gb18030_far_behind_a_megabyte_of_ascii(tmp_path: Path) -> None:
     lines = [f"{i},an ordinary product name number {i}" for i in range(40_000)]
     text = "\n".join(["id,title", *lines, "last,红色连衣裙"])

@@ -230,6 +230,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(CatalogError, match="no regular file"):
         open_catalog(str(tmp_path / "pipe.csv"))
+    with pytest.raises(CatalogError, match="not from a pipe"):
+        open_catalog("-")
     (tmp_path / "shop.csv").write_text("id,title\n")
     with pytest.raises(CatalogError, match="--table belongs to a database"):
         open_catalog(str(tmp_path / "shop.csv"), table="products")

@@ -54,3 +54,15 @@ def test_rejects_that_cannot_be_written_stop_nothing(tmp_path: Path) -> None:
     assert (catalog.counts.read, catalog.counts.rejected) == (2, 1)
     assert catalog.counts.unwritable == "Not a directory"
     assert catalog.counts.first_reject.startswith("2: ")
+
+
+def test_a_number_that_is_not_read_is_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("id,title,p,stock\n1,a,call us,1\n2,b,4/5,2\n3,c,3,x1y2\n,d,4/5,1\n")
+    names = {"numbers.price": "p", "numbers.stock": "stock"}
+    catalog = open_catalog(str(path), mapping=names)
+    assert [row["numbers"] for row in products(catalog)] == [
+        [("stock", 1.0)], [("stock", 2.0)], [("price", 3.0)],
+    ]  # fmt: skip
+    assert (catalog.counts.rejected, catalog.counts.unread) == (1, 2)
+    assert catalog.counts.first_unread == "3: numbers: price: '4/5' is not a number"

@@ -45,11 +45,11 @@ def test_an_import_adds_and_updates_and_takes_nothing_away(store: Store, source:
 
 def test_a_sync_marks_what_is_gone_and_what_came_back(store: Store, source: Path) -> None:
     assert sync_products(store, shop(source, *map(row, range(5)))) == SyncReport(new=5)
-    report = sync_products(store, shop(source, row(0), row(1), row(9)))
-    assert report == SyncReport(new=1, unchanged=2, gone=3)
-    assert store.products.count() == 3
-    report = sync_products(store, shop(source, row(0), row(1), row(9), row(4)))
-    assert report == SyncReport(unchanged=3, returned=1)
+    report = sync_products(store, shop(source, row(0), row(1), row(2), row(9)))
+    assert report == SyncReport(new=1, unchanged=3, gone=2)
+    assert store.products.count() == 4
+    report = sync_products(store, shop(source, row(0), row(1), row(2), row(9), row(4)))
+    assert report == SyncReport(unchanged=4, returned=1)
     gone = store.products.get("3")
     assert gone is not None
     assert gone["gone"]
@@ -91,13 +91,96 @@ def test_ids_of_any_text_are_recognised(store: Store, source: Path) -> None:
     assert sync_products(store, shop(source, *lines)) == SyncReport(unchanged=5)
 
 
-def test_a_source_that_lacks_most_is_asked_about(store: Store, source: Path) -> None:
-    sync_products(store, shop(source, *map(row, range(220))))
-    with pytest.raises(CatalogError, match="lacks 219 products of the workspace, more than half"):
-        sync_products(store, shop(source, row(0, "coat")))
-    assert store.products.count() == 220
+@pytest.mark.parametrize("count", [6, 220])
+def test_a_source_that_lacks_most_is_asked_about(store: Store, source: Path, count: int) -> None:
+    sync_products(store, shop(source, *map(row, range(count))))
+    lacks = f"lacks {count - 1} products of the workspace, more than half"
+    others = [row(number) for number in range(count, 3 * count)]  # new ones make no half
+    with pytest.raises(CatalogError, match=lacks):
+        sync_products(store, shop(source, row(0, "coat"), *others))
+    assert store.products.count() == 3 * count
     first = store.products.get("0")
     assert first is not None
     assert first["title"] == "coat 0"
-    assert sync_products(store, shop(source, *map(row, range(110)))).gone == 110
-    assert sync_products(store, shop(source, row(0)), many_gone=True).gone == 109
+    rest = 3 * count // 2
+    assert sync_products(store, shop(source, *map(row, range(rest)))).gone == rest
+    assert sync_products(store, shop(source, row(0)), many_gone=True).gone == rest - 1
+
+
+def feed(store: Store, path: Path, text: str, **mapping: str) -> ImportReport:
+    path.write_text(text, encoding="utf-8")
+    names = {ours.replace("_", "."): theirs for ours, theirs in mapping.items()}
+    known = store.products.known if store.products.count() else None
+    return import_products(store, open_catalog(str(path), mapping=names, known=known))
+
+
+def test_a_column_that_is_not_there_leaves_what_is_stored(store: Store, tmp_path: Path) -> None:
+    full = "id,title,description,category,image,attributes,numbers,tags,language\n"
+    full += "9,Red silk dress,Long,Dresses,a.jpg,cut=long;cloth=silk,price=9;stock=3,颜色:红色,fr\n"
+    feed(store, tmp_path / "full.csv", full)
+    before = store.products.get("9")
+    assert before is not None
+    assert feed(store, tmp_path / "title.csv", "id,title\n9,Red silk dress\n").unchanged == 1
+    assert store.products.get("9") == before
+
+    prices = feed(store, tmp_path / "p.csv", "id,p\n9,12\n8,5\n", numbers_price="p")
+    assert prices == ImportReport(changed=1, rejected=1)  # 8 is not known and has no text
+    product = store.products.get("9")
+    assert product is not None
+    assert product["numbers"] == [["price", 12.0], ["stock", 3.0]]
+    assert {**product, "numbers": 0, "updated": 0} == {**before, "numbers": 0, "updated": 0}
+    again = feed(store, tmp_path / "p.csv", "id,p\n9,12\n", numbers_price="p")
+    assert again == ImportReport(unchanged=1)
+
+    cuts = "id,title,c,description,category,p\n9,Red silk dress,short,,,\n"
+    feed(store, tmp_path / "cuts.csv", cuts, attributes_cut="c", numbers_price="p")
+    product = store.products.get("9")
+    assert product is not None
+    assert product["attributes"] == [["cut", "short"], ["cloth", "silk"]]
+    assert product["numbers"] == [["stock", 3.0]]  # empty cells clear
+    assert (product["description"], product["category"]) == (None, None)
+    assert (product["image"], product["tags"]) == ("a.jpg", ["颜色:红色"])
+    assert product["language"] == "fr"  # not what the text tells, so somebody said it
+
+
+def test_a_name_that_a_line_lacks_leaves_what_is_stored(store: Store, source: Path) -> None:
+    lines = [
+        {"id": 1, "title": "Red coat", "description": "warm", "category": "Coats"},
+        {"id": 2, "title": "红色大衣", "category": "大衣"},
+    ]
+    feed(store, source, "\n".join(map(json.dumps, lines)))
+    lines = [
+        {"id": 1, "category": None, "numbers": {"price": 3}},
+        {"id": 2, "title": "Blue coat"},
+        {"id": 3, "title": "New coat"},
+    ]
+    assert feed(store, source, "\n".join(map(json.dumps, lines))) == ImportReport(1, 2)
+    rows = [store.products.get(str(i)) or {} for i in (1, 2)]
+    wanted = ("title", "description", "category", "numbers", "language")
+    assert [[row[name] for name in wanted] for row in rows] == [
+        ["Red coat", "warm", None, [["price", 3.0]], "en"],
+        ["Blue coat", None, "大衣", None, "en"],
+    ]
+
+
+def stored_hashes(store: Store) -> dict[str, str]:
+    with store.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT id, content_hash FROM products").all()
+    return {row.id: row.content_hash for row in rows}
+
+
+def test_what_is_new_of_a_known_product_is_tagged_again(store: Store, tmp_path: Path) -> None:
+    feed(store, tmp_path / "a.csv", "id,title,description\n1,Red coat,warm\n2,Red hat,soft\n")
+    hashes = stored_hashes(store)
+    feed(store, tmp_path / "b.csv", "id,description,category\n1,warm,\n2,thin,\n")
+    later = stored_hashes(store)
+    assert later["1"] == hashes["1"]
+    assert later["2"] != hashes["2"]
+
+
+def test_a_source_without_texts_needs_known_products(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="has no column 'title' or 'description'"):
+        feed(store, tmp_path / "p.csv", "id,numbers\n9,price=12\n")
+    feed(store, tmp_path / "a.csv", "id,title\n1,Red coat\n")
+    with pytest.raises(CatalogError, match="has no column 'title' or 'description'"):
+        feed(store, tmp_path / "p.csv", "id,product_name\n1,Red coat\n")

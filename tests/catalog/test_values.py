@@ -145,7 +145,19 @@ def test_numbers(value: object, numbers: list[tuple[str, float]]) -> None:
     assert numbers_of(value) == numbers
 
 
-@pytest.mark.parametrize("text", ["5-6-7", "4.5/5", "1.299,00", "3 of 5", "1e999", "2026-12-01"])
+@pytest.mark.parametrize("text", ["5-6-7", "4.5/5", "38,39,40", "3 of 5", "1e999", "2026-12-01"])
 def test_what_is_no_number_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=f"numbers: price: '{text}' is not a number"):
         numbers_of({"price": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1.299,00", 1299), ("1 299", 1299), ("1\u00a0299,50 €", 1299.5), ("12,99", 12.99),
+        ("1\u202f299\u202f000", 1299000), ("CHF 1'299.00", 1299), ("1.299", 1.299),
+        ("1,299", 1299), ("12,5", 12.5),
+    ],
+)  # fmt: skip
+def test_numbers_as_europe_writes_them(text: str, number: float) -> None:
+    assert numbers_of({"price": text}) == [("price", number)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tagmill import cli
 from tests.cli.command import check_refusal, refusal, tagmill, tagmill_process
 from tests.cli.samples import CATALOGUE, DRESS, SHIRT, read_lines, write_lines
 
@@ -309,3 +310,17 @@ def test_a_real_process_separates_results_from_messages(tmp_path: Path) -> None:
     version = tagmill_process("--version", cwd=tmp_path)
     assert (version.code, version.err) == (0, "")
     assert version.out.strip().count(".") == 2
+
+
+def test_ctrl_c_within_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kernel(error: BaseException) -> None:
+        try:
+            raise error
+        except BaseException as cause:
+            raise SystemError("CPUDispatcher returned a result with an exception set") from cause
+
+    monkeypatch.setattr(cli, "app", lambda: kernel(KeyboardInterrupt()))
+    assert tagmill(code=130).err == "tagmill: stopped; what was stored stays stored\n"
+    monkeypatch.setattr(cli, "app", lambda: kernel(ValueError()))
+    with pytest.raises(SystemError):
+        cli.main()

@@ -491,3 +491,9 @@ def test_an_encoder_finds_what_is_written_quite_differently(tmp_path: Path) -> N
         message = refusal(*command, "--embed", "--llm-url", url, "--llm-model", "bge")
     assert "0 embeddings for 3 texts" in message
     assert "llm.base_url" in refusal(*command, "--embed")
+
+
+def test_an_import_says_what_has_no_facet(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("facet,name\n颜色,测试色\n,散的\n", "utf-8")
+    done = tagmill("library", "import", tmp_path / "tags.csv", "-w", workspace)
+    assert "1 tag of no facet, such as 散的" in done.err

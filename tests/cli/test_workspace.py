@@ -35,6 +35,24 @@ def test_init_leaves_a_workspace_alone(workspace: Path) -> None:
     assert (workspace / "tagmill.toml").read_bytes() == before
 
 
+def test_init_makes_the_missing_database_of_a_workspace(workspace: Path, postgres_url: str) -> None:
+    database, settings = workspace / "tagmill.db", workspace / "tagmill.toml"
+    for stale in workspace.glob("tagmill.db*"):
+        stale.unlink()
+    assert "put a backup in its place" in refusal("tag", "-w", workspace)
+    said = refusal("init", workspace, "--database-url", postgres_url)
+    assert "names the database" in said
+    assert tagmill("init", workspace, "--json").json()["tags"] > 800
+    assert database.is_file()
+    text = settings.read_text("utf-8").replace("sqlite:///tagmill.db", postgres_url)
+    settings.write_text(text, "utf-8")
+    assert "Make one with: tagmill init" in refusal("tag", "-w", workspace)
+    assert tagmill("init", workspace, "--empty", "--json").json()["tags"] == 0
+    assert tagmill("products", "list", "-w", workspace, "--json").json() == []
+    assert "is there already" in refusal("init", workspace)
+    assert settings.read_text("utf-8") == text
+
+
 def test_init_that_fails_leaves_no_workspace(tmp_path: Path) -> None:
     url = "postgresql+psycopg://nobody@127.0.0.1:1/shop"
     assert "127.0.0.1:1" in refusal("init", tmp_path / "shop", "--database-url", url)
@@ -61,3 +79,10 @@ def test_a_backup_replaces_nothing(workspace: Path, tmp_path: Path) -> None:
     assert "is there already" in refusal("backup", there, "-w", workspace)
     assert there.read_bytes() == before
     assert tagmill("backup", tmp_path / "new.db", "-w", workspace).out == ""
+
+
+def test_a_backup_says_that_models_are_apart(workspace: Path, tmp_path: Path) -> None:
+    assert "as well" not in tagmill("backup", tmp_path / "one.db", "-w", workspace).err
+    (workspace / "models").mkdir()
+    said = tagmill("backup", tmp_path / "two.db", "-w", workspace).err
+    assert f"copy {workspace / 'models'} as well" in said

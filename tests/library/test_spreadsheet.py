@@ -104,6 +104,12 @@ def test_bad_rows_are_named_by_line(tmp_path: Path, text: str, message: str) -> 
     assert str(path) in str(caught.value)
 
 
+def test_all_bad_rows_are_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "facet,name\na,b,c\na,b\na,b\n,\na,\nx,y,z\n")
+    with pytest.raises(LibraryError, match=r"line 2: 3 cells.*; line 4: .*; line 6: .*; line 7: 3"):
+        read_csv(path)
+
+
 def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match=r"line 6: .*; and 15 more\. Nothing was read"):
         read_csv(write(tmp_path, "facet,name\n" + "a,\n" * 20))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tagmill.errors import CatalogError
@@ -49,6 +49,17 @@ class Columns:
         named = (*self.attributes.values(), *self.numbers.values())
         return list(dict.fromkeys([*self.fields.values(), *named]))
 
+    def given(self, present: Collection[str]) -> frozenset[str]:
+        """The fields whose columns are present; `numbers.price` for one with its own column."""
+        own = {
+            f"{kind}.{name}": column
+            for kind, columns in (("attributes", self.attributes), ("numbers", self.numbers))
+            for name, column in columns.items()
+        }
+        return frozenset(
+            ours for ours, column in {**self.fields, **own}.items() if column in present
+        )
+
 
 def check_mapping(mapping: Mapping[str, str]) -> None:
     """CatalogError where a mapping names no field of a product."""
@@ -69,13 +80,15 @@ def choose_columns(
     mapping: Mapping[str, str],
     *,
     open_ended: bool = False,
+    partial: bool = False,
     fix: tuple[str, str, str] = ("Map it with: ", "--map {field}={column}", " "),
 ) -> Columns:
     """The column of each field: the mapped one, or the one of the field's name in any case.
 
-    `open_ended`: later rows may bring columns that `available` lacks (JSON Lines). Raises
-    CatalogError where a mapped or a needed column is missing; `fix` is how that is mended: how it
-    begins, what it says of each column, and what stands between.
+    `open_ended`: later rows may bring columns that `available` lacks (JSON Lines). `partial`: the
+    rows may say something else of products that have their texts. Raises CatalogError where a
+    mapped or a needed column is missing; `fix` is how that is mended: how it begins, what it says
+    of each column, and what stands between.
     """
     check_mapping(mapping)
     _check_repeated(source, available, mapping)
@@ -99,7 +112,10 @@ def choose_columns(
         column = _same_name(name, available) or (name if open_ended else None)
         if name not in fields and column is not None and column not in taken:
             fields[name] = column
-    _check_needed(source, available, fields, fix)
+    says_else = any(named.values()) or any(
+        fields[ours] in available for ours in fields if ours not in ("id", "title", "description")
+    )
+    _check_needed(source, available, fields, fix, textless=partial and says_else)
     return Columns(fields, **named)
 
 
@@ -110,14 +126,20 @@ def _named(ours: str) -> tuple[str, str]:
 
 
 def _check_needed(
-    source: str, available: Sequence[str], fields: Mapping[str, str], fix: tuple[str, str, str]
+    source: str,
+    available: Sequence[str],
+    fields: Mapping[str, str],
+    fix: tuple[str, str, str],
+    *,
+    textless: bool,
 ) -> None:
     known = {column for column in fields.values() if column in available}
     free = [name for name in available if name not in known]
     missing: list[str] = []
     fixes: list[str] = []
     begins, each, between = fix
-    for needed, alternative in (("id", "id"), ("title", "description")):
+    texts = () if textless else (("title", "description"),)
+    for needed, alternative in (("id", "id"), *texts):
         if fields.get(needed) in known or fields.get(alternative) in known:
             continue
         same = needed == alternative

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tagmill.catalog.rows import Chunk
 from tagmill.errors import CatalogError, MissingExtra
 
-__all__ = ["DatabaseSource", "connect_to", "one_error", "open_database"]
+__all__ = ["DatabaseSource", "connect_to", "one_error", "open_database", "schema_and_name"]
 
 # The driver we install; without a name SQLAlchemy may choose another.
 _POSTGRES_DRIVER = "postgresql+psycopg"
@@ -143,16 +143,22 @@ def _check_sqlite_file(address: sa.URL, name: str) -> None:
 
 
 def _reflect(connection: sa.Connection, table: str, name: str) -> sa.Table:
-    inspector = sa.inspect(connection)
-    schema: str | None = None
-    if not (inspector.has_table(table)) and "." in table:
-        schema, _, table = table.rpartition(".")
+    schema, table = schema_and_name(connection, table)
     try:
         return sa.Table(table, sa.MetaData(), schema=schema, autoload_with=connection)
     except sa.exc.NoSuchTableError as error:
         raise CatalogError(
             f"{name} has no table '{error}'. Tables: {_tables(connection)}", file=name
         ) from error
+
+
+def schema_and_name(bind: sa.Connection | sa.Engine, table: str) -> tuple[str | None, str]:
+    """The schema and name of a table as people write it: what stands before the last dot is a
+    schema, unless there is a table of the whole name."""
+    schema, dot, name = table.rpartition(".")
+    if not dot or sa.inspect(bind).has_table(table):
+        return None, table
+    return schema, name
 
 
 def _tables(connection: sa.Connection) -> str:

@@ -91,7 +91,10 @@ class JsonLinesFile:
             if not row.keys() <= self._names.keys():
                 self._names.update(dict.fromkeys(row))
         values = {name: [row.get(name) for row in rows] for name in columns}
-        return Chunk(values, lines, rows.__getitem__, rejects)
+        wanted = frozenset(columns)
+        shapes = {keys: wanted.intersection(keys) for keys in set(map(tuple, rows))}
+        present = [shapes[tuple(row)] for row in rows]
+        return Chunk(values, lines, rows.__getitem__, rejects, present)
 
 
 class ParquetFile:
@@ -139,6 +142,10 @@ def open_file(path: Path, mapping: Mapping[str, str]) -> Source:
     with reading(path):
         if path.is_dir():
             raise CatalogError(f"{path} is a folder. Name a file of products in it", file=str(path))
+        if str(path) == "-":
+            raise CatalogError(
+                "Products are read twice, so not from a pipe. Save them to a file first", file="-"
+            )
         if not path.exists():
             raise CatalogError(f"There is no file {path}", file=str(path))
         if not path.is_file():

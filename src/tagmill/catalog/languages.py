@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from tagmill.kernels import kernel, string_buffers
 from tagmill.text import FOREIGN_WORDS, detect_language, telling_characters
 
-__all__ = ["detect_languages"]
+__all__ = ["detect_languages", "languages_of"]
 
 _LANGUAGES = pa.array(["", "en", "other", "zh-Hans", "zh-Hant"])
 _UNKNOWN, _ENGLISH, _OTHER, _SIMPLIFIED, _TRADITIONAL = range(5)
 # What a character of the basic plane is.
 _STRANGE, _MARK, _LETTER, _HAN, _ONLY_SIMPLIFIED, _ONLY_TRADITIONAL = range(6)
 _CHINESE_MARKS = "　、。《》「」『』【】〔〕！（），．：；？～·—…“”‘’￥％＋－／｜"
+_DESCRIPTION_CHARACTERS = 1000  # more of a description do not change the verdict
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
@@ -36,6 +37,22 @@ def detect_languages(texts: pa.StringArray) -> pa.StringArray:
     unknown = pa.array(codes == _UNKNOWN)
     rest = [detect_language(text) for text in texts.filter(unknown).to_pylist()]
     return pc.replace_with_mask(found, unknown, pa.array(rest, pa.string()))
+
+
+def languages_of(
+    given: pa.StringArray, title: pa.StringArray, description: pa.StringArray
+) -> pa.StringArray:
+    """The language of each product: the given one, or that of its title and description."""
+    if not given.null_count:
+        return given
+    texts = title
+    if description.null_count < len(description):
+        start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _DESCRIPTION_CHARACTERS), "")
+        texts = pc.binary_join_element_wise(title, start, " ")
+    if given.null_count == len(given):
+        return detect_languages(texts)
+    unknown = pc.is_null(given)
+    return pc.replace_with_mask(given, unknown, detect_languages(texts.filter(unknown)))
 
 
 @lru_cache(maxsize=16)

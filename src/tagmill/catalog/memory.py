@@ -36,9 +36,9 @@ def as_batches(products: Products, batch_size: int = 4096) -> Iterator[pa.Record
             named = {name: name for name in FIELDS}
             columns = choose_columns(_WHERE, names, {}, fix=_FIX) if names else Columns(named)
             checker = ProductChecker(columns)
-        batch, rejects = checker.check(chunk)
-        if rejects:
-            raise _error(rejects[0])
+        batch, rejects, _, unread = checker.check(chunk)
+        if bad := [*rejects, *unread]:
+            raise _error(bad[0])
         if batch.num_rows:
             yield batch
 

@@ -8,17 +8,18 @@ the right Arrow type stay in Arrow from end to end.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tagmill.catalog.columns import Columns
-from tagmill.catalog.languages import detect_languages
+from tagmill.catalog.languages import languages_of
 from tagmill.catalog.seen import SeenIds
 from tagmill.catalog.tidiness import EMPTY, MARKED, UNEVEN, flaws_of, on_one_line
 from tagmill.catalog.values import (
@@ -32,18 +33,27 @@ from tagmill.catalog.values import (
 from tagmill.records import PRODUCT_SCHEMA
 from tagmill.text import ELEMENT, ENTITY, plain_line, plain_text
 
-__all__ = ["Chunk", "ProductChecker", "Reject", "Source", "chunk_of_batch"]
+__all__ = [
+    "Checked",
+    "Chunk",
+    "Given",
+    "Known",
+    "ProductChecker",
+    "Reject",
+    "Source",
+    "chunk_of_batch",
+]
 
 # Sequences of Python values, or an Arrow array, of one column.
 Values: TypeAlias = Sequence[object] | pa.Array
+
+Known: TypeAlias = Callable[[Iterable[str]], Set[str]]  # those of some ids that are known
 
 _ATTRIBUTES = PRODUCT_SCHEMA.field("attributes").type
 _NUMBERS = PRODUCT_SCHEMA.field("numbers").type
 _TAGS = PRODUCT_SCHEMA.field("tags").type
 _MARKUP = r"<[a-zA-Z/!]|&[#\w]+;"
 _UNTIDY_TAG = r"^$|^[\s\p{Z}]|[\s\p{Z}]$|:[\s\p{Z}]|[\s\p{Z}]:|^:|:$|\x00"
-_LANGUAGE_CHARACTERS = 1000  # of a description; more do not change the verdict
-
 
 _URL = re.compile(r"[a-z][a-z0-9+._]*://", re.I)
 
@@ -69,15 +79,40 @@ class Chunk:
 
     `columns` holds the values by column name, `lines` where each row stands in the source,
     `row(i)` what a reject shows of row i; `rejects` are rows that could not even be parsed.
+    `present` says which of the columns each row has, where not all rows have all.
     """
 
     columns: Mapping[str, Values]
     lines: Sequence[int]
     row: Callable[[int], object]
     rejects: Sequence[Reject] = ()
+    present: Sequence[Set[str]] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the products of a batch came with: `shapes[codes[i]]` are the fields of product i whose
+    columns its source has, and `numbers.price` for a number or attribute with one of its own."""
+
+    shapes: Sequence[frozenset[str]]
+    codes: npt.NDArray[np.intp]
+
+    def lacking(self, name: str) -> npt.NDArray[np.bool_]:
+        """The products that came without this, as a mask."""
+        return np.array([name not in shape for shape in self.shapes], bool)[self.codes]
+
+
+class Checked(NamedTuple):
+    """The products of a chunk, in order; its rejects, by line; what the products came with; and the
+    numbers of products that cannot be read, as rejects are told."""
+
+    batch: pa.RecordBatch
+    rejects: list[Reject]
+    given: Given
+    unread: list[Reject]
 
 
 class Source(Protocol):
@@ -108,15 +143,20 @@ def chunk_of_batch(batch: pa.RecordBatch, first: int) -> Chunk:
 
 
 class ProductChecker:
-    """Turns chunks of one source into batches of products; knows the ids it has seen."""
+    """Turns chunks of one source into batches of products; knows the ids it has seen.
 
-    def __init__(self, columns: Columns) -> None:
+    A product that is `known` elsewhere may come without a title and a description.
+    """
+
+    def __init__(self, columns: Columns, known: Known | None = None) -> None:
         self._columns = columns
+        self._known = known
         self._seen = SeenIds()
 
-    def check(self, chunk: Chunk) -> tuple[pa.RecordBatch, list[Reject]]:
-        """The products of a chunk, in order, and its rejects, by line."""
-        problems = _Problems()
+    def check(self, chunk: Chunk) -> Checked:
+        """The products of a chunk and its rejects."""
+        given = self._given(chunk)
+        problems, unread = _Problems(), _Problems()
         values = _FieldValues(chunk, self._columns, problems)
         ids, title = values.texts("id"), values.texts("title")
         description = _described(values.texts("description"))
@@ -127,6 +167,7 @@ class ProductChecker:
             title = on_one_line(title)
             if flaws_of(title) & EMPTY:
                 textless = pc.and_(pc.equal(title, ""), pc.is_null(description))
+                textless = self._without_known(np.asarray(textless), ids, given)
                 problems.add_where(textless, "no title and no description")
         language = _trimmed(values.texts("language"))
         arrays = [
@@ -135,23 +176,47 @@ class ProductChecker:
             description,
             _trimmed(_without_markup(values.texts("category", category_of))),
             values.attributes(),
-            values.numbers(),
+            _FieldValues(chunk, self._columns, unread).numbers(),
             _trimmed(values.texts("image", image_of)),
-            _with_languages(language, title, description),
+            languages_of(language, title, description),
             values.tags(),
         ]
         batch = pa.RecordBatch.from_arrays(arrays, schema=PRODUCT_SCHEMA)
         texts = ids.to_pylist()
         self._add_repeated(texts, problems)
-        rejects = [
-            Reject(chunk.lines[row], problem, chunk.row(row), texts[row])
-            for row, problem in problems.items()
-        ]
+        rejects, without_number = (
+            [Reject(chunk.lines[row], why, chunk.row(row), texts[row]) for row, why in bad.items()]
+            for bad in (problems, {row: unread[row] for row in unread.keys() - problems.keys()})
+        )
         if problems:
             keep = np.ones(len(chunk), bool)
             keep[list(problems)] = False
             batch = batch.filter(pa.array(keep))
-        return batch, sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
+            given = Given(given.shapes, given.codes[keep])
+        rejects = sorted([*chunk.rejects, *rejects], key=lambda reject: reject.line)
+        return Checked(batch, rejects, given, sorted(without_number, key=lambda one: one.line))
+
+    def _given(self, chunk: Chunk) -> Given:
+        """What each row of a chunk came with."""
+        if chunk.present is None:
+            shape = self._columns.given(chunk.columns.keys())
+            return Given([shape], np.zeros(len(chunk), np.intp))
+        codes: dict[Set[str], int] = {}
+        of_rows = [codes.setdefault(present, len(codes)) for present in chunk.present]
+        shapes = [self._columns.given(present) for present in codes]
+        return Given(shapes, np.array(of_rows, np.intp))
+
+    def _without_known(
+        self, textless: npt.NDArray[np.bool_], ids: pa.StringArray, given: Given
+    ) -> npt.NDArray[np.bool_]:
+        """Those of the rows whose title is not that of a product which is known."""
+        untitled = textless & given.lacking("title")
+        if self._known is None or not untitled.any():
+            return textless
+        texts = ids.to_pylist()
+        known = self._known(texts[row] for row in np.flatnonzero(untitled).tolist())
+        untitled &= np.array([text in known for text in texts], bool)
+        return np.asarray(textless & ~untitled)
 
     def _add_repeated(self, ids: list[str], problems: _Problems) -> None:
         """Remember the ids of good rows; one that was there before is a problem."""
@@ -174,7 +239,7 @@ class _Problems(dict[int, str]):
     def add(self, row: int, reason: str) -> None:
         self.setdefault(row, reason)
 
-    def add_where(self, mask: pa.BooleanArray, reason: str) -> None:
+    def add_where(self, mask: pa.BooleanArray | npt.NDArray[np.bool_], reason: str) -> None:
         for row in np.flatnonzero(np.asarray(mask)).tolist():
             self.setdefault(row, reason)
 
@@ -393,22 +458,6 @@ def _described(texts: pa.StringArray) -> pa.StringArray:
         texts = _replaced(texts, _MARKUP, plain_text)
     texts = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(texts, ""), None, texts)
-
-
-def _with_languages(
-    given: pa.StringArray, title: pa.StringArray, description: pa.StringArray
-) -> pa.StringArray:
-    """The language of each product: the given one, or that of its title and description."""
-    if not given.null_count:
-        return given
-    texts = title
-    if description.null_count < len(description):
-        start = pc.fill_null(pc.utf8_slice_codeunits(description, 0, _LANGUAGE_CHARACTERS), "")
-        texts = pc.binary_join_element_wise(title, start, " ")
-    if given.null_count == len(given):
-        return detect_languages(texts)
-    unknown = pc.is_null(given)
-    return pc.replace_with_mask(given, unknown, detect_languages(texts.filter(unknown)))
 
 
 def _tidy(tags: pa.ListArray) -> bool:

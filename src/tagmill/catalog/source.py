@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tagmill.catalog.columns import check_mapping, choose_columns
 from tagmill.catalog.files import open_file
-from tagmill.catalog.rows import ProductChecker, Reject, Source, is_url
+from tagmill.catalog.rows import Checked, Known, ProductChecker, Reject, Source, is_url
 from tagmill.errors import CatalogError
 
 __all__ = ["Catalog", "Counts", "open_catalog"]
@@ -26,6 +26,8 @@ class Counts:
     read: int = 0
     rejected: int = 0
     first_reject: str = ""  # its line and the reason
+    unread: int = 0  # products that have a number which cannot be read, and is left out
+    first_unread: str = ""  # its line and the reason
     unwritable: str = ""  # why the file of rejects could not be written
 
 
@@ -42,15 +44,18 @@ class Catalog:
         mapping: Mapping[str, str],
         rejects_path: Path | None = None,
         batch_size: int = 4096,
+        known: Known | None = None,
     ) -> None:
         self.name = source.name
         self.counts = Counts()
         self.rejects_path = rejects_path
         self._source = source
         self._batch_size = batch_size
+        self._known = known
         self._columns = choose_columns(
-            source.name, source.columns, mapping, open_ended=source.open_ended
-        )
+            source.name, source.columns, mapping, open_ended=source.open_ended,
+            partial=known is not None,
+        )  # fmt: skip
 
     @property
     def total_hint(self) -> int | None:
@@ -64,22 +69,26 @@ class Catalog:
         return [name for name in self._source.columns if name.strip() and name not in read]
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return (batch for batch, _ in self.with_rejects())
+        return (checked.batch for checked in self.checked())
 
-    def with_rejects(self) -> Iterator[tuple[pa.RecordBatch, list[Reject]]]:
-        """The batches, each with the rejects among its rows."""
+    def checked(self) -> Iterator[Checked]:
+        """The batches, each with the rejects among its rows and what its products came with."""
         self.counts = Counts()
-        checker = ProductChecker(self._columns)
+        checker = ProductChecker(self._columns, self._known)
         with _RejectsFile(self.rejects_path, self.name) as rejects_file:
             for chunk in self._source.chunks(self._columns.read, self._batch_size):
-                batch, rejects = checker.check(chunk)
+                checked = checker.check(chunk)
+                batch, rejects, _, unread = checked
+                if unread and not self.counts.unread:
+                    self.counts.first_unread = f"{unread[0].line}: {unread[0].reason}"
+                self.counts.unread += len(unread)
                 if rejects and not self.counts.rejected:
                     self.counts.first_reject = f"{rejects[0].line}: {rejects[0].reason}"
                 self.counts.read += batch.num_rows + len(rejects)
                 self.counts.rejected += len(rejects)
                 self.counts.unwritable = rejects_file.write(rejects)
                 if batch.num_rows or rejects:
-                    yield batch, rejects
+                    yield checked
 
 
 def open_catalog(
@@ -90,19 +99,21 @@ def open_catalog(
     query: str | None = None,
     rejects: Path | None = None,
     batch_size: int = 4096,
+    known: Known | None = None,
 ) -> Catalog:
     """The products of a file, or of a table or query of the database at a SQLAlchemy URL.
 
     `mapping` is {our field: their column}, `attributes.brand` for one attribute; bad rows go to
-    `rejects` as JSON Lines. Raises CatalogError where nothing can be read, MissingExtra where the
-    database needs a driver.
+    `rejects` as JSON Lines. Products whose ids are `known` (to a store) may come without a text, to
+    be brought up to date in what the source has of them. Raises CatalogError where nothing can be
+    read, MissingExtra where the database needs a driver.
     """
     mapping = mapping or {}
     check_mapping(mapping)
     if is_url(source):
         from tagmill.catalog.database import open_database
 
-        return Catalog(open_database(source, table, query), mapping, rejects, batch_size)
+        return Catalog(open_database(source, table, query), mapping, rejects, batch_size, known)
     if table is not None or query is not None:
         option = "--table" if table is not None else "--query"
         raise CatalogError(
@@ -110,7 +121,7 @@ def open_catalog(
             "Name a database by its URL, such as sqlite:///shop.db",
             file=source,
         )
-    return Catalog(open_file(Path(source), mapping), mapping, rejects, batch_size)
+    return Catalog(open_file(Path(source), mapping), mapping, rejects, batch_size, known)
 
 
 class _RejectsFile:

@@ -33,6 +33,9 @@ _LOOSE_PIECES = re.compile(r"[,，、|]+")
 _MISSING = {"NAType", "NaTType"}  # what pandas writes for "nothing"
 _ONE = rf"[^\d.,~-]{{0,6}}([+-]?(?:{NUMBER})(?:e[+-]?\d+)?)"
 _NUMBERS = re.compile(rf"{_ONE}(?:\D{{0,4}}[-~–—至到]{_ONE})?\D{{0,6}}", re.I)  # ¥1,299起, 99-199
+# 1.299,00 and 12,99 as Europe writes them, 1 299 and 1'299: no other reading is possible.
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+|\d+),(\d{1,2})(?![\d.,])")
+_SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?:[ '’]\d{3})+(?!\d)")
 _SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -128,7 +131,8 @@ def attributes_of(value: object, name: str = "attributes") -> list[tuple[str, st
 
 
 def numbers_of(value: object) -> list[tuple[str, float]]:
-    """(name, number) pairs of what `attributes_of` takes: 199, "¥1,299.00"; of "99-199元" two.
+    """(name, number) pairs of what `attributes_of` takes: 199, "¥1,299.00", "1 299,00 €"; of
+    "99-199元" two.
 
     A text without a digit (面议, N/A) says no number and is left out.
     """
@@ -137,6 +141,8 @@ def numbers_of(value: object) -> list[tuple[str, float]]:
         plain = compatible(text).strip()
         if not any(map(str.isdecimal, plain)):
             continue
+        plain = _SPACED.sub(lambda number: re.sub(r"\D", "", number[0]), plain)
+        plain = _DECIMAL_COMMA.sub(lambda n: f"{n[1].replace('.', '')}.{n[2]}", plain)
         match = _NUMBERS.fullmatch(plain)
         found = [float(one.replace(",", "")) for one in match.groups() if one] if match else []
         if not found or not all(map(math.isfinite, found)):

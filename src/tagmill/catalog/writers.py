@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -147,6 +148,10 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
 
     Raises CatalogError for an unknown ending or a folder that cannot be written.
     """
+    if str(path) in ("-", "/dev/stdout"):
+        raise CatalogError(
+            f"'{path}' is no file to write. Name one, or have tags printed: tagmill tag FILE --json"
+        )
     if path.suffix not in WRITERS:
         raise CatalogError(f"Cannot write '{path}'. Known endings: {', '.join(WRITERS)}")
     with open_output(path) as file:
@@ -159,22 +164,51 @@ def open_writer(path: Path) -> Iterator[_FileWriter]:
 def open_output(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when complete; until then what was there stays.
 
-    Raises CatalogError for a folder that cannot be written.
+    What a killed process left of it is removed. Raises CatalogError for a folder that cannot be
+    written, or a disk that is full.
     """
     try:
+        _remove_left(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
         raise CatalogError(f"Cannot write '{path}': {error.strerror}") from error
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _locked(descriptor)  # until it is closed, if only by the process's end
             yield file
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise  # of something else that goes on while the file is written
+        raise CatalogError(
+            f"Cannot write '{path}': {os.strerror(error.errno)}. Nothing was written"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove unfinished files of a path that no process holds."""
+    for left in path.parent.iterdir():
+        if left.name.startswith(f".{path.name}-") and len(left.name) == len(path.name) + 10:
+            with suppress(OSError), left.open("rb") as file:  # others' may not be read
+                if _locked(file.fileno()):
+                    left.unlink()
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock an open file; False where another process has, or where the system has no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 class SqlWriter:
@@ -187,12 +221,18 @@ class SqlWriter:
     def __init__(self, url: str, table: str) -> None:
         import sqlalchemy as sa
 
-        from tagmill.catalog.database import connect_to, one_error
+        from tagmill.catalog.database import connect_to, one_error, schema_and_name
 
+        self._engine, name = connect_to(url)
+        self._one_error = partial(one_error, f"Cannot write to {name}")
+        with self._one_error():
+            schema, plain = schema_and_name(self._engine, table)
+        # Others than these two have no key of any length.
+        any_length = sa.String(255).with_variant(sa.Text(), "postgresql", "sqlite")
         self._table = sa.Table(
-            table,
-            sa.MetaData(),
-            sa.Column("product_id", sa.String(255), primary_key=True),
+            plain,
+            sa.MetaData(schema=schema),
+            sa.Column("product_id", any_length, primary_key=True),
             sa.Column("tag_id", sa.String(16), primary_key=True),
             sa.Column("facet", sa.Text, nullable=False),
             sa.Column("name", sa.Text, nullable=False),
@@ -202,17 +242,17 @@ class SqlWriter:
             sa.Column("origin", sa.String(64), nullable=False),
             sa.Column("evidence", sa.JSON),
         )
-        self._engine, name = connect_to(url)
-        self._one_error = partial(one_error, f"Cannot write to {name}")
         with self._one_error():
             self._table.create(self._engine, checkfirst=True)
-            present = {c["name"] for c in sa.inspect(self._engine).get_columns(table)}
+            found = sa.inspect(self._engine).get_columns(plain, schema=schema)
+        present = {column["name"]: column["type"] for column in found}
         missing = [column.name for column in self._table.columns if column.name not in present]
         if missing:
             raise CatalogError(
                 f"The table '{table}' of {name} has no column {', '.join(missing)}. Name another "
                 "with --table; it is made if missing"
             )
+        self._longest = getattr(present["product_id"], "length", None)
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
         """Replace the rows of these products."""
@@ -227,6 +267,13 @@ class SqlWriter:
             for tag in line["tags"]
         ]
         ids = [line["id"] for line in lines]
+        for one in ids:
+            if self._longest is not None and len(one) > self._longest:
+                raise CatalogError(
+                    f"The id '{one[:40]}…' has {len(one)} characters, and the column product_id "
+                    f"of the table '{self._table.name}' holds {self._longest}. Make it longer, or "
+                    "name another table with --table; it is made if missing"
+                )
         with self._one_error(), self._engine.begin() as connection:
             for start in range(0, len(ids), 500):  # databases limit the values of one statement
                 chosen = self._table.c.product_id.in_(ids[start : start + 500])

@@ -35,7 +35,9 @@ def main() -> None:
 
         typer.echo(f"tagmill: {say_error(error)}", err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not _is_stopped(error):
+            raise
         from tagmill.cli.messages import say
 
         typer.echo(f"tagmill: {say('stopped')}", err=True)
@@ -56,3 +58,11 @@ def main() -> None:
         sys.exit(1)
     finally:
         gc.freeze()  # so it is once more at the end, half a second with numba and SQLAlchemy
+
+
+def _is_stopped(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or what a compiled kernel that it met makes of it: a SystemError
+    (its dispatcher "returned a result with an exception set") because of it."""
+    while isinstance(error, SystemError):
+        error = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt)

@@ -39,7 +39,10 @@ def import_(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Add products, or bring them up to date; what the source lacks stays as it is."""
+    """Add products, or bring them up to date; what the source lacks stays as it is.
+
+    So do fields that it has no column for: a file of id and price changes prices alone.
+    """
     _read(source, table, query, mapping, workspace, as_json, sync=False)
 
 
@@ -56,6 +59,8 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Bring the workspace in line with a complete source: new, changed and discontinued.
+
+    Fields that it has no column for stay as they are.
 
     A discontinued product keeps its history and leaves the output; it may come back.
     """
@@ -79,8 +84,9 @@ def _read(
     with open_workspace(workspace) as (settings, store):
         rejects = settings.root / f"{_stem(source)}.rejects.jsonl"
         catalog = catalog_of(
-            source, mapping, table=table, query=query, rejects=rejects, workspace=settings.root
-        )
+            source, mapping, table=table, query=query, rejects=rejects, workspace=settings.root,
+            known=store.products.known if store.products.count() else None,
+        )  # fmt: skip
         report = (
             sync_products(store, catalog, many_gone=many_gone)
             if sync

@@ -54,18 +54,18 @@ ERRORS: dict[str, str] = {
         "{0} 需要 Python 包 {1}。安装：pip install {2}"
     ),
     "{0} has no table '{1}'. Tables: {2}": "{0} 没有表“{1}”。现有的表：{2}",
-    "{0} is neither UTF-8 nor GB18030; it may be Windows-1252 or another code page. Convert it "
-    "with: iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT": (
-        "{0} 既不是 UTF-8 也不是 GB18030，可能是 Windows-1252 等编码。"
+    "{0} is neither UTF-8 nor GB18030, Big5 or Shift-JIS; it may be Windows-1252 or another code "
+    "page. Convert it with: iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT": (
+        "{0} 不是 UTF-8，也不是 GB18030、Big5 或 Shift-JIS，可能是 Windows-1252 等编码。"
         "转换：iconv -f WINDOWS-1252 -t UTF-8 IN -o OUT"
     ),
     "{0} is a ZIP or Excel file, not text. Save it as CSV (UTF-8) first": (
         "{0} 是 ZIP 或 Excel 文件，不是文本。请先另存为 CSV（UTF-8）"
     ),
     "{0} is a binary file, not text (it holds NUL bytes). Known are text as UTF-8, UTF-16 with a "
-    "byte order mark or GB18030, and Parquet by the ending .parquet": (
-        "{0} 是二进制文件，不是文本（含 NUL 字节）。可读 UTF-8、带 BOM 的 UTF-16、GB18030 文本，"
-        "以及以 .parquet 结尾的 Parquet"
+    "byte order mark, GB18030, Big5 or Shift-JIS, and Parquet by the ending .parquet": (
+        "{0} 是二进制文件，不是文本（含 NUL 字节）。可读 UTF-8、带 BOM 的 UTF-16、GB18030、Big5、"
+        "Shift-JIS 文本，以及以 .parquet 结尾的 Parquet"
     ),
     "{0} is a damaged gzip file: {1}": "{0} 是损坏的 gzip 文件：{1}",
     "{0} is not valid {1} throughout: {2}": "{0} 并非全文都是有效的 {1}：{2}",
@@ -83,6 +83,9 @@ ERRORS: dict[str, str] = {
     ),
     "{0} is a folder. Name a file of products in it": "{0} 是文件夹，请指定其中的商品文件",
     "There is no file {0}": "没有文件 {0}",
+    "Products are read twice, so not from a pipe. Save them to a file first": (
+        "商品要读两遍，不能来自管道，请先存为文件"
+    ),
     "{0} is no regular file; products are read twice. Save them to a file first": (
         "{0} 不是普通文件；商品要读两遍，请先存为文件"
     ),
@@ -91,11 +94,20 @@ ERRORS: dict[str, str] = {
     "{0} is no readable Parquet file: {1}": "{0} 不是可读的 Parquet 文件：{1}",
     "{0} belongs to a database, and {1} is a file. Name a database by its URL, such as "
     "sqlite:///shop.db": "{0} 用于数据库，而 {1} 是文件。数据库请写 URL，如 sqlite:///shop.db",
+    "'{0}' is no file to write. Name one, or have tags printed: tagmill tag FILE --json": (
+        "“{0}”不是可写的文件。请指定文件，或直接输出标签：tagmill tag 文件 --json"
+    ),
+    "Cannot write '{0}': {1}. Nothing was written": "无法写入“{0}”：{1}。什么也没有写入",
     "Cannot write '{0}'. Known endings: {1}": "无法写入“{0}”。支持的扩展名：{1}",
     "Cannot write '{0}': {1}": "无法写入“{0}”：{1}",
     "Cannot write '{0}': there is no folder {1}": "无法写入“{0}”：没有文件夹 {1}",
     "The table '{0}' of {1} has no column {2}. Name another with --table; it is made if missing": (
         "{1} 的表“{0}”没有列 {2}。请用 --table 另指定一个，不存在会自动创建"
+    ),
+    "The id '{0}' has {1} characters, and the column product_id of the table '{2}' holds {3}. Make "
+    "it longer, or name another table with --table; it is made if missing": (
+        "编号“{0}”有 {1} 个字符，而表“{2}”的列 product_id 只能放 {3} 个。请加长该列，"
+        "或用 --table 另指定一个，不存在会自动创建"
     ),
     "The source lacks {0} products of the workspace, more than half: is it complete? What it has "
     "is stored, and nothing was taken out. If it is: tagmill catalog sync … --many-gone": (
@@ -434,6 +446,11 @@ ERRORS: dict[str, str] = {
     "There is no trained model to learn on. Make one with: tagmill train": (
         "没有可继续学习的模型。训练：tagmill train"
     ),
+    "Run {0} tagged with model {1}, which {2} lacks. Models are not in the database: copy the "
+    "folder from where that was, or make a new one with: tagmill train": (
+        "批次 {0} 用的是模型 {1}，{2} 中没有。模型不在数据库里：请从原处复制该文件夹，"
+        "或重新训练：tagmill train"
+    ),
     "This workspace has no trained model yet. Make one with: tagmill train": (
         "工作区还没有训练过模型。训练：tagmill train"
     ),
@@ -540,9 +557,6 @@ ERRORS: dict[str, str] = {
     "{0}: unknown column '{1}'. {2}": "{0}：未知的列“{1}”。{2}",
     "{0} line {1}: not CSV ({2})": "{0} 第 {1} 行：不是 CSV（{2}）",
     "{0}: not CSV ({1})": "{0}：不是 CSV（{1}）",
-    "{0} line {1}: {2} cells under {3} columns. Quote cells with commas": (
-        "{0} 第 {1} 行：{3} 列却有 {2} 个单元格。含逗号的单元格请加引号"
-    ),
     "{0} holds no Shopify taxonomy: files such as categories.en.txt, attribute_values.en.txt": (
         "{0} 中没有 Shopify 分类法：应有 categories.en.txt、attribute_values.en.txt 等文件"
     ),
@@ -684,7 +698,11 @@ ERRORS: dict[str, str] = {
         "database.url 无法解析。请写 sqlite:///file.db 或 "
         "postgresql+psycopg://user:password@host/name，密码中的特殊字符用 % 转义"
     ),
-    "There is no database {0}. Make one with: tagmill init": (
+    "{0} is there already, and names the database and the profile. Change them there, then: "
+    "tagmill init, without these options": (
+        "{0} 已存在，数据库和 profile 由它指定。请在其中修改，再运行不带这些选项的 tagmill init"
+    ),
+    "There is no database {0}. Make one with: tagmill init, or put a backup in its place": (
         "没有数据库 {0}。新建：tagmill init"
     ),
     "Another process is tagging the products of {0}. Wait until it is done; what it has tagged is "

@@ -72,6 +72,8 @@ def import_(
         what = say("tags_of_file", count=numbers["tags"], file=file.name)
         typer.echo(say("library_changed", version=done.version, what=what))
         say_retagged(done)
+    if loose := [tag.name for tag in report.changed if not tag.facet]:
+        note(say("without_facet", count=len(loose), first=loose[0]))
     if report.retired:
         note(say("left_retired", count=len(report.retired)))
     _note_lost(report.notes)

@@ -78,3 +78,5 @@ def _for_engine(
         print_json(vars(report))
         return
     note(say("exported", products=report.products + report.gone, cursor=report.cursor))
+    if engine == "elasticsearch":
+        note(say("mapping_written", path=f"{output}.mapping.json"))

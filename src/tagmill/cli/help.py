@@ -30,11 +30,14 @@ HELP: dict[str, str] = {
     ),
     "Show this message and exit.": "显示本页并退出。",
     # workspace, train, tune, learn, distil
-    "Make a workspace: settings, a database, the starter library.": (
-        "新建工作区：设置、数据库、入门标签库。"
+    "Make a workspace: settings, a database, the starter library.\n\n"
+    "Where the settings are there already, make the database they name.": (
+        "新建工作区：设置、数据库、入门标签库。\n\n设置已存在时，新建其中指定的数据库。"
     ),
     "Where; made if missing.": "位置；没有则新建。",
-    "SQLAlchemy URL of the workspace's own database.": "工作区自己的数据库的 SQLAlchemy URL。",
+    "SQLAlchemy URL of the workspace's own database; a SQLite file if not given.": (
+        "工作区自己的数据库的 SQLAlchemy URL；不指定则为 SQLite 文件。"
+    ),
     "Leave the starter library out.": "不放入门标签库。",
     "What a row is: product, article, reply, or a folder of your own.": (
         "一行是什么：product 商品、article 文章、reply 语音回复，或自己的文件夹。"
@@ -230,20 +233,26 @@ HELP: dict[str, str] = {
     "Documents for an engine: elasticsearch, meilisearch, typesense or gorse.": (
         "供引擎使用的文档：elasticsearch、meilisearch、typesense 或 gorse。"
     ),
-    "Copy the workspace's database to one file, also while others write to it.": (
-        "把工作区的数据库复制成一个文件，即使有人正在写入。"
+    "Copy the workspace's database to one file, also while others write to it.\n\n"
+    "Models are not in it: copy the folder models as well.": (
+        "把工作区的数据库复制成一个文件，即使有人正在写入。\n\n"
+        "其中没有模型：请同时复制文件夹 models。"
     ),
     "The copy; it must not exist.": "副本；不能已存在。",
     "Take products out of files and databases.": "从文件和数据库读取商品。",
-    "Add products, or bring them up to date; what the source lacks stays as it is.": (
-        "添加或更新商品；来源中没有的保持不变。"
+    "Add products, or bring them up to date; what the source lacks stays as it is.\n\n"
+    "So do fields that it has no column for: a file of id and price changes prices alone.": (
+        "添加或更新商品；来源中没有的保持不变。\n\n"
+        "来源没有的列，其字段也保持不变：只有编号和价格的文件只更新价格。"
     ),
     "CSV, TSV, JSON Lines or Parquet file, or a SQLAlchemy URL.": (
         "CSV、TSV、JSON Lines 或 Parquet 文件，或 SQLAlchemy URL。"
     ),
-    "Bring the workspace in line with a complete source: new, changed and discontinued.\n\nA "
-    "discontinued product keeps its history and leaves the output; it may come back.": (
+    "Bring the workspace in line with a complete source: new, changed and discontinued.\n\n"
+    "Fields that it has no column for stay as they are.\n\n"
+    "A discontinued product keeps its history and leaves the output; it may come back.": (
         "使工作区与完整的来源一致：新增、变化、下架。\n\n"
+        "来源没有的列，其字段保持不变。\n\n"
         "下架的商品保留历史，不再输出；以后可以恢复。"
     ),
     "Also where more than half of the products go.": "即使会下架一半以上的商品也执行。",

@@ -83,6 +83,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "(tagmill init) the starter library helps meanwhile.",
         "{products:,} 件商品能教的很少：请标注几百件。工作区（tagmill init）的入门标签库可先补上。",
     ),
+    "unread_numbers": (
+        "{count:product|products} with a number that cannot be read and is left out: line {first}.",
+        "{count:,} 件商品有无法读取的数字，未采用：第 {first} 行。",
+    ),
     "unread_columns": (
         "Columns not read: {columns}. Read one as an attribute with: "
         "--map attributes.{name}={first}; a price or another number to sort by: "
@@ -322,7 +326,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{products:product|products} exported; next time: --since {cursor}",
         "已导出 {products:,} 件商品；下次增量：--since {cursor}",
     ),
+    "without_facet": (
+        "{count:tag|tags} of no facet, such as {first}: was the facet left out?",
+        "{count:,} 个标签没有维度，如 {first}：是否漏写了维度？",
+    ),
+    "mapping_written": (
+        "Make the index with the mapping first: {path}.",
+        "请先用此映射建索引：{path}。",
+    ),
     "backed_up": ("Backup written to {path}.", "备份已写入 {path}。"),
+    "models_apart": (
+        "The models are not in it: copy {path} as well.",
+        "其中没有模型：请同时复制 {path}。",
+    ),
     "source": ("Source", "来源"),
     "log_odds": ("Log-odds", "对数几率"),
     "word": ("Word", "词"),

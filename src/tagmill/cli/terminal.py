@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tagmill.catalog import Catalog
+    from tagmill.catalog.rows import Known
     from tagmill.store import Store
 
 __all__ = [
@@ -106,15 +107,19 @@ def catalog_of(
     query: str | None = None,
     rejects: Path | None = None,
     workspace: Path | None = None,
+    known: Known | None = None,
 ) -> Catalog:
-    """The products of a source, columns mapped by `--map` over the workspace's settings."""
+    """The products of a source, columns mapped by `--map` over the workspace's settings; those
+    that are `known` may come without a text."""
     from tagmill.catalog import open_catalog
 
     mapping: dict[str, str] = {}
     if workspace is not None:
         mapping |= workspace_settings(workspace).catalog.map
     mapping |= parse_map(pairs)
-    return open_catalog(source, mapping=mapping, table=table, query=query, rejects=rejects)
+    return open_catalog(
+        source, mapping=mapping, table=table, query=query, rejects=rejects, known=known
+    )
 
 
 def keep_apart(
@@ -167,6 +172,8 @@ def note_catalog(catalog: Catalog) -> None:
         )  # fmt: skip
     elif counts.rejected:
         note(say("rejects", count=counts.rejected, path=catalog.rejects_path))
+    if counts.unread:
+        note(say("unread_numbers", count=counts.unread, first=counts.first_unread))
     if catalog.unread_columns:
         columns, first = ", ".join(catalog.unread_columns), catalog.unread_columns[0]
         name = first.removeprefix("attributes.")

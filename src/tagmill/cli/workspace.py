@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagmill.cli.llm import ProfileOption
+from tagmill.cli.llm import ProfileOption, profile_of
 from tagmill.cli.messages import say
 from tagmill.cli.terminal import AsJson, Workspace, note, open_workspace, print_json
 from tagmill.errors import SettingsError
 from tagmill.settings import SETTINGS_FILE, interface_language, load_settings
+
+if TYPE_CHECKING:
+    from tagmill.language.profiles import Profile
 
 _TEMPLATE = """\
 # A tagmill workspace. Every setting can also be a variable: TAGMILL_DATABASE__URL and so on.
@@ -107,32 +110,35 @@ def _template() -> str:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path("."),
     database_url: Annotated[
-        str, typer.Option(help="SQLAlchemy URL of the workspace's own database.")
-    ] = "sqlite:///tagmill.db",
+        str | None,
+        typer.Option(
+            help="SQLAlchemy URL of the workspace's own database; a SQLite file if not given."
+        ),
+    ] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Leave the starter library out.")] = False,
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a workspace: settings, a database, the starter library."""
-    from tagmill.language.profiles import open_profile, shipped_profiles
+    """Make a workspace: settings, a database, the starter library.
+
+    Where the settings are there already, make the database they name.
+    """
+    from tagmill.language.profiles import open_profile
     from tagmill.language.prompts import check_prompts
     from tagmill.library.starter import starter_library
     from tagmill.store import open_store
 
-    rows = open_profile(profile or "product")
+    path = folder / SETTINGS_FILE
+    is_new = not path.exists()
+    if not is_new:
+        _check_databaseless(folder, named=database_url is not None or profile is not None)
+    rows = open_profile(profile or "product") if is_new else profile_of(folder, None)
     check_prompts(rows)
     library = starter_library(rows)
 
-    path = folder / SETTINGS_FILE
-    if path.exists():
-        raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    text = _template().replace("{url}", database_url)
-    if profile is not None:
-        named = profile if profile in shipped_profiles() else str(rows.folder.resolve())
-        written = json.dumps(named, ensure_ascii=False)
-        text = text.replace('# profile = "product" #', f"profile = {written}  #")
-    path.write_text(text, encoding="utf-8")
+    if is_new:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(_settings_text(database_url, profile, rows), encoding="utf-8")
     try:
         with open_store(load_settings(folder).database_url, create=True) as store:
             if not empty:
@@ -142,7 +148,8 @@ def init(
                 )  # fmt: skip
             tags = 0 if empty else len(library.tags)
     except BaseException:
-        path.unlink()
+        if is_new:
+            path.unlink()
         raise
     if as_json:
         print_json({"workspace": str(folder.resolve()), "tags": tags})
@@ -152,15 +159,46 @@ def init(
     typer.echo("  tagmill catalog import products.csv\n  tagmill train\n  tagmill tag")
 
 
+def _check_databaseless(folder: Path, *, named: bool) -> None:
+    """SettingsError where a workspace has its database, or other settings are `named` for it."""
+    from tagmill.store import has_store
+
+    path = folder / SETTINGS_FILE
+    if has_store(load_settings(folder).database_url):
+        raise SettingsError(f"{path} is there already. Work in {folder}, or name another folder")
+    if named:
+        raise SettingsError(
+            f"{path} is there already, and names the database and the profile. Change them there, "
+            "then: tagmill init, without these options"
+        )
+
+
+def _settings_text(database_url: str | None, profile: str | None, rows: Profile) -> str:
+    """A new tagmill.toml."""
+    from tagmill.language.profiles import shipped_profiles
+
+    text = _template().replace("{url}", database_url or "sqlite:///tagmill.db")
+    if profile is None:
+        return text
+    named = profile if profile in shipped_profiles() else str(rows.folder.resolve())
+    written = json.dumps(named, ensure_ascii=False)
+    return text.replace('# profile = "product" #', f"profile = {written}  #")
+
+
 def backup(
     file: Annotated[Path, typer.Argument(help="The copy; it must not exist.")],
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Copy the workspace's database to one file, also while others write to it."""
-    with open_workspace(workspace) as (_, store):
+    """Copy the workspace's database to one file, also while others write to it.
+
+    Models are not in it: copy the folder models as well.
+    """
+    with open_workspace(workspace) as (settings, store):
         store.backup(file)
     if as_json:
         print_json({"backup": str(file), "bytes": file.stat().st_size})
         return
     note(say("backed_up", path=file))
+    if settings.models_dir.exists():
+        note(say("models_apart", path=settings.models_dir))

@@ -2,15 +2,21 @@
 Meilisearch, Typesense; items and feedback for Gorse.
 
 Every format is lines of JSON, whole or what changed after a cursor. What left the catalogue is a
-`delete` in Elasticsearch's bulk format, hidden for Gorse, and for the others a list of ids beside
-the file.
+`delete` in Elasticsearch's bulk format, hidden for Gorse, and for the others a list of keys beside
+the file. An id that an engine would refuse has a key made of it; `product` is the id as it is.
+
+Elasticsearch has a field for each name in an object, a thousand at most, and takes a dot in it for
+a path. So what has many names is a list there, and the mapping, beside the file, says how it is
+searched; a field of its own have facets, which are counted, and numbers, which are sorted by.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +31,30 @@ from tagmill.store.searches import StoredDocument
 __all__ = ["ENGINES", "Written", "write_documents"]
 
 ENGINES = ("elasticsearch", "meilisearch", "typesense", "gorse")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,511}")  # what Meilisearch and Typesense take
+_KEY_BYTES = 512  # that Elasticsearch takes
+_WORDS = {"type": "text", "analyzer": "cjk"}  # Chinese by pairs of characters, English by words
+_WHOLE = {"type": "keyword", "ignore_above": 1000}
+_MAPPING: dict[str, Any] = {
+    "dynamic_templates": [
+        {"facets": {"path_match": "facets.*", "mapping": _WHOLE}},
+        {"numbers": {"path_match": "numbers.*", "mapping": {"type": "double"}}},
+    ],
+    "properties": {
+        "product": {"type": "keyword"},
+        **{name: _WORDS for name in ("title", "description", "generated")},
+        **{name: {**_WORDS, "fields": {"whole": _WHOLE}} for name in ("category", "tags")},
+        "attributes": {
+            "type": "nested", "include_in_root": True,
+            "properties": {"name": _WHOLE, "value": {**_WORDS, "fields": {"whole": _WHOLE}}},
+        },
+        "tag_weights": {
+            "type": "nested", "properties": {"tag": _WHOLE, "weight": {"type": "float"}},
+        },
+        "facets": {"type": "object"},
+        "numbers": {"type": "object"},
+    },
+}  # fmt: skip
 _PUBLISHED = 0.5  # probability from which a tag is one of a facet; all have their weight
 
 
@@ -50,8 +80,8 @@ def write_documents(
     """Write the products, or those changed after a cursor, for an engine.
 
     Facet and tag names are canonical or in a `language`. For Gorse all events stand in
-    `PATH.feedback.jsonl`. Raises SearchError for an unknown engine, or a file that cannot be
-    written.
+    `PATH.feedback.jsonl`, for Elasticsearch the index's mapping in `PATH.mapping.json`. Raises
+    SearchError for an unknown engine, or a file that cannot be written.
     """
     if engine not in ENGINES:
         raise SearchError(f"Unknown engine '{engine}'. Known: {', '.join(ENGINES)}")
@@ -65,7 +95,7 @@ def write_documents(
             for page in store.searches.documents(since, until):
                 for document in page:
                     if document.gone:
-                        gone.append(document.id)
+                        gone.append(_key(document.id, engine))
                     products += not document.gone
                     _write_lines(file, engine, document, library, language)
                 progress(len(page))
@@ -73,6 +103,11 @@ def write_documents(
         if gone and engine in ("meilisearch", "typesense"):
             text = json.dumps(gone, ensure_ascii=False)
             path.with_name(f"{path.name}.deleted.json").write_text(text + "\n", "utf-8")
+        if engine == "elasticsearch":
+            fields = 1000 + 2 * len(library.facets)  # Elasticsearch's own limit, and all facets
+            settings = {"index.mapping.total_fields.limit": fields}
+            text = json.dumps({"settings": settings, "mappings": _MAPPING}, indent=2)
+            path.with_name(f"{path.name}.mapping.json").write_text(text + "\n", "utf-8")
         if engine == "gorse":
             events = _write_feedback(store, path.with_name(f"{path.name}.feedback.jsonl"))
     except OSError as error:
@@ -92,7 +127,7 @@ def _lines(
 ) -> Iterator[dict[str, Any]]:
     if document.gone:
         if engine == "elasticsearch":
-            yield {"delete": {"_id": document.id}}
+            yield {"delete": {"_id": _key(document.id, engine)}}
         elif engine == "gorse":
             yield {"ItemId": document.id, "IsHidden": True}
         return
@@ -105,15 +140,34 @@ def _lines(
             "Timestamp": document.first_seen, "Comment": document.title,
         }  # fmt: skip
         return
-    if engine == "elasticsearch":
-        yield {"index": {"_id": document.id}}
+    key = _key(document.id, engine)
     body: dict[str, Any] = {
-        "title": document.title, "description": document.description,
+        "product": document.id, "title": document.title, "description": document.description,
         "generated": document.generated, "category": document.category,
         "attributes": dict(document.attributes), "numbers": _numbers(document), "facets": facets,
         "tags": [name for names in facets.values() for name in names], "tag_weights": weights,
     }  # fmt: skip
-    yield body if engine == "elasticsearch" else {"id": document.id, **body}
+    if engine != "elasticsearch":
+        yield {"id": key, **body}
+        return
+    yield {"index": {"_id": key}}
+    body["attributes"] = [{"name": name, "value": value} for name, value in document.attributes]
+    body["tag_weights"] = [{"tag": tag, "weight": weight} for tag, weight in weights.items()]
+    for kind in ("facets", "numbers"):
+        body[kind] = {name.replace(".", "_") or "_": value for name, value in body[kind].items()}
+    yield body
+
+
+def _key(product_id: str, engine: str) -> str:
+    """The id of a product's document: its own, or one made of it where the engine would refuse
+    that."""
+    if engine == "elasticsearch":
+        is_fit = len(product_id.encode()) <= _KEY_BYTES
+    else:
+        is_fit = engine == "gorse" or _PLAIN_KEY.fullmatch(product_id) is not None
+    if is_fit:
+        return product_id
+    return f"key-{blake2b(product_id.encode(), digest_size=16).hexdigest()}"
 
 
 def _numbers(document: StoredDocument) -> dict[str, float | list[float]]:

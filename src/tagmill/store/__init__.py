@@ -2,7 +2,7 @@
 
 from tagmill.store.assignments import Export
 from tagmill.store.current import CURRENT_SCHEMA, EXPORT_SCHEMA
-from tagmill.store.database import Store, open_store
+from tagmill.store.database import Store, has_store, open_store
 from tagmill.store.library import LibraryChange, LibraryEntry
 from tagmill.store.products import UpsertCounts
 from tagmill.store.proposals import NewName, Proposal
@@ -23,5 +23,6 @@ __all__ = [
     "UndoReport",
     "UpsertCounts",
     "Verdict",
+    "has_store",
     "open_store",
 ]

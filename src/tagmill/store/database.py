@@ -26,7 +26,7 @@ from tagmill.store.searches import Searches
 from tagmill.store.tables import VERSION_TABLE
 from tagmill.store.verdicts import Verdicts
 
-__all__ = ["HEAD", "Store", "open_store"]
+__all__ = ["HEAD", "Store", "has_store", "open_store"]
 
 HEAD = "0010"  # the newest revision; reading it from the migrations would import Alembic each time
 _MIGRATION_LOCK = 0x7461676D  # PostgreSQL's advisory locks of ours
@@ -167,10 +167,25 @@ def open_store(url: str, *, create: bool = False) -> Store:
     return Store(database)
 
 
+def has_store(url: str) -> bool:
+    """Whether there is a tagmill database at a URL; StoreError where it cannot be reached."""
+    database = Database(url)
+    try:
+        if database.file is not None and not database.file.is_file():
+            return False
+        with database.read() as connection:
+            return _revision(connection) is not None
+    finally:
+        database.close()
+
+
 def _open(database: Database, create: bool) -> None:
     file = database.file
     if file is not None and not create and not file.is_file():
-        raise StoreError(f"There is no database {file}. Make one with: tagmill init")
+        raise StoreError(
+            f"There is no database {file}. Make one with: tagmill init, or put a backup in its "
+            "place"
+        )
     with database.read() as connection:
         revision = _revision(connection)
         tables = [] if revision else sa.inspect(connection).get_table_names()

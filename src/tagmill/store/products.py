@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -37,14 +37,21 @@ class Products:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def upsert(self, batch: pa.RecordBatch) -> UpsertCounts:
+    def upsert(
+        self,
+        batch: pa.RecordBatch,
+        complete: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+    ) -> UpsertCounts:
         """Add the products of a batch of `PRODUCT_SCHEMA`, or bring them up to date.
 
         Unchanged products are left alone. Null tags leave the tags a product has; of two
-        products with one id the last counts.
+        products with one id the last counts. `complete` gives the batch with what it lacks, from
+        the stored products among it, gone ones too, as a batch.
         """
-        incoming = {row.id: row for row in product_rows(batch)}
         with self._database.write() as connection:
+            if complete is not None:
+                batch = complete(self._found(connection, batch.column("id").to_pylist()))
+            incoming = {row.id: row for row in product_rows(batch)}
             stored = self._stored(connection, incoming)
             new = [row for row in incoming.values() if row.id not in stored]
             known = [(row, stored[row.id]) for row in incoming.values() if row.id in stored]
@@ -110,6 +117,12 @@ class Products:
         wanted = sa.select(*PRODUCT_COLUMNS).where(products.c.id == product_id)
         with self._database.read() as connection:
             return product_batch(connection.execute(wanted).all())
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that are of products, gone ones too."""
+        wanted = sa.select(products.c.id).where(self._database.among(products.c.id, ids))
+        with self._database.read() as connection:
+            return set(connection.execute(wanted).scalars())
 
     def count(self, *, labelled: bool | None = None) -> int:
         """How many products the catalogue has; with or without tags a person gave, if asked."""
@@ -195,6 +208,10 @@ class Products:
                 return
             after = rows[-1].id
             yield product_batch(rows)
+
+    def _found(self, connection: sa.Connection, ids: Iterable[str]) -> pa.RecordBatch:
+        wanted = sa.select(*PRODUCT_COLUMNS).where(self._database.among(products.c.id, ids))
+        return product_batch(connection.execute(wanted).all())
 
     def _stored(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, Found]:
         wanted = sa.select(

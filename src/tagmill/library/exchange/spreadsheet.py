@@ -180,8 +180,8 @@ class _Rows:
             if own is not None and own not in first_lines:
                 first_lines[own] = line
                 continue
-            row = {**self._blank, **dict(zip(self.header, map(str.strip, cells), strict=False))}
             try:
+                row = self._row(cells)
                 self._read_facet(row)
                 if not row["name"]:
                     _expect_facet_row(row)
@@ -212,11 +212,6 @@ class _Rows:
         try:
             for cells in self._reader:
                 if (cells and cells[0].strip()) or any(map(str.strip, cells)):
-                    if len(cells) > len(self.header):
-                        raise LibraryError(
-                            f"{self._source} line {line}: {len(cells)} cells under "
-                            f"{len(self.header)} columns. Quote cells with commas"
-                        )
                     yield line, cells
                 line = self._reader.line_num + 1
         except csv.Error as error:
@@ -232,6 +227,14 @@ class _Rows:
         raise LibraryError(
             f"{self._source} is empty: it needs a header with the columns facet, name"
         )
+
+    def _row(self, cells: list[str]) -> dict[str, str]:
+        """The cells by column."""
+        if len(cells) > len(self.header):
+            raise _RowError(
+                f"{len(cells)} cells under {len(self.header)} columns: quote cells with commas"
+            )
+        return {**self._blank, **dict(zip(self.header, map(str.strip, cells), strict=False))}
 
     def _read_facet(self, row: Mapping[str, str]) -> None:
         if not row["facet"] and not row["name"]:
