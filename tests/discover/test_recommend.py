@@ -140,6 +140,19 @@ def test_a_list_is_varied(recommender: Recommender) -> None:
     assert [shelf.ids[place] for place in chosen] == ["d1", "b2", "d2"]
 
 
+def test_what_hardly_goes_with_a_product_fills_no_list(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would come for its variety, and be said to be alike."""
+    joined = recommender._ready()
+    scores = np.zeros(len(joined.shelf.ids), np.float32)
+    for product_id, score in (("d2", 0.5), ("d3", 0.1), ("c1", 0.011), ("b2", 0.009)):
+        scores[joined.shelf.place(product_id)] = score
+    monkeypatch.setattr(type(joined), "scores", lambda self, weights: scores.copy())
+    found = [one.id for one in recommender.beside("d1")]
+    assert found == ["d2", "d3", "c1"]  # d3 is like d2, and comes before what is hardly like d1
+
+
 def test_personal_tags(recommender: Recommender) -> None:
     store = recommender._store
     assert {one.affinity for one in recommender.personal_tags("nobody", "b2", now=NOW)} == {0.0}

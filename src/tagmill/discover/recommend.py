@@ -38,7 +38,8 @@ _LEAST = 1e-9  # of the largest weight: what all was done decades ago is no 0 ye
 _REASONS = 50  # products of a profile, the weightiest, that may be a reason
 _SAVED = 0.01  # share of rows that came since the shelf was saved, from which it is again
 _POOL = 5  # times the wanted products are looked at for variety
-_VARIETY = 0.3  # of the best score that being just like a product above costs
+_FAINT = 0.02  # of the best score: what is below is not beside a product
+_VARIETY = 0.3  # of its score that being just like a product above costs one
 _DAY = 86_400.0
 
 
@@ -126,11 +127,14 @@ class Recommender:
     def beside(
         self, product: str, *, limit: int = 20, exclude: Sequence[str] = (), language: str = ""
     ) -> list[Recommendation]:
-        """Products like a product, best first. Raises SearchError for one there is not."""
+        """Products that go with a product, best first, and none that hardly do. Raises SearchError
+        for one there is not."""
         joined = self._ready()
         place = _place(joined.shelf, product)
         scores = joined.scores({place: 1.0})
         barred = self._barred(joined.shelf, {product}, exclude)
+        best = float(np.where(barred.places, 0.0, scores).max(initial=0.0))
+        scores[scores < _FAINT * best] = 0.0
         return self._listed(joined, scores, barred, limit, {place: 1.0}, {place: ""}, language)
 
     def personal_tags(
@@ -354,7 +358,7 @@ def _varied(shelf: Shelf, scores: Floats, pool: npt.NDArray[np.int64], limit: in
     chosen: list[int] = []
     left = np.ones(len(pool), np.bool_)
     while len(chosen) < min(limit, len(pool)):
-        gain = np.where(left, value - _VARIETY * nearest, -np.inf)
+        gain = np.where(left, value * (1 - _VARIETY * nearest), -np.inf)
         best = int(gain.argmax())
         left[best] = False
         chosen.append(int(pool[best]))
