@@ -87,6 +87,13 @@ def test_code_pages_are_told_by_their_usual_characters(
     assert not bad
 
 
+def test_degrees_of_another_code_page_are_no_characters_of_big5(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes("id,title\n1,Kettle up to 100°C\n2,Wash at 30°C\n".encode("cp1252"))
+    with pytest.raises(CatalogError, match="may be Windows-1252"):
+        read(path)
+
+
 def test_a_broken_line_of_big5_is_a_reject(tmp_path: Path) -> None:
     lines = [f"{i},紅色連衣裙 夏季新款".encode("big5") for i in range(9)]
     lines[4] = b"4,\xff\xff"

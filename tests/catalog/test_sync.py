@@ -143,6 +143,13 @@ def test_a_column_that_is_not_there_leaves_what_is_stored(store: Store, tmp_path
     assert product["language"] == "fr"  # not what the text tells, so somebody said it
 
 
+def test_an_empty_language_is_what_all_texts_tell(store: Store, tmp_path: Path) -> None:
+    feed(store, tmp_path / "full.csv", "id,title,description\na,红色连衣裙,好看\n")
+    feed(store, tmp_path / "prices.csv", "id,language,price\na,,77\n", **{"numbers.price": "price"})
+    (batch,) = store.products.batches()
+    assert batch.column("language").to_pylist() == ["zh-Hans"]
+
+
 def test_a_name_that_a_line_lacks_leaves_what_is_stored(store: Store, source: Path) -> None:
     lines = [
         {"id": 1, "title": "Red coat", "description": "warm", "category": "Coats"},

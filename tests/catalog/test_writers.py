@@ -50,14 +50,24 @@ def test_ids_of_any_length(database: str, request: pytest.FixtureRequest) -> Non
     assert _ids(url, sa.table("long_ids")) == ["x" * 3000]
 
 
-def test_an_id_that_is_too_long_is_named(postgres_url: str) -> None:
-    engine = sa.create_engine(postgres_url)
+def _make_short(url: str) -> None:
+    engine = sa.create_engine(url)
     columns = "tag_id text, facet text, name text, probability float, calibration text, lane text"
     with engine.begin() as connection:
         connection.exec_driver_sql(
             f"CREATE TABLE short (product_id varchar(255), {columns}, origin text, evidence json)"
         )
     engine.dispose()
+
+
+def test_sqlite_holds_longer_ids_than_its_column_says(sqlite_url: str) -> None:
+    _make_short(sqlite_url)
+    _write(sqlite_url, "short", "x" * 256)
+    assert _ids(sqlite_url, sa.table("short")) == ["x" * 256]
+
+
+def test_an_id_that_is_too_long_is_named(postgres_url: str) -> None:
+    _make_short(postgres_url)
     with pytest.raises(CatalogError, match="'xxx.* has 256 characters.* holds 255"):
         _write(postgres_url, "short", "x" * 256)
 

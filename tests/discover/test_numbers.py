@@ -87,6 +87,7 @@ def test_how_far_numbers_of_what_is_found_reach(search: Search, store: Store) ->
         "5以下",
         "100以上",
         "under 50 people",
+        "toys for kids under 12",
         "尺码 42以下",
     ],
 )

@@ -84,6 +84,8 @@ def test_what_is_no_range(query: str) -> None:
     [
         ("1米8的床", "1.8米的床"), ("一米五", "1.5米"), ("小米8", "小米8"), ("2米50", "2米50"),
         ("1.2米5", "1.2米5"), ("五百ｍｌ", "五百ml"),
+        ("1米5不锈钢架", "1.5米不锈钢架"), ("一米七上衣", "1.7米上衣"), ("1米5五金", "1米5五金"),
+        ("price" + " " * 200 + "x 1", "price x 1"),  # else the patterns take minutes
     ],
 )  # fmt: skip
 def test_lengths_as_they_are_said(said: str, plainly: str) -> None:

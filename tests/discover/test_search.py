@@ -87,6 +87,7 @@ def test_negation(search: Search, query: str, found: list[str]) -> None:
         ("背包 防水", ["n5", "n6"]), ("可乐 不含糖", ["n7"]), ("可乐 -糖", ["n7"]),
         ("没有糖的可乐", ["n7"]), ("可乐 不加糖", ["n7"]), ("背包 非防水", ["n6"]),
         ("手机 非iPhone", ["n11"]), ("手机壳非苹果", ["n1", "n2"]), ("非洲 鼓", ["n12"]),
+        ("手作 非遗", ["n13"]), ("watering can", ["n14"]),
         ("canvas without leather", ["n9"]), ("canvas -leather", ["n9"]),
     ],
 )  # fmt: skip
@@ -95,7 +96,8 @@ def test_what_is_negated(store: Store, search: Search, query: str, found: list[s
         "n1": "iPhone 14 手机 壳", "n2": "iPhone 15 手机 壳", "n3": "PU皮女包", "n4": "帆布女包",
         "n5": "背包 防水", "n6": "背包 不防水", "n7": "无糖可乐", "n8": "可乐 含糖",
         "n9": "Canvas sack, no leather", "n10": "Canvas sack with leather",
-        "n11": "苹果 手机 套", "n12": "非洲 鼓",
+        "n11": "苹果 手机 套", "n12": "非洲 鼓", "n13": "手作 非遗", "n14": "Watering can",
+        "n15": "Watering hose", "n16": "手作 灯",
     }  # fmt: skip
     store.library.save([make_tag("品类", "女包"), make_tag("功能", "防水")], [Facet("功能")])
     store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))

@@ -19,6 +19,7 @@ from tagmill.learning import evaluate
 from tagmill.learning.distil import Distilled, choose_to_label, distil
 from tagmill.records import Reply
 from tagmill.settings import LanguageModelSettings
+from tagmill.tagging.cascade import Portions
 from tagmill.tagging.llm import Consultant
 from tagmill.tagging.model import Model
 from tests.cli.command import tagmill as command
@@ -201,6 +202,20 @@ def test_a_student_learns_what_the_budget_paid_for(model: Model) -> None:
     )
     assert "of the budget" in found.stopped
     assert 0 < found.asked < 60
+
+
+def test_the_price_of_a_product_is_that_of_those_in_a_portion(model: Model) -> None:
+    settings = LanguageModelSettings(price_input=1.0, budget=1.0, max_concurrency=8)
+    asker = Asker(Wise(), settings)
+    portions = Portions(Consultant(asker, asker, model.library), 64)
+    sizes = []
+    for batch in (*batches(2000, 2001), *batches(2001, 2065)):
+        for portion in portions.of(batch):
+            asker.spending.cost += 0.1 * portion.num_rows
+            sizes.append(portion.num_rows)
+            if asker.spending.cost >= 0.5:
+                break
+    assert sizes[:2] == [1, 4]  # 0.1 each, and 0.9 are left
 
 
 def test_the_command_writes_a_model_and_says_what_it_brought(model: Model, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def complete(batch: pa.RecordBatch, given: Given, stored: pa.RecordBatch) -> pa.
         columns[kind] = _with_pairs(kind, columns[kind], stored.column(kind), given, known, places)
     lacking = known & given.lacking("language")
     columns["language"] = _languages(columns, stored, lacking, places)
+    told = given.lacking("title") | given.lacking("description")
+    columns["language"] = _told(batch, columns, known & told & ~lacking)
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=PRODUCT_SCHEMA)
 
 
@@ -102,6 +104,19 @@ def _languages(
     new = languages_of(nothing, columns["title"].take(rows), columns["description"].take(rows))
     new = pc.if_else(pc.fill_null(pc.not_equal(kept, told), False), kept, new)
     return _filled(filled, new, changed, np.cumsum(changed) - 1)
+
+
+def _told(own: pa.RecordBatch, columns: dict[str, pa.Array], partly: Mask) -> pa.StringArray:
+    """The languages: of products with an empty one and part of their texts, what all texts tell."""
+    if not partly.any():
+        return columns["language"]
+    rows = pa.array(np.flatnonzero(partly))
+    nothing = pa.nulls(len(rows), pa.string())
+    part = own.take(rows)
+    before = languages_of(nothing, part.column("title"), part.column("description"))
+    new = languages_of(nothing, columns["title"].take(rows), columns["description"].take(rows))
+    new = pc.if_else(pc.equal(part.column("language"), before), new, part.column("language"))
+    return _filled(columns["language"], new, partly, np.cumsum(partly) - 1)
 
 
 def _same(one: pa.StringArray, other: pa.StringArray) -> Mask:

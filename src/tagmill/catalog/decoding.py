@@ -37,6 +37,7 @@ _START_BYTES = 1 << 16
 _CONTROL = re.compile(rb"[\x00\x02-\x08\x0e-\x1d]")  # without those that serve as separators
 _HIGH = re.compile(rb"[\x80-\xff]")
 _HIGH_PAIR = re.compile(rb"[\x80-\xff]{2,}")
+_BEYOND = re.compile(r"[^\x00-\x7f]+")
 _SAMPLE_LINES = 100_000  # lines beyond ASCII that decide between two encodings
 _TELLING_LINES = 1000  # of those, whose characters are looked at
 # Other code pages than GB18030 are read where this share of the text is usual characters of
@@ -168,7 +169,9 @@ def _judge(path: Path, compressed: bool) -> tuple[str, bool]:
                 break
     if 2 * utf8 >= lines:
         return "utf-8-sig", True
-    usual = {encoding: _usual_share(telling, encoding) for encoding in ("gb18030", *_OTHERS)}
+    apart = 2 * paired < high
+    usual = {encoding: _usual_share(telling, encoding, apart) for encoding in _OTHERS}
+    usual["gb18030"] = _usual_share(telling, "gb18030")
     best = max(_OTHERS, key=lambda encoding: usual[encoding])
     if usual[best] >= max(_USUAL, usual["gb18030"] + _USUAL_MORE):
         return best, True
@@ -189,15 +192,19 @@ def _decodes(line: bytes, encoding: str) -> bool:
     return True
 
 
-def _usual_share(lines: list[bytes], encoding: str) -> float:
+def _usual_share(lines: list[bytes], encoding: str, apart: bool = False) -> float:
     """The share of usual characters among those beyond ASCII, read in an encoding; a line that is
-    none in it counts against it."""
+    none in it counts against it. Where high bytes stand `apart`, characters that mostly stand alone
+    are none: 30°C, not 30級."""
     usual, found, valid = _usual(encoding), [], 0
     for line in lines:
         with suppress(UnicodeDecodeError):
-            found += [character for character in line.decode(encoding) if not character.isascii()]
+            found += _BEYOND.findall(line.decode(encoding))
             valid += 1
-    return sum(map(usual.__contains__, found)) / max(len(found), 1) * valid / max(len(lines), 1)
+    size = sum(map(len, found))
+    if apart and 2 * sum(len(run) for run in found if len(run) > 1) < size:
+        return 0.0
+    return sum(map(usual.__contains__, "".join(found))) / max(size, 1) * valid / max(len(lines), 1)
 
 
 @cache

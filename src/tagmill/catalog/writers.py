@@ -252,7 +252,9 @@ class SqlWriter:
                 f"The table '{table}' of {name} has no column {', '.join(missing)}. Name another "
                 "with --table; it is made if missing"
             )
-        self._longest = getattr(present["product_id"], "length", None)
+        # SQLite keeps longer ones whatever the column says.
+        is_kept = self._engine.dialect.name == "sqlite"
+        self._longest = None if is_kept else getattr(present["product_id"], "length", None)
 
     def write(self, products: pa.RecordBatch, tagged: pa.RecordBatch) -> None:
         """Replace the rows of these products."""

@@ -117,13 +117,16 @@ _SAME = (
     ("stock", "inventory", "库存", "存货", "庫存", "存貨"),
     ("sales", "sold", "销量", "销售量", "銷量", "銷售量"),
 )
-_METRES = re.compile(r"(?<![\d.])(\d|[一两二三])米([1-9一二三四五六七八九])(?![\d.一-九十百])")
+_ONES = "一二三四五六七八九"
+_METRES = re.compile(rf"(?<![\d.])(\d|[一两二三])米([1-9{_ONES}])(?![\d.{_ONES}十百])")
 _WRITTEN_RANGE = re.compile(
     r"(?P<name>[^=:]*[^=:\s][^=:]*)=(?P<rest>[+-]?\d+(?:\.\d+)?|(?:[+-]?\d+(?:\.\d+)?)?\.\.(?:[+-]?\d+(?:\.\d+)?)?)"
 )
 _STARS = r"分|颗?星|\s*(?:stars?|points?)(?![a-z])"
 _LEAST_PRICE = 10  # that is asked for by a number alone: 耳机 200以内, dress under 50
 _NO_PRICE = ("身高", "体重", "尺码", "鞋码", "年龄", "评分", "销量", "库存", "size", "rating")
+# Beside them a number alone is an age, up to this one: toys for kids under 12.
+_YOUNG, _OLDEST = ("kid", "kids", "child", "children", "boys", "girls", "age", "ages", "aged"), 18
 _ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
 
@@ -239,9 +242,13 @@ def find_measures(
 
 
 def plainly_said(query: str) -> str:
-    """A query in the digits and letters in which quantities are looked for; 1米8 is 1.8米."""
+    """A query in the digits and letters in which quantities are looked for; 1米8 is 1.8米.
+
+    A row of spaces is one: the patterns look for what may stand around each of them.
+    """
     return _METRES.sub(
-        lambda match: f"{_value(match[1]):g}.{_value(match[2]):g}米", compatible(query)
+        lambda match: f"{_value(match[1]):g}.{_value(match[2]):g}米",
+        re.sub(r"\s+", " ", compatible(query)),
     )
 
 
@@ -294,7 +301,8 @@ def _number_of(match: re.Match[str], meant: Mapping[str, str]) -> str | None:
     before = match.string[: match.start()].rstrip().lower()
     if not is_bound or match["low"] or before.endswith(_NO_PRICE):
         return None
-    return meant.get("price") if _value(match["number"]) >= _LEAST_PRICE else None
+    least = _OLDEST + 1 if before.endswith(_YOUNG) else _LEAST_PRICE
+    return meant.get("price") if _value(match["number"]) >= least else None
 
 
 def number_meant(written: str, names: Sequence[str]) -> str | None:

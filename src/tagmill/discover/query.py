@@ -45,7 +45,7 @@ _ANY_ORDER = 4  # words of a name that may stand in any order: tv 4k
 _STOP_WORDS = frozenset(
     (
         "a an the of for with and or in on to by at from is are be it that this these those my me "
-        "i we you some any something can do have has need want looking look find show buy get "
+        "i we you some any something do have has need want looking look find show buy get "
         "please which what who best suitable 的 了 和 与 或 及 款 种 个 适合 适用 用 给 送 买 想 "
         "想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
         "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿 "
@@ -64,7 +64,7 @@ _SAME_PEOPLE = {
 }  # fmt: skip
 _WITHOUT = re.compile(
     r"(?:(?<!\S)[-－−!！](?=[^\s\W]|[\"“「『])|(?:不[要含带加是]|没有|除了|排除|(?<!\S)(?:无|非)(?=\s))\s*"
-    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?P<tight>(?<!\S)[不无]|非)(?=[^\s\W]))",
+    r"|(?<![a-z])(?:without|excluding|except|not|no)\s+|(?P<tight>(?<!\S)[不无]|非(?!遗))(?=[^\s\W]))",
     re.I,
 )
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")

@@ -62,8 +62,9 @@ class Portions:
         """The portions of a batch, each to be asked about before the next is taken."""
         start = 0
         while start < batch.num_rows:
-            size, before = self._size(), self._asker.spending.cost
-            yield batch.slice(start, size)
+            portion = batch.slice(start, self._size())
+            size, before = portion.num_rows, self._asker.spending.cost
+            yield portion
             self._price = max(self._price, (self._asker.spending.cost - before) / size)
             start += size
 
