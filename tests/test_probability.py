@@ -6,6 +6,7 @@ from tagmill.probability import (
     best_f1_threshold,
     fit_calibration,
     fit_curve,
+    half_best_f1,
     lane_threshold,
 )
 
@@ -89,3 +90,19 @@ def test_best_f1_threshold_counts_what_was_never_suggested() -> None:
     assert best_f1_threshold(probability, right, 3) == 0.2
     assert best_f1_threshold(probability[:3], right[:3], 2) == pytest.approx(0.55)
     assert best_f1_threshold(np.zeros(0), np.zeros(0, bool), 5) == 0.5
+
+
+def test_half_of_the_best_f1_is_where_calibrated_probabilities_have_it() -> None:
+    scores, right = _sample(200_000)
+    gold = int(right.sum())
+    start = half_best_f1(scores**2, right, gold)
+    assert start == pytest.approx(best_f1_threshold(scores**2, right, gold), abs=0.02)
+    few = [_sample(80, seed) for seed in range(100)]
+    found = [
+        (half_best_f1(s**2, r, int(r.sum())), best_f1_threshold(s**2, r, int(r.sum())))
+        for s, r in few
+    ]
+    half, best = np.std(found, axis=0)
+    assert half < best / 3  # what happens to be best is luck
+    assert half_best_f1(np.zeros(0), np.zeros(0, bool), 0) == 0.5
+    assert half_best_f1(np.array([0.1]), np.array([False]), 3) == 0.5

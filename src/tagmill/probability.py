@@ -20,6 +20,7 @@ __all__ = [
     "best_f1_threshold",
     "fit_calibration",
     "fit_curve",
+    "half_best_f1",
     "is_shown",
     "lane_threshold",
     "longest_passing",
@@ -219,3 +220,19 @@ def best_f1_threshold(
     if f1[best] < 2 * published_right / (published + max(gold_total, 1)):
         return float("inf")
     return float(ordered[best : best + 2].mean())
+
+
+def half_best_f1(
+    probabilities: npt.NDArray[np.floating], outcomes: Bools, gold_total: int
+) -> float:
+    """The probability from which publishing gives the highest micro-F1, where probabilities are
+    calibrated: half of that F1 (Lipton, Elkan & Narayanaswamy 2014, "Optimal Thresholding of
+    Classifiers to Maximize F1 Measure").
+
+    Of few held-out pairs the threshold that happens to be best (`best_f1_threshold`) may be far
+    from it; its F1 hardly is. 0.5 where none is right.
+    """
+    if not outcomes.any():
+        return 0.5
+    shown = probabilities >= best_f1_threshold(probabilities, outcomes, gold_total)
+    return float(outcomes[shown].sum()) / max(int(shown.sum()) + gold_total, 1)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tagmill.errors import NotTrained
 from tagmill.learning.dataset import label_matrix
-from tagmill.probability import best_f1_threshold, fit_curve
+from tagmill.probability import fit_curve, half_best_f1
 from tagmill.tagging.cascade import ask_about
 from tagmill.tagging.fusion import Trees, fit_trees
 from tagmill.tagging.llm import Consultant, Opinions
@@ -81,7 +81,7 @@ def fit_llm(
     gold, _ = label_matrix([judged], model.library, model.tag_ids)
     fusion = LlmFusion(
         _fit(features, right, seed), fit_curve(log_odds, right), consultant.propose.model.name,
-        consultant.prompts, held_out, right, best_f1_threshold(held_out, right, gold.nnz),
+        consultant.prompts, held_out, right, half_best_f1(held_out, right, gold.nnz),
     )  # fmt: skip
     return fusion, failed
 

@@ -46,7 +46,7 @@ class LlmFusion:
     prompts: str = ""  # versions of the prompts
     probability: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))  # held out
     right: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    review_start: float = 0.5  # probability of the best micro-F1 on held-out pairs
+    review_start: float = 0.5  # half of the best micro-F1 on held-out pairs
 
     def log_odds(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Of feature rows (p, 7)."""

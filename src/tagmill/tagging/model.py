@@ -21,7 +21,7 @@ from scipy import sparse
 
 from tagmill.errors import NotTrained, TaggerError
 from tagmill.library.vocabulary import Library
-from tagmill.probability import Calibration, Curve, best_f1_threshold, lane_threshold
+from tagmill.probability import Calibration, Curve, half_best_f1, lane_threshold
 from tagmill.records import LANES, Lane, Scores, Tagger
 from tagmill.tagging.candidates import (
     FEATURES,
@@ -364,20 +364,14 @@ class Model:
 
     @cached_property
     def review_start(self) -> float:
-        """The probability from which pairs are shown to people: half of the best micro-F1 on
-        held-out pairs.
-
-        That is where calibrated probabilities give the best F1 (Lipton, Elkan & Narayanaswamy 2014,
-        "Optimal Thresholding of Classifiers to Maximize F1 Measure"). Of few pairs the threshold
-        that happened to be best is far from it, its F1 hardly.
-        """
+        """The probability from which pairs are shown to people, for the best micro-F1."""
         if self.trained is None:
             return _PRIOR_REVIEW
         held_out = self.trained.held_out
         sample = slice(held_out.sampled)
-        probability, right = held_out.probability[sample], held_out.right[sample]
-        shown = probability >= best_f1_threshold(probability, right, held_out.gold_total)
-        return float(right[shown].sum()) / max(int(shown.sum()) + held_out.gold_total, 1)
+        return half_best_f1(
+            held_out.probability[sample], held_out.right[sample], held_out.gold_total
+        )
 
     def retrieve(
         self, batch: pa.RecordBatch, limit: int
