@@ -88,6 +88,8 @@ def test_how_far_numbers_of_what_is_found_reach(search: Search, store: Store) ->
         "100以上",
         "under 50 people",
         "toys for kids under 12",
+        "跑鞋 42左右",
+        "boots under 45",
         "尺码 42以下",
     ],
 )

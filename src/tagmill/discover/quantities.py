@@ -125,8 +125,11 @@ _WRITTEN_RANGE = re.compile(
 _STARS = r"分|颗?星|\s*(?:stars?|points?)(?![a-z])"
 _LEAST_PRICE = 10  # that is asked for by a number alone: 耳机 200以内, dress under 50
 _NO_PRICE = ("身高", "体重", "尺码", "鞋码", "年龄", "评分", "销量", "库存", "size", "rating")
-# Beside them a number alone is an age, up to this one: toys for kids under 12.
-_YOUNG, _OLDEST = ("kid", "kids", "child", "children", "boys", "girls", "age", "ages", "aged"), 18
+# Beside them a number alone is an age or a size up to this: toys for kids under 12, 跑鞋 42左右.
+_NO_PRICE_UP_TO = (
+    (("kid", "kids", "child", "children", "boys", "girls", "age", "ages", "aged"), 18),
+    (("鞋", "鞋子", "靴", "靴子", "shoe", "shoes", "sneakers", "boots"), 50),
+)
 _ABOUT = 0.2  # of a number: 100元左右
 _MARGIN = 0.001  # of a bound: 16 fl oz, floats
 
@@ -301,7 +304,7 @@ def _number_of(match: re.Match[str], meant: Mapping[str, str]) -> str | None:
     before = match.string[: match.start()].rstrip().lower()
     if not is_bound or match["low"] or before.endswith(_NO_PRICE):
         return None
-    least = _OLDEST + 1 if before.endswith(_YOUNG) else _LEAST_PRICE
+    least = max([_LEAST_PRICE, *(up + 1 for to, up in _NO_PRICE_UP_TO if before.endswith(to))])
     return meant.get("price") if _value(match["number"]) >= least else None
 
 
