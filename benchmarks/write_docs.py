@@ -116,7 +116,8 @@ def _accuracy() -> list[str]:
         "",
         "Peers read title, description and category, lower-cased; their thresholds for F1 and for "
         f"precision {PROMISE} come from a tenth of train, then they are fitted on all of it. "
-        "tagmill's review threshold and lane auto come from its own cross-fitting. A tag unseen in "
+        "tagmill's review threshold and lane auto come from its own cross-fitting (before "
+        "2026-12-01 auto could begin below review). A tag unseen in "
         f"training is a miss. An achieved precision under {HELD} counts as coverage 0. ECE and "
         "Brier are over each product's ten best. What a peer answered is kept under the hash of "
         "what it was asked, so its times may be those of an earlier run. docs/s are of scoring in "
