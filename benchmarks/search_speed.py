@@ -8,21 +8,28 @@ starter library, drawn as often as the sample catalogue has them (and once more)
 facet chosen; a third of which any part may match, 1 to 4 common tags and words, together up to
 250,000 of a million, each counted as what it was drawn as; a tag's name is also found as a word, so
 the largest queries reach nearly all products (`most_hits`). Goals: p50 ≤ 5 ms, p99 ≤
-40 ms; completion p99 ≤ 10 ms.
+40 ms; completion p99 ≤ 10 ms. Then the same queries are asked of the service (`tagmill serve`), by
+one client and by four at once, processes of their own with a connection each.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
+import multiprocessing
 import random
 import resource
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from results import keep, machine
@@ -32,6 +39,8 @@ from tagmill.discover.index import FORMAT, Index, View
 from tagmill.discover.segment import PARTED, Document, SegmentBuilder
 from tagmill.library import Library
 from tagmill.library.starter import starter_library
+from tagmill.serve import Shop, open_server
+from tagmill.settings import Settings
 from tagmill.store import Store, open_store
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "catalogue.jsonl"
@@ -118,7 +127,7 @@ def main() -> None:
             builder.add(chunk)
             built += time.perf_counter() - started
         started = time.perf_counter()
-        builder.finish().save(Path(folder) / "segment")
+        builder.finish().save(Path(folder) / "search" / "segment")
         built += time.perf_counter() - started
         del builder
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
@@ -137,7 +146,7 @@ def measure(folder: Path, library: Library, count: int) -> dict[str, Any]:
     """Ask the queries of an index that stands in for the store's."""
     with open_store(f"sqlite:///{folder / 'tagmill.db'}", create=True) as store:
         store.library.save(list(library.tags.values()), list(library.facets.values()))
-        search = stand_in(store, folder)
+        search = stand_in(store, folder / "search")
         view = search.index.view()
         if not view.products:  # built anew from a store without products
             raise RuntimeError("The index did not take the segment that stands in for it")
@@ -164,7 +173,47 @@ def measure(folder: Path, library: Library, count: int) -> dict[str, Any]:
             **{f"search_{kind}": percentiles(part) for kind, part in seconds.items()},
             "most_hits": most,
             "complete": percentiles(completing),
+            "service": [over_http(store, folder, queries, clients) for clients in (1, 4)],
         }
+
+
+def over_http(
+    store: Store, folder: Path, queries: list[dict[str, Any]], clients: int
+) -> dict[str, Any]:
+    """The same queries asked of the service by so many clients at once."""
+    shop = Shop(Settings(root=folder), store)
+    server = open_server(shop, "127.0.0.1", 0)
+    running = Thread(target=server.run)
+    running.start()
+    address = server.url.removeprefix("http://")
+    with ProcessPoolExecutor(clients, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_ask, repeat(address, clients), repeat(queries[:30])))
+        started = time.perf_counter()
+        parts = list(pool.map(_ask, repeat(address, clients), repeat(queries)))
+        seconds = time.perf_counter() - started
+    server.stop()
+    running.join()
+    shop.close()
+    times = [one for part in parts for one in part]
+    rate = round(len(times) / seconds, 1)
+    return {"clients": clients, **percentiles(times), "requests_per_second": rate}
+
+
+def _ask(address: str, queries: list[dict[str, Any]]) -> list[float]:
+    """How long each answer took, in seconds, over one connection."""
+    connection = http.client.HTTPConnection(address)
+    seconds = []
+    for query in queries:
+        asked = [("q", query["query"]), ("any", str("match_any" in query)), ("log", "false")]
+        asked += [("facet", f"{f}={name}") for f, (name,) in query.get("facets", {}).items()]
+        before = time.perf_counter()
+        connection.request("GET", f"/v1/search?{urlencode(asked)}")
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
+        seconds.append(time.perf_counter() - before)
+        if answer.status != 200:
+            raise RuntimeError(found)
+    return seconds
 
 
 def stand_in(store: Store, folder: Path) -> Search:

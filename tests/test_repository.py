@@ -15,8 +15,8 @@ from typer import rich_utils
 
 import tagmill
 from tagmill import errors
+from tagmill.chinese import ERRORS, in_chinese
 from tagmill.cli import app
-from tagmill.cli.errors import ERRORS, in_chinese
 from tagmill.cli.help import HELP, chinese_pages
 from tagmill.cli.messages import MESSAGES
 from tagmill.errors import BudgetExceeded, MissingExtra, UnknownTag
@@ -165,7 +165,7 @@ def _filled_in(node: ast.AST) -> str:
 
 def test_every_error_has_a_chinese_form() -> None:
     messages = set(_raised()) - {"llm.gguf", "SKOS", "tagmill tune", "a PostgreSQL database",
-                                 "Reading ¤"}  # fmt: skip # what needs an extra
+                                 "Reading ¤", "tagmill serve"}  # fmt: skip # what needs an extra
     said = {message: in_chinese(message) for message in messages}
     assert [message for message, chinese in said.items() if message == chinese] == []
     for message, chinese in said.items():

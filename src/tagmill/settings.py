@@ -41,6 +41,17 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _key(value: str | None, name: str, variable: str) -> str | None:
+    """A key as it is sent: what reads it from a file leaves the end of the line."""
+    key = None if value is None else value.strip()
+    if key and not key.isprintable():
+        raise SettingsError(
+            f"setting '{name}' is more than one line, or has control characters. Give the key "
+            f"alone in {variable}"
+        )
+    return key or None
+
+
 class DatabaseSettings(_Section):
     """Where products, library, tags and runs live."""
 
@@ -86,14 +97,7 @@ class LanguageModelSettings(_Section):
     @field_validator("api_key")
     @classmethod
     def _stripped(cls, value: str | None) -> str | None:
-        """What reads a key from a file leaves the end of the line."""
-        key = None if value is None else value.strip()
-        if key and not key.isprintable():
-            raise SettingsError(
-                "setting 'llm.api_key' is more than one line, or has control characters. Give the "
-                "key alone in TAGMILL_LLM__API_KEY"
-            )
-        return key
+        return _key(value, "llm.api_key", "TAGMILL_LLM__API_KEY")
 
 
 class TaggingSettings(_Section):
@@ -121,6 +125,17 @@ class RecommendSettings(_Section):
     # Tags (facet:name) and numbers (stock=..0) whose products are recommended to nobody.
     exclude: tuple[str, ...] = ()
     half_life: float = Field(default=60.0, gt=0)  # days after which an event counts half
+
+
+class ServeSettings(_Section):
+    """The service."""
+
+    key: str | None = Field(default=None, repr=False)  # or TAGMILL_SERVE__KEY; callers send it
+
+    @field_validator("key")
+    @classmethod
+    def _stripped(cls, value: str | None) -> str | None:
+        return _key(value, "serve.key", "TAGMILL_SERVE__KEY")
 
 
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.
@@ -177,6 +192,7 @@ class Settings(_Section):
     recommend: RecommendSettings = Field(default_factory=RecommendSettings)
     llm: LanguageModelSettings = Field(default_factory=LanguageModelSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
 
     @property
     def database_url(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
 from tagmill.catalog.writers import TagWriter
 from tagmill.errors import CatalogError, NotTrained
@@ -19,7 +20,7 @@ from tagmill.learning.updating import Verdict, update
 from tagmill.library import Library
 from tagmill.library.stored import load_library
 from tagmill.naming import keep_given
-from tagmill.records import LANES
+from tagmill.records import LANES, Scores
 from tagmill.store import Store
 from tagmill.tagging.explain import Explanation, explain
 from tagmill.tagging.folder import load_model, save_model, shipped_prior
@@ -35,6 +36,7 @@ __all__ = [
     "learn_workspace",
     "train_workspace",
     "tune_workspace",
+    "unpublished",
 ]
 
 Progress = Callable[[int], None]  # how many more products are done
@@ -152,6 +154,26 @@ def current_model(store: Store, models: Path, library: Library | None = None) ->
             "train"
         )
     return load_model(folders[newest], library) if folders else Model(library, shipped_prior())
+
+
+def unpublished(store: Store, models: Path) -> Callable[[pa.RecordBatch, int], Scores]:
+    """What the newest model of a workspace says of products, for a `discover.Search`: nothing
+    before any training. A model is loaded once it is asked, and again when there is a newer one.
+    """
+    loaded: dict[int, Model] = {}
+
+    def score(batch: pa.RecordBatch, candidates: int) -> Scores:
+        newest = max(_numbered(models), default=0)
+        if not newest:
+            nothing = sparse.csr_array((batch.num_rows, 0), dtype=np.float32)
+            ids = np.asarray(batch.column("id").to_pylist(), object)
+            return Scores(ids, np.zeros(0, object), nothing, calibrated=True)
+        if newest not in loaded:
+            loaded.clear()
+            loaded[newest] = current_model(store, models)
+        return loaded[newest].score(batch, candidates)
+
+    return score
 
 
 def _numbered(models: Path) -> dict[int, Path]:

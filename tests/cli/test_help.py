@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tagmill.cli.errors import in_chinese
+from tagmill.chinese import in_chinese
 from tagmill.cli.help import USAGE
 
 

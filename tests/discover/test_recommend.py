@@ -355,3 +355,63 @@ def test_closed_form_and_neighbours(dense: int) -> None:
 def test_tags_that_go_with_nothing(recommender: Recommender) -> None:
     assert BAG.id in recommender._ready().shelf.tag_numbers
     assert _ids(recommender, "bag fan")[0] in ("b1", "d3")
+
+
+def test_what_is_fitted_anew_holds_nobody_up(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_shop(store)
+    store.events.add([_event("u", "d1"), _event("u", "b1")])
+    recommender = open_recommender(store, tmp_path / "r", fit_aside=True)
+    recommender.prepare()
+    going_on, begun = Signal(), Signal()
+    fit = fitted.Fitted.fit
+
+    def slow(*given: object) -> fitted.Fitted:
+        begun.set()
+        assert going_on.wait(20)
+        return fit(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitted.Fitted, "fit", slow)
+    store.events.add([_event(f"v{i}", one) for i in range(9) for one in ("d1", "c2")])
+    before = recommender._joined
+    assert "b1" in _ids(recommender, "v1")
+    assert begun.wait(20)
+    assert recommender._joined is not None
+    assert before is not None
+    assert recommender._joined.fitted is before.fitted
+    thread = recommender._fitting
+    _ids(recommender, "v1")
+    assert recommender._fitting is thread  # one at a time
+    going_on.set()
+    assert thread is not None
+    thread.join(20)
+    assert _ids(recommender, "new", limit=1) == ["d1"]
+    assert recommender._joined.fitted.state.added == 20
+    store.events.forget(["v1"])  # nobody is answered out of what was fitted with them
+    recommender.prepare()
+    assert recommender._joined.fitted.state.forgotten == 1
+
+
+def test_what_was_fitted_with_somebody_forgotten_is_not_kept(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_shop(store)
+    store.events.add([_event("u", "d1")])
+    recommender = open_recommender(store, tmp_path / "r", fit_aside=True)
+    recommender.prepare()
+    fit = fitted.Fitted.fit
+
+    def late(*given: object) -> fitted.Fitted:
+        found = fit(*given)  # type: ignore[arg-type]
+        store.events.forget(["u"])
+        return found
+
+    monkeypatch.setattr(fitted.Fitted, "fit", late)
+    store.events.add([_event(f"v{i}", "c2") for i in range(9)])
+    recommender.prepare()
+    assert recommender._fitting is not None
+    recommender._fitting.join(20)
+    kept = fitted.Fitted.load(tmp_path / "r", store.searches.database)
+    assert kept is not None
+    assert kept.state.added == 1

@@ -1,4 +1,4 @@
-"""Events of people out of files and SQL databases: `user, product, kind, at, query`."""
+"""Events of people out of files, SQL databases and requests: `user, product, kind, at, query`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagmill.catalog.values import text_of
 from tagmill.errors import CatalogError
 from tagmill.store.events import KINDS, Event, Kind
 
-__all__ = ["ReadEvents", "event_of", "read_events"]
+__all__ = ["ReadEvents", "event_of", "posted_events", "read_events"]
 
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "user": ("user", "user_id", "userid", "customer", "customer_id", "visitor", "用户"),
@@ -40,6 +40,18 @@ class ReadEvents:
     searches: list[tuple[str, str]]
     rejects: list[Reject]
 
+    def take(self, cells: Mapping[str, str], kind: str = "view") -> None:
+        """Add a row, of this kind where it says none. Raises ValueError with what is wrong."""
+        kind = cells.get("kind") or kind
+        if kind.lower() not in _SEARCH:
+            who, what, at = (cells.get(name, "") for name in ("user", "product", "at"))
+            self.events.append(event_of(who, what, kind, at, cells.get("query", "")))
+            return
+        for needed in ("query", "at"):
+            if not cells.get(needed):
+                raise ValueError(f"no {needed}")
+        self.searches.append((cells["query"], _time(cells["at"])))
+
 
 def read_events(
     source: str, table: str | None = None, query: str | None = None
@@ -53,11 +65,12 @@ def read_events(
     """
     opened = _opened(source, table, query)
     chosen = _choose(opened)
+    usual = _SEARCH[0] if _is_search_log(chosen) else "view"
     for chunk in opened.chunks(list(chosen.values()), _CHUNK):
         read = ReadEvents([], [], list(chunk.rejects))
         for row in range(len(chunk)):
             try:
-                _take(read, chunk, chosen, row)
+                read.take({ours: _cell(chunk, own, row) for ours, own in chosen.items()}, usual)
             except ValueError as error:
                 read.rejects.append(Reject(chunk.lines[row], str(error), chunk.row(row)))
         yield read
@@ -97,20 +110,22 @@ def _is_search_log(chosen: Mapping[str, str]) -> bool:
     return "product" not in chosen and "query" in chosen
 
 
-def _take(read: ReadEvents, chunk: Chunk, chosen: Mapping[str, str], row: int) -> None:
-    """ValueError with what is wrong."""
-    cells = {ours: _cell(chunk, theirs, row) for ours, theirs in chosen.items()}
-    written = cells.get("kind") or (_SEARCH[0] if _is_search_log(chosen) else "view")
-    is_search = written.lower() in _SEARCH
-    if is_search:
-        for needed in ("query", "at"):
-            if not cells.get(needed):
-                raise ValueError(f"no {needed}")
-        read.searches.append((cells["query"], _time(cells["at"])))
-        return
-    read.events.append(
-        event_of(cells["user"], cells["product"], written, cells["at"], cells.get("query", ""))
-    )
+def posted_events(rows: Sequence[object], at: str) -> ReadEvents:
+    """The events of a request: dicts of `user`, `product`, `kind` (else a view), `at` (else the
+    given time), `query`; one of the kind search has no product. A reject's line is the place of
+    its row, from 0."""
+    read = ReadEvents([], [], [])
+    for place, row in enumerate(rows):
+        try:
+            if not isinstance(row, dict):
+                raise ValueError("it is no object with user, product, kind, at, query")
+            unknown = ", ".join(str(name) for name in row if name not in _COLUMNS)
+            if unknown:
+                raise ValueError(f"it has no use for {unknown}. Known: {', '.join(_COLUMNS)}")
+            read.take({"at": at} | {name: text for name in row if (text := _text(row[name]))})
+        except ValueError as error:
+            read.rejects.append(Reject(place, str(error), row if isinstance(row, dict) else {}))
+    return read
 
 
 def event_of(user: str, product: str, kind: str, at: str, query: str = "") -> Event:
@@ -133,7 +148,10 @@ def _cell(chunk: Chunk, column: str, row: int) -> str:
     if values is None:
         return ""
     value = values[row]
-    value = value.as_py() if hasattr(value, "as_py") else value
+    return _text(value.as_py() if hasattr(value, "as_py") else value)
+
+
+def _text(value: object) -> str:
     return (text_of(value) or "").replace("\0", "").strip()
 
 

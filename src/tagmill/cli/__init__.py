@@ -31,7 +31,7 @@ def main() -> None:
             run_in_chinese(app)
         app()
     except TagmillError as error:
-        from tagmill.cli.errors import say_error
+        from tagmill.chinese import say_error
 
         typer.echo(f"tagmill: {say_error(error)}", err=True)
         sys.exit(1)

@@ -32,6 +32,7 @@ from tagmill.cli import (
     review,
     runs,
     search,
+    serve,
     tag,
     train,
     tune,
@@ -94,5 +95,6 @@ app.command("search", cls=search.SearchCommand)(search.search)
 app.command("recommend")(recommend.recommend)
 app.add_typer(recommend.events, name="events")
 app.add_typer(recommend.user, name="user")
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("backup")(workspace.backup)

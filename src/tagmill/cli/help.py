@@ -15,7 +15,7 @@ import typer
 from rich.text import Text
 from typer import rich_utils
 
-from tagmill.cli.errors import in_chinese
+from tagmill.chinese import in_chinese
 
 __all__ = ["HELP", "USAGE", "chinese_pages", "run_in_chinese"]
 
@@ -194,6 +194,15 @@ HELP: dict[str, str] = {
     "Write a report with plots.": "写出带图的报告。",
     "Of the split, without a file.": "不指定文件时，划分所用的种子。",
     # search, recommend, export, backup, catalogue
+    "Address to listen at.": "监听的地址。",
+    "Its port; 0: any free one.": "端口；0 为任一空闲端口。",
+    "Answer searches, recommendations and events over HTTP, and show a page of them.\n\nThe page "
+    "is at /, the API below /v1 (described in /openapi.json). Others than this machine\nneed a "
+    'key: TAGMILL_SERVE__KEY, sent as "Authorization: Bearer KEY".': (
+        "通过 HTTP 提供搜索、推荐和行为记录，并有一个页面可看。\n\n页面在 /，接口在 /v1 之下"
+        "（说明见 /openapi.json）。\n除本机外，访问需要密钥：设置 TAGMILL_SERVE__KEY，请求附上 "
+        "Authorization: Bearer 密钥。"
+    ),
     "Find products by words and tags, with facets and reasons.": (
         "按词和标签查找商品，附维度计数和理由。"
     ),

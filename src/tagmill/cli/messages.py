@@ -580,13 +580,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "indexed": ("{products:product|products} can be found.", "{products:,} 件商品可被搜到。"),
     "affinity": ("Affinity", "偏好"),
     "nothing_to_recommend": ("There is nothing to recommend.", "没有可推荐的商品。"),
-    "why_view": ("because you viewed: {tags}", "因为你看过 {tags}"),
-    "why_cart": ("because of your cart: {tags}", "因为你加购过 {tags}"),
-    "why_purchase": ("because you bought: {tags}", "因为你买过 {tags}"),
-    "why_like": ("because you like: {tags}", "因为你喜欢 {tags}"),
-    "why_dislike": ("unlike what you disliked: {tags}", "不同于你不喜欢的 {tags}"),
-    "why_beside": ("goes with it: {tags}", "与它相近：{tags}"),
-    "why_popular": ("many like it: {tags}", "受欢迎：{tags}"),
     "clicked": (
         "= {tag}? {clicks:,} of {of:click|clicks}",
         "= {tag}？{of:,} 次点击中 {clicks:,} 次",
@@ -660,6 +653,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "forgotten": (
         "Deleted: {count:event|events} of {user}, and what was fitted with them.",
         "已删除 {user} 的 {count:,} 条行为，以及由此得出的一切。",
+    ),
+    "serving": (
+        "Serving {products:product|products} at {url}. Stop with Ctrl-C.",
+        "正在 {url} 提供 {products:,} 件商品的搜索和推荐。按 Ctrl-C 停止。",
     ),
     "did_you_mean": ("Did you mean: {query}", "您是不是要找：{query}"),
     "nothing_found": ("Nothing found.", "没有找到商品。"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,9 +23,7 @@ from tagmill.cli.terminal import (
     write_beside,
 )
 from tagmill.errors import CatalogError, SearchError
-
-if TYPE_CHECKING:
-    from tagmill.discover.recommend import Recommendation
+from tagmill.settings import interface_language
 
 events = typer.Typer(help="What people did with products.", no_args_is_help=True)
 user = typer.Typer(help="What is known of a user.", no_args_is_help=True)
@@ -47,6 +46,7 @@ def recommend(
     """Products for a user, or beside a product, each with why."""
     if (user_id is None) == (product is None):
         raise SearchError("Give one of: --user USER, --product PRODUCT")
+    from tagmill.discover.reasons import reason_of
     from tagmill.discover.recommend import open_recommender
 
     with open_workspace(workspace) as (settings, store):
@@ -65,25 +65,15 @@ def recommend(
             found = recommender.beside(
                 product or "", limit=limit, exclude=banned, language=shown_in
             )
+    why = partial(reason_of, language=interface_language())
     if as_json:
-        print_json(
-            [{**asdict(one), "why": {**asdict(one.why), "text": _why(one)}} for one in found]
-        )
+        print_json([{**asdict(one), "why": {**asdict(one.why), "text": why(one)}} for one in found])
         return
     if not found:
         note(say("nothing_to_recommend"))
         return
     columns = [say("product"), say("title"), say("score"), say("why")]
-    print_table(columns, [[one.id, one.title, one.score, _why(one)] for one in found])
-
-
-def _why(one: Recommendation) -> str:
-    """The reason in the interface's language: because you viewed French style dresses."""
-    tags = " ".join(tag.partition(":")[2] or tag for tag in one.why.tags)
-    if not one.why.because:
-        return say("why_popular", tags=tags)
-    key = f"why_{one.why.kind}" if one.why.kind else "why_beside"
-    return say(key, tags=tags or one.why.title, title=one.why.title)
+    print_table(columns, [[one.id, one.title, one.score, why(one)] for one in found])
 
 
 @events.command("import")
@@ -165,13 +155,10 @@ def forget(
 ) -> None:
     """Delete everything of a user: events, what was fitted with them, words searched for."""
     from tagmill.discover.recommend import open_recommender
-    from tagmill.library.stored import load_library
-    from tagmill.proposing import note_searches
+    from tagmill.people import forget_user
 
     with open_workspace(workspace) as (settings, store):
-        gone = store.events.forget([user_id])
-        open_recommender(store, settings.recommend_dir).forget()
-        note_searches(store, load_library(store))
+        gone = forget_user(store, open_recommender(store, settings.recommend_dir), user_id)
     if as_json:
         print_json({"user": user_id, "events": gone})
     else:

@@ -22,14 +22,9 @@ from tagmill.cli.terminal import (
 from tagmill.errors import SearchError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from typer._click.core import Context
 
     from tagmill.discover import Hit, Search, SearchResult
-    from tagmill.discover.index import Score
-    from tagmill.records import Scores
-    from tagmill.store import Store
-    from tagmill.tagging.model import Model
 
 _FACETS, _FACET_TAGS = 8, 6  # shown in the terminal; all in JSON
 
@@ -89,12 +84,14 @@ def search(
     if [query is not None, complete is not None, rebuild].count(True) != 1:
         raise SearchError("Give one of: a QUERY, --complete PREFIX, --rebuild")
     from tagmill.discover import open_search
+    from tagmill.discover.choices import chosen_facets, chosen_ranges
+    from tagmill.workspace import unpublished
 
     with open_workspace(workspace) as (settings, store):
         language = settings.tagging.language
         language = "" if language == "product" else language
         engine = open_search(
-            store, settings.search_dir, _unpublished(store, settings.models_dir),
+            store, settings.search_dir, unpublished(store, settings.models_dir),
             settings.recommend.half_life,
         )  # fmt: skip
         if rebuild:
@@ -103,53 +100,12 @@ def search(
             _complete(engine, complete, min(limit, 10), language, as_json=as_json)
         else:
             result = engine.search(
-                query or "", facets=_chosen(facet), ranges=_ranges(ranges), limit=limit,
+                query or "", facets=chosen_facets(facet or ()),
+                ranges=chosen_ranges(ranges or ()), limit=limit,
                 sort=sort.strip(), after=after,
                 match_any=match_any, language=language, log=log and after is None,
             )  # fmt: skip
             print_json(result.as_dict()) if as_json else _print(result)
-
-
-def _unpublished(store: Store, models: Path) -> Score | None:
-    """What the workspace's model says of what is not published; it is loaded once it is asked."""
-    from tagmill.workspace import current_model
-
-    if not any(path.name.isdigit() for path in models.glob("[0-9]*")):
-        return None
-    loaded: list[Model] = []
-
-    def score(batch: pa.RecordBatch, candidates: int) -> Scores:
-        if not loaded:
-            loaded.append(current_model(store, models))
-        return loaded[0].score(batch, candidates)
-
-    return score
-
-
-def _chosen(pairs: list[str] | None) -> dict[str, list[str]]:
-    """`--facet` options as facet → tags."""
-    chosen: dict[str, list[str]] = {}
-    for pair in pairs or ():
-        facet, equals, tag = pair.partition("=")
-        if not (equals and facet.strip() and tag.strip()):
-            raise SearchError(f"--facet '{pair}' is not FACET=TAG, such as 颜色=红色")
-        chosen.setdefault(facet.strip(), []).append(tag.strip())
-    return chosen
-
-
-def _ranges(pairs: list[str] | None) -> dict[str, tuple[float, float]]:
-    """`--range` options as number → the least and the most."""
-    from tagmill.discover.quantities import read_range
-
-    found: dict[str, tuple[float, float]] = {}
-    for pair in pairs or ():
-        asked = read_range(pair)
-        if asked is None:
-            raise SearchError(
-                f"--range '{pair}' is not NUMBER=LOW..HIGH, such as price=100..500, price=..500"
-            )
-        found[asked.dimension] = asked.low, asked.high
-    return found
 
 
 def _rebuild(engine: Search, products: int, *, as_json: bool) -> None:

@@ -57,7 +57,8 @@ class Completer:
         self._forms = pa.array([form for form, *_ in spelled], pa.string())
 
     def complete(self, prefix: str, limit: int, language: str = "") -> list[Completion]:
-        """The likeliest queries that begin with a text; in it the last word is completed."""
+        """The likeliest queries that begin with a text; in it the last word is completed, by names
+        in the language where one begins so."""
         prefix = prefix[-_LONGEST:]
         for start in _starts(prefix):
             form = fold(prefix[start:]).text
@@ -81,6 +82,8 @@ class Completer:
         for place in places.tolist():
             _, name, tag_id, count = self._names[place]
             if tag_id not in found:
+                own = library.tags[tag_id].name_in(language) if language else name
+                name = own if fold(own).text.startswith(form) else name
                 facet = library.facets.get(library.tags[tag_id].facet)
                 shown = "" if facet is None else facet.names.get(language, facet.key)
                 found[tag_id] = Completion(before + name, count, shown)

@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +40,7 @@ from tagmill.library.stored import load_library
 from tagmill.quantities import quantity_of
 from tagmill.records import PRODUCT_SCHEMA, Scores
 from tagmill.store import Store
-from tagmill.store.searches import StoredDocument
+from tagmill.store.searches import SearchState, StoredDocument
 
 __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "targets_of"]
 
@@ -148,22 +149,57 @@ class View:
 
 
 class Index:
-    """The index of a store, in a folder. Safe to be used by several threads."""
+    """The index of a store, in a folder. Safe to be used by several threads.
 
-    def __init__(self, store: Store, folder: Path, score: Score | None = None) -> None:
+    `patience` is how many seconds a search may wait for what changed to be taken in; a change of
+    many products takes longer, and is found once it is done.
+    """
+
+    def __init__(
+        self, store: Store, folder: Path, score: Score | None = None, patience: float = math.inf
+    ) -> None:
         self._store = store
         self._folder = folder
         self._score = score
-        self._lock = Lock()
+        self._patience = patience
+        self._lock, self._starting = Lock(), Lock()
+        self._aside = ThreadPoolExecutor(1, "tagmill-index")
+        self._update_began = 0.0
+        self._updating: Future[View] | None = None
         self._names: list[str] = []  # folders of the segments
         self._targets: dict[str, str] = {}
         self._view: View | None = None
 
     def view(self) -> View:
-        """The present state of the store: what was committed before this call is in it.
+        """The present state of the store: what was committed before this call is in it, or where
+        that takes longer than the `patience`, the last state.
 
         The first call reads the index, or builds it where there is none or it is of another store.
         """
+        before = self._view
+        if before is None or self._patience == math.inf:
+            return self._present()
+        given_up = time.monotonic() + self._patience
+        while not _is_of(before, self._store.searches.state()):
+            update = self._update_aside()
+            left = min(given_up, self._update_began + self._patience) - time.monotonic()
+            try:
+                before = update.result(max(left, 0.0))
+            except TimeoutError:
+                if update.done():
+                    raise
+                return before
+        return before
+
+    def _update_aside(self) -> Future[View]:
+        """The update that runs, or a new one."""
+        with self._starting:
+            if self._updating is None or self._updating.done():
+                self._update_began = time.monotonic()
+                self._updating = self._aside.submit(self._present)
+            return self._updating
+
+    def _present(self) -> View:
         with self._lock:
             if self._view is None:
                 self._view = self._load()
@@ -171,7 +207,7 @@ class Index:
             view = self._view
             if view is None or view.cursor > state.cursor:
                 return self._rebuild(lambda done: None)
-            if (view.cursor, view.library.version) != (state.cursor, state.library):
+            if not _is_of(view, state):
                 self._update(view, state.cursor, state.library)
             assert self._view is not None
             return self._view
@@ -295,6 +331,11 @@ class Index:
                 continue
             if path.stat().st_mtime < oldest:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_of(view: View, state: SearchState) -> bool:
+    """Whether nothing changed since."""
+    return (view.cursor, view.library.version) == (state.cursor, state.library)
 
 
 def index_documents(

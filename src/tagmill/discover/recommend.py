@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 import numpy as np
 import numpy.typing as npt
@@ -85,12 +85,19 @@ class Recommender:
     """Recommends products of a store. Safe with several threads; see `open_recommender`."""
 
     def __init__(
-        self, store: Store, folder: Path, exclude: Sequence[str] = (), half_life: float = 60.0
+        self,
+        store: Store,
+        folder: Path,
+        exclude: Sequence[str] = (),
+        half_life: float = 60.0,
+        fit_aside: bool = False,
     ) -> None:
         self._store = store
         self._folder = folder
         self._exclude = tuple(exclude)
         self._half_life = half_life
+        self._fit_aside = fit_aside
+        self._fitting: Thread | None = None
         self._lock = Lock()
         self._joined: Joined | None = None
         self._saved = 0  # rows of the shelf in the folder
@@ -171,6 +178,10 @@ class Recommender:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._joined = None
 
+    def prepare(self) -> None:
+        """Read or fit what the first call needs."""
+        self._ready()
+
     def _ready(self) -> Joined:
         """What there is now, beside what was fitted to it or to what was there not long ago."""
         with self._lock:
@@ -189,8 +200,13 @@ class Recommender:
         joined = before
         if joined is None or shelf is not joined.shelf:
             joined = Joined(shelf, fitted, before)
-        if fitted.is_stale(self._store.events.state(), len(joined.fresh)):
-            return self._fit(shelf)
+        state = self._store.events.state()
+        if fitted.is_stale(state, len(joined.fresh)):
+            if not self._fit_aside or state.forgotten != fitted.state.forgotten:
+                return self._fit(shelf)
+            if self._fitting is None or not self._fitting.is_alive():
+                self._fitting = Thread(target=self._fit_meanwhile, args=(shelf,), daemon=True)
+                self._fitting.start()
         if abs(len(shelf.ids) - self._saved) > _SAVED * self._saved:
             self._save(shelf)
         self._joined = joined
@@ -202,6 +218,17 @@ class Recommender:
         self._save(shelf)
         self._joined = Joined(shelf, fitted)
         return self._joined
+
+    def _fit_meanwhile(self, shelf: Shelf) -> None:
+        """`_fit` while others go on with what was fitted before."""
+        fitted = Fitted.fit(self._store, shelf)
+        with self._lock:
+            if self._joined is None or self._store.events.state().forgotten != (
+                fitted.state.forgotten
+            ):
+                return  # somebody was forgotten meanwhile
+            fitted.save(self._folder)
+            self._joined = Joined(self._joined.shelf, fitted)
 
     def _save(self, shelf: Shelf) -> None:
         shelf.save(self._folder)
@@ -309,15 +336,20 @@ class Recommender:
 
 
 def open_recommender(
-    store: Store, folder: Path, *, exclude: Sequence[str] = (), half_life: float = 60.0
+    store: Store,
+    folder: Path,
+    *,
+    exclude: Sequence[str] = (),
+    half_life: float = 60.0,
+    fit_aside: bool = False,
 ) -> Recommender:
     """Recommendation over a store; what is fitted lies in a folder, made at the first call.
 
     Products of the `exclude`d tags (facet:name) or numbers (stock=..0) are recommended to nobody;
-    an event counts half after
-    `half_life` days.
+    an event counts half after `half_life` days. With `fit_aside` what is fitted anew, as much has
+    changed, is fitted beside the calls, which go on with what there was.
     """
-    return Recommender(store, folder, exclude, half_life)
+    return Recommender(store, folder, exclude, half_life, fit_aside)
 
 
 def _place(shelf: Shelf, product: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from tagmill.discover.clicked import log_searches
 from tagmill.discover.completion import Completer, Completion, correct
 from tagmill.discover.facets import FacetCount, FacetCounter, Reach, reach_of_numbers
 from tagmill.discover.index import Index, Score, View
@@ -123,10 +124,17 @@ class Search:
     """Finds products of a store. Safe to be used by several threads; see `open_search`."""
 
     def __init__(
-        self, store: Store, folder: Path, score: Score | None = None, half_life: float = 60.0
+        self,
+        store: Store,
+        folder: Path,
+        score: Score | None = None,
+        half_life: float = 60.0,
+        patience: float = math.inf,
+        keep: Callable[[LoggedSearch], None] | None = None,
     ) -> None:
         self.store = store
-        self.index = Index(store, folder, score)
+        self.index = Index(store, folder, score, patience)
+        self._keep_log = keep or (lambda search: store.searches.log([search]))
         self._popularity = Popularity(store, half_life)
         self._parser: tuple[int, QueryParser] | None = None
         self._completer: tuple[View, Completer] | None = None
@@ -174,7 +182,7 @@ class Search:
         found = matcher.query
         if log:
             tags, words = tuple(found.tag_ids), tuple(found.loose_words)
-            self.store.searches.log([LoggedSearch(0, query, tags, words, total, "")])
+            self._keep_log(LoggedSearch(0, query, tags, words, total, ""))
 
         def finds(text: str) -> bool:
             other = Matcher(view, self._query(view, text), asked)
@@ -199,12 +207,20 @@ class Search:
             self._completer = (view, Completer(view))
         return self._completer[1].complete(prefix, limit, language)
 
+    def log(self, found: Sequence[tuple[str, str]]) -> int:
+        """Keep searches (query, at) that were made elsewhere; how many are new."""
+        return log_searches(self.store, self._parser_of(self.index.view()), found)
+
     def _query(self, view: View, text: str) -> Query:
-        """What a text means, by the library's version."""
+        """What a text means."""
+        return self._parser_of(view).parse(text, view.number_names)
+
+    def _parser_of(self, view: View) -> QueryParser:
+        """By the library's version."""
         parser = self._parser
         if parser is None or parser[0] != view.library.version:
             parser = self._parser = (view.library.version, QueryParser(view.library))
-        return parser[1].parse(text, view.number_names)
+        return parser[1]
 
     def _kept(self, view: View, matcher: Matcher, counter: FacetCounter, how: How) -> list[Hits]:
         """Each segment's products that match and have the chosen facets; counts the facets."""
@@ -353,16 +369,22 @@ def _hit(
 
 
 def open_search(
-    store: Store, folder: Path, score: Score | None = None, half_life: float = 60.0
+    store: Store,
+    folder: Path,
+    score: Score | None = None,
+    half_life: float = 60.0,
+    patience: float = math.inf,
+    keep: Callable[[LoggedSearch], None] | None = None,
 ) -> Search:
     """Search over a store; its index lies in a folder, and is made there at the first search.
 
     `score` gives probabilities of what is not published (`Model.score`), which help to rank; it
     is called for products as they come into the index. An event of `half_life` days ago counts half
-    in what is popular.
+    in what is popular. A search waits for what changed at most `patience` seconds (`Index`).
+    `keep` takes the searches to be logged; else they are written to the store, each at once.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return Search(store, folder, score, half_life)
+    return Search(store, folder, score, half_life, patience, keep)
 
 
 def _asked(view: View, ranges: Mapping[str, tuple[float, float]]) -> list[Range]:

@@ -1,7 +1,8 @@
 """Errors in Chinese, for those who read tagmill in Chinese.
 
 The package raises errors in English, whoever uses it; the command line says them in the terminal's
-language. An English message is met again by its form, and its values go into the Chinese one.
+language, the service in that of the request. An English message is met again by its form, and its
+values go into the Chinese one.
 """
 
 from __future__ import annotations
@@ -197,11 +198,39 @@ ERRORS: dict[str, str] = {
         "“{0}”不是时间，请写如 2026-11-26T12:00:00Z"
     ),
     "no user": "没有用户", "no product": "没有商品", "no at": "没有时间",
-    "--facet '{0}' is not FACET=TAG, such as 颜色=红色": (
-        "--facet“{0}”不是 维度=标签 的形式，如 颜色=红色"
+    "'{0}' is no choice of a tag. Write FACET=TAG, such as 颜色=红色": (
+        "“{0}”不是对标签的选择。请写 维度=标签，如 颜色=红色"
     ),
-    "--range '{0}' is not NUMBER=LOW..HIGH, such as price=100..500, price=..500": (
-        "--range“{0}”不是 数字=下限..上限 的形式，如 price=100..500、price=..500"
+    "'{0}' is no range of a number. Write NUMBER=LOW..HIGH, such as price=100..500, price=..500": (
+        "“{0}”不是数字的范围。请写 数字=下限..上限，如 price=100..500、price=..500"
+    ),
+    # the service
+    "Give one of: user, product": "请给出其一：user、product",
+    "The request has {0} events, more than {1}. Send parts, or import a file with: tagmill events "
+    "import": "请求中有 {0} 条行为，多于 {1}。请分批发送，或用文件导入：tagmill events import",
+    "The body is no JSON object or list. Send it as Content-Type: application/json": (
+        "请求体不是 JSON 对象或列表。请以 Content-Type: application/json 发送"
+    ),
+    "The body is larger than {0} bytes. Send it in parts": "请求体超过 {0} 字节，请分批发送",
+    "The body has no Content-Length. Send it whole": "请求体没有 Content-Length，请整体发送",
+    "There is nothing at {0}. See: /openapi.json": "{0} 处没有内容。请看：/openapi.json",
+    "Send the service's key: Authorization: Bearer KEY": (
+        "请附上服务的密钥：Authorization: Bearer KEY"
+    ),
+    "it is no object with user, product, kind, at, query": (
+        "不是含 user、product、kind、at、query 的对象"
+    ),
+    "it has no use for {0}. Known: {1}": "用不上 {0}。可写：{1}",
+    "Port {0} of {1} is taken. Give others with: --host, --port": (
+        "{1} 的端口 {0} 已被占用。请用 --host、--port 另选"
+    ),
+    "Port {0} of {1} cannot be had ({2}). Give others with: --host, --port": (
+        "不能使用 {1} 的端口 {0}（{2}）。请用 --host、--port 另选"
+    ),
+    "{0} can be reached from other machines, and whoever reaches it may read and delete. Set a "
+    "key with TAGMILL_SERVE__KEY, which callers must send": (
+        "其他机器可以访问 {0}，访问者能读取和删除数据。请用 TAGMILL_SERVE__KEY 设置密钥，"
+        "由调用方附上"
     ),
     "No product has a number '{0}'. Known: {1}": "没有商品有数字“{0}”。已有：{1}",
     "--text tags that text alone; leave {0} or --text out": (
@@ -327,9 +356,8 @@ ERRORS: dict[str, str] = {
     "llm.gguf and llm.base_url are both set. Keep the one to be used": (
         "llm.gguf 和 llm.base_url 都已设置，请只保留要用的一个"
     ),
-    "setting 'llm.api_key' is more than one line, or has control characters. Give the key alone in "
-    "TAGMILL_LLM__API_KEY": (
-        "设置 llm.api_key 不止一行，或含控制字符。请在 TAGMILL_LLM__API_KEY 中只给出密钥"
+    "setting '{0}' is more than one line, or has control characters. Give the key alone in {1}": (
+        "设置 {0} 不止一行，或含控制字符。请在 {1} 中只给出密钥"
     ),
     "{0} of the budget of {1} are spent, and the next request may cost more than the rest. All "
     "answers so far are stored: to go on run the same command again, each time may spend as much, "

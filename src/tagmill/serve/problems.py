@@ -1,0 +1,81 @@
+"""Errors as problem documents (RFC 9457), in the language of the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from tagmill.chinese import in_chinese
+from tagmill.errors import SettingsError, StoreError, TaggerError, TagmillError, UnknownTag
+
+__all__ = ["add_problems", "speaks_chinese"]
+
+# The first that an error is one of.
+_STATUS: Mapping[type[TagmillError], HTTPStatus] = {
+    UnknownTag: HTTPStatus.NOT_FOUND,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+    SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    TaggerError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def add_problems(app: FastAPI) -> None:
+    """Have an app answer every error of ours, and of the request's form, with its document."""
+
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        found = (status for kind, status in _STATUS.items() if isinstance(error, kind))
+        return _problem(request, next(found, HTTPStatus.BAD_REQUEST), type(error), str(error))
+
+    async def malformed(request: Request, error: Exception) -> JSONResponse:
+        wrong = error.errors() if isinstance(error, RequestValidationError) else []
+        said = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)
+        if any(one["loc"][0] == "body" for one in wrong):
+            said = "The body is no JSON object or list. Send it as Content-Type: application/json"
+        return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, type(error), said)
+
+    async def not_served(request: Request, error: Exception) -> JSONResponse:
+        status, said, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), None
+        if isinstance(error, HTTPException):
+            status, said, headers = HTTPStatus(error.status_code), error.detail, error.headers
+        if status == HTTPStatus.NOT_FOUND and said == status.phrase:
+            said = f"There is nothing at {request.url.path}. See: /openapi.json"
+        return _problem(request, status, type(error), said, headers)
+
+    app.add_exception_handler(TagmillError, refused)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(HTTPException, not_served)
+
+
+def speaks_chinese(request: Request) -> bool:
+    """Whether a request wants Chinese: by `language`, else by `Accept-Language`."""
+    asked = request.query_params.get("language") or request.headers.get("accept-language", "")
+    return asked.lower().startswith("zh")
+
+
+def _problem(
+    request: Request,
+    status: HTTPStatus,
+    kind: type[Exception],
+    said: str,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    document: dict[str, Any] = {
+        "type": f"urn:tagmill:{kind.__name__}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": in_chinese(said) if speaks_chinese(request) else said,
+    }
+    return JSONResponse(
+        document, status, dict(headers or {}), media_type="application/problem+json"
+    )
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """`query.limit` as people know it: limit."""
+    return ".".join(str(part) for part in location[1:]) or str(location[0])

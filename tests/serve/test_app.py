@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Event as Signal
+
+import pytest
+
+from tagmill.discover import open_search
+from tagmill.errors import SettingsError
+from tagmill.records import Scores
+from tagmill.serve import Shop, open_server
+from tagmill.settings import Settings
+from tagmill.store import Store
+from tests.discover.shop import BLUE, DRESS, fill_shop
+from tests.serve.conftest import Service, serving
+from tests.store.samples import entry, product, product_batch, tag_run
+
+
+def test_a_search_is_what_the_function_finds(service: Service, tmp_path: Path) -> None:
+    answer = service.get("search", q="红色 连衣裙", limit=5)
+    assert answer.status == 200
+    own = open_search(service.store, tmp_path / "other").search("红色 连衣裙", limit=5)
+    assert answer.body["hits"] == [
+        {**asdict(hit), "highlights": [list(span) for span in hit.highlights],
+         "why": {key: list(found) for key, found in asdict(hit.why).items()}}
+        for hit in own.hits
+    ]  # fmt: skip
+    assert answer.body["total"] == 2
+    assert [one["id"] for one in answer.body["hits"]] == ["d1", "d2"]
+
+
+def test_choices_pages_and_languages(service: Service) -> None:
+    first = service.get("search", facet=["颜色=红色", "Color=blue"], limit=2, sort="id").body
+    assert first["total"] == 5
+    assert {one["name"] for one in first["facets"]["颜色"] if one["chosen"]} == {"红色", "蓝色"}
+    second = service.get(
+        "search", facet=["颜色=红色", "Color=blue"], limit=2, sort="id", after=first["next"]
+    ).body
+    ids = [hit["id"] for page in (first, second) for hit in page["hits"]]
+    assert ids == ["b1", "b2", "d1", "d2"]
+    english = service.get("search", q="真丝", language="en").body
+    assert english["hits"][0]["why"]["tags"][0]["tag"].endswith("Silk")
+    begun = service.get("complete", q="lea", language="en").body
+    assert begun[0] == {"text": "Leather", "products": 1, "facet": "Material"}
+
+
+def test_what_is_stored_is_found_by_the_next_request(service: Service) -> None:
+    assert service.get("search", q="帆布鞋").body["total"] == 0
+    service.store.products.upsert(product_batch(product("n1", "帆布鞋")))
+    assert [hit["id"] for hit in service.get("search", q="帆布鞋").body["hits"]] == ["n1"]
+
+
+def test_searches_are_kept_and_paging_is_no_search(service: Service) -> None:
+    found = service.get("search", q="蓝色", limit=1).body
+    service.get("search", q="蓝色", limit=1, after=found["next"])
+    service.get("search", q="真皮", log=False)
+    service.shop.close()
+    kept = [search.query for page in service.store.searches.pages() for search in page]
+    assert kept == ["蓝色"]
+
+
+def test_an_event_counts_in_the_next_recommendation(service: Service) -> None:
+    assert service.get("recommend", user="lin").body[0]["why"]["because"] == ""
+    posted = service.post("events", {"user": "lin", "product": "d3", "kind": "cart"})
+    assert posted.body == {"new": 1, "searches": 0, "rejected": []}
+    (first, *_) = service.get("recommend", {"Accept-Language": "zh-CN"}, user="lin", limit=3).body
+    assert first["why"]["because"] == "d3"
+    assert first["why"]["text"].startswith("因为你加购过 ")
+    (first, *_) = service.get("recommend", user="lin", limit=3).body
+    assert first["why"]["text"].startswith("because of your cart: ")
+    beside = service.get("recommend", product="d3", exclude="品类:手提包").body
+    assert {one["id"] for one in beside} == {"d1", "d2"}
+    tags = service.get("tags", product="d2", user="lin", limit=1).body
+    assert tags[0]["tag"] == "品类:连衣裙"
+    assert tags[0]["affinity"] > 0
+
+
+def test_a_bad_event_stops_no_other(service: Service) -> None:
+    rows = [
+        {"user": "a", "product": "d1", "at": "2026-11-20T10:00:00+08:00"},
+        {"user": "a"},
+        "d1",
+        {"user": "a", "product": "d1", "kind": "stare"},
+        {"user": "a", "product": "d1", "price": 3},
+        {"user": 7, "product": "not yet there", "at": 1763600000, "query": "红色"},
+        {"kind": "search", "query": "显瘦 连衣裙"},
+        {"user": "a", "product": ["d1"]},
+    ]
+    answer = service.post("events", rows)
+    assert answer.status == 200
+    assert (answer.body["new"], answer.body["searches"]) == (2, 1)
+    reasons = {one["row"]: one["reason"] for one in answer.body["rejected"]}
+    assert reasons.keys() == {1, 2, 3, 4, 7}
+    assert reasons[1] == "no product"
+    assert reasons[3].startswith("kind 'stare' is not one of view, cart")
+    assert reasons[4].startswith("it has no use for price. Known: user, product")
+    assert [one.at for one in service.store.events.of_user("a")] == ["2026-11-20T02:00:00Z"]
+    assert service.store.events.of_user("7")[0].query == "红色"
+    chinese = service.post("events", [{"user": "a"}], {"Accept-Language": "zh"})
+    assert chinese.body["rejected"] == [{"row": 0, "reason": "没有商品"}]
+    alone = service.post("events", {"user": "a"})
+    assert (alone.status, alone.body["detail"]) == (400, "The event is not stored: no product")
+    assert service.post("events", rows[:1] * 10_001).status == 400
+
+
+def test_a_user_is_forgotten(service: Service) -> None:
+    service.post("events", [{"user": "lin/1", "product": one} for one in ("d1", "d3")])
+    assert service.get("recommend", user="lin/1").body[0]["why"]["because"]
+    answer = service.ask("DELETE", "/v1/users/lin/1")
+    assert answer.body == {"user": "lin/1", "events": 2}
+    assert service.store.events.of_user("lin/1") == []
+    assert not service.get("recommend", user="lin/1").body[0]["why"]["because"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "said"),
+    [
+        ("search", {"facet": "红色"}, 400, "'红色' is no choice of a tag. Write FACET=TAG"),
+        ("search", {"facet": "颜色=没有"}, 404, "Unknown tag '颜色:没有'"),
+        ("search", {"range": "price=x"}, 400, "'price=x' is no range of a number"),
+        ("search", {"sort": "beauty"}, 400, "beauty"),
+        ("search", {"after": "%%%"}, 400, "is no cursor"),
+        ("search", {"limit": "many"}, 422, "limit: "),
+        ("recommend", {}, 400, "Give one of: user, product"),
+        ("recommend", {"product": "none"}, 400, "No product has the id 'none'"),
+        ("tags", {}, 422, "product: "),
+        ("nowhere", {}, 404, "There is nothing at /v1/nowhere"),
+    ],
+)
+def test_every_error_is_a_problem_document(
+    service: Service, path: str, query: dict[str, object], status: int, said: str
+) -> None:
+    answer = service.get(path, None, **query)
+    assert answer.status == answer.body["status"] == status
+    assert said in answer.body["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_errors_are_said_in_the_language_of_the_request(service: Service) -> None:
+    said = service.get("search", {"Accept-Language": "zh-CN,zh;q=0.9"}, facet="颜色=没有").body
+    assert "未知的标签" in said["detail"]
+    assert said["type"] == "urn:tagmill:UnknownTag"
+    body = service.ask("POST", "/v1/events", b"user=lin").body
+    assert body["detail"].startswith("The body is no JSON object or list")
+
+
+def test_hostile_queries_are_answered(service: Service) -> None:
+    for query in ("x" * 10_000, "\"'; DROP TABLE", "((((", "🍎👗", "\x00", "NEAR/3 AND OR"):
+        assert service.get("search", q=query).status == 200, query
+        assert service.get("complete", q=query).status == 200, query
+
+
+def test_large_and_unmeasured_bodies_are_refused(service: Service) -> None:
+    for header, value, status in (
+        ("Content-Length", str(16 * 1024 * 1024 + 1), 413),
+        ("Transfer-Encoding", "chunked", 411),
+    ):
+        connection = HTTPConnection(service.url.removeprefix("http://"), timeout=20)
+        connection.putrequest("POST", "/v1/events")
+        connection.putheader(header, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert json.load(answer)["status"] == answer.status == status
+        connection.close()
+
+
+def test_a_key_is_asked_for(store: Store, tmp_path: Path) -> None:
+    fill_shop(store)
+    with serving(store, tmp_path, key="secret") as service:
+        for shown in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
+            refused = service.get("search", shown, q="红色")
+            assert (refused.status, refused.body["title"]) == (401, "Unauthorized")
+            assert refused.headers["www-authenticate"] == "Bearer"
+        assert service.get("search", {"Authorization": "Bearer secret"}, q="红色").status == 200
+        assert service.ask("GET", "/").status == 200  # the page, which asks for the key
+
+
+def test_only_this_machine_without_a_key(service: Service) -> None:
+    assert service.get("status", {"Host": "evil.example"}).status == 400
+    with pytest.raises(SettingsError, match="can be reached from other machines"):
+        open_server(service.shop, "0.0.0.0", 0)
+    port = int(service.url.rpartition(":")[2])
+    with pytest.raises(SettingsError, match=f"Port {port} of 127.0.0.1 is taken"):
+        open_server(service.shop, "127.0.0.1", port)
+    with pytest.raises(SettingsError, match="cannot be had"):
+        open_server(service.shop, "no.such.host.invalid", 0)
+
+
+def test_the_page_may_load_nothing_from_elsewhere(service: Service) -> None:
+    page = service.ask("GET", "/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "page.js" in page.body
+    assert service.ask("GET", "/page.js").headers["content-type"].startswith("text/javascript")
+    assert service.ask("GET", "/page.css").status == 200
+    assert service.ask("GET", "/app.js").status == 404
+
+
+def test_the_api_is_described(service: Service) -> None:
+    paths = service.ask("GET", "/openapi.json").body["paths"]
+    assert {"/v1/search", "/v1/complete", "/v1/recommend", "/v1/events"} <= paths.keys()
+    assert all(one.get("description") for path in paths.values() for one in path.values())
+
+
+def test_many_at_once_while_products_change(service: Service) -> None:
+    def change(number: int) -> None:
+        service.store.products.upsert(product_batch(product(f"p{number}", f"蓝色 长裙 {number}")))
+        tag_run(service.store, {f"p{number}": [entry(DRESS, 0.9), entry(BLUE, 0.9)]}, f"r{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        changes = [pool.submit(change, 0)]
+        for number in range(1, 6):
+            asked = [pool.submit(service.get, "search", q="蓝色 连衣裙") for _ in range(8)]
+            asked += [pool.submit(service.get, "recommend", user="lin") for _ in range(4)]
+            changes[-1].result()
+            changes.append(pool.submit(change, number))
+            assert {one.result().status for one in asked} == {200}
+        changes[-1].result()
+    assert service.get("search", q="蓝色 连衣裙", limit=50).body["total"] == 7
+
+
+def test_a_search_does_not_wait_for_a_large_change(store: Store, tmp_path: Path) -> None:
+    fill_shop(store)
+    shop = Shop(Settings(root=tmp_path), store)
+    going_on, begun = Signal(), Signal()
+    inner = shop.search.index._score
+    assert inner is not None
+
+    def slow(batch: object, candidates: int) -> Scores:
+        begun.set()
+        assert going_on.wait(20)
+        return inner(batch, candidates)
+
+    try:
+        assert shop.search.search("帆布鞋").total == 0
+        shop.search.index._score = slow
+        store.products.upsert(product_batch(product("n1", "帆布鞋")))
+        for _ in range(3):
+            assert shop.search.search("帆布鞋").total == 0  # the state before
+        assert begun.is_set()
+        started = time.monotonic()
+        shop.search.search("红色")
+        assert time.monotonic() - started < 10  # and not until `going_on`
+        going_on.set()
+        deadline = time.monotonic() + 20
+        while not shop.search.search("帆布鞋").total:
+            assert time.monotonic() < deadline
+    finally:
+        going_on.set()
+        shop.close()
