@@ -463,3 +463,19 @@ def test_both_databases_rank_the_same(sqlite_url: str, postgres_url: str, tmp_pa
             queries = ("red", "蓝色 连衣裙", "水杯", "", "裙")
             found.append([search.search(query, match_any=True) for query in queries])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("red or blue dress", ["d1", "d2", "d3"]), ("红色或蓝色 手提包", ["b1", "b2"]),
+        ("真丝或者真皮", ["b1", "d1"]), ("silk or blue", []),  # of two facets: both words
+        ("水杯 350ml or 1.5L", []), ("电视 or 水杯", ["c1", "c2", "t1"]),
+        ("or red", ["b1", "d1", "d2"]), ("正红, leather or silk 手提包", ["b1"]),
+    ],
+)  # fmt: skip
+def test_or_between_tags_of_a_facet_is_any_of_them(
+    search: Search, query: str, found: list[str]
+) -> None:
+    result = search.search(query)
+    assert sorted(hit.id for hit in result.hits if not result.relaxed) == found

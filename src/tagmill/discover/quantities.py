@@ -280,7 +280,7 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
 
     def take(match: re.Match[str]) -> str:
         name = _number_of(match, meant)
-        low = None if match["low"] is None else _value(match["low"])
+        low = None if match["low"] is None else _low_value(match)
         ends = _ends(match, low, _value(match["number"]))
         if name is None or ends is None:
             return match.group()
@@ -364,7 +364,15 @@ def _low_end(match: re.Match[str], dimension: str, size: float) -> float | None:
         other, size = _UNITS[match["low_unit"].lower()]
         if other != dimension:
             return None
-    return _value(match["low"]) * size
+    return _low_value(match) * size
+
+
+def _low_value(match: re.Match[str]) -> float:
+    """The value a range begins with: of 2到3千 it is 2,000, of 100到3千 100."""
+    low, high = match["low"], match["number"]
+    value, scale = _value(low), _SCALES.get(high[-1], 1)
+    is_short = match["low_unit"] is None and low[-1] not in _SCALES
+    return value * scale if is_short and value < _value(high) / scale else value
 
 
 def _ends(match: re.Match[str], low: float | None, value: float) -> tuple[float, float] | None:

@@ -46,8 +46,8 @@ _STOP_WORDS = frozenset(
     (
         "a an the of for with and or in on to by at from is are be it that this these those my me "
         "i we you some any something do have has need want looking look find show buy get "
-        "please which what who best suitable 的 了 和 与 或 及 款 种 个 适合 适用 用 给 送 买 想 "
-        "想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
+        "please which what who best suitable 的 了 和 与 或 或者 及 款 种 个 适合 适用 用 给 送 买 "
+        "想 想要 我 我要 求 求购 推荐 找 看看 有 有没有 哪 哪些 哪种 哪个 哪款 什么 什么样 怎么 请 "
         "请问 能 可以 是 在 吗 呢 吧 啊 呀 一个 一款 一种 这个 这种 这款 那个 那种 那款 穿 "
         "最 便宜 实惠 cheap affordable"
     ).split()
@@ -68,6 +68,7 @@ _WITHOUT = re.compile(
     re.I,
 )
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
+_OR = {("or",), ("或",), ("或者",)}
 _MODIFIERS = frozenset("太很纯带有含用是")  # before what is not wanted: 不要带拉链的
 _PART = re.compile(r"[^\s,，、;；。|]+")
 _DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
@@ -123,11 +124,13 @@ class QueryParser:
     def __init__(self, library: Library) -> None:
         self._names: dict[str, list[str]] = {}  # normal form → tag ids
         self._any_order: dict[tuple[str, ...], list[str]] = {}
+        self._facet_of: dict[str, str] = {}
         self._measured = set(IN_TEXTS)  # what a range may be asked of
         self._facets = {
             fold(name).text for facet in library.facets.values() for name in facet.names.values()
         } | {fold(key).text for key in library.facets}
         for tag in library.active():
+            self._facet_of[tag.id] = tag.facet
             quantity = quantity_of(tag.name, library.facets.get(tag.facet))
             self._measured |= {quantity.unit} if quantity else set()
             for name in library.writings_of(tag):
@@ -282,8 +285,32 @@ class QueryParser:
                 loose.append(piece)
             place += max(count, 1)
         flush()
-        found = _with_other_spellings(found)
+        found = self._with_choices(_with_other_spellings(found))
         return list({concept.tag_ids or concept.words: concept for concept in found}.values())
+
+    def _with_choices(self, concepts: Sequence[Concept]) -> list[Concept]:
+        """`red or blue` as one thing asked for, as are red, blue or green: tags of one facet, or
+        words that name no tag."""
+        found: list[Concept] = []
+        between = False
+        for concept in concepts:
+            if between and len(found) > 1 and self._are_choices(found[-2], concept):
+                found.pop()
+                while len(found) > 1 and self._are_choices(found[-2], found[-1], tags=True):
+                    found[-2:] = [_either(*found[-2:])]
+                found[-1] = _either(found[-1], concept)
+            else:
+                found.append(concept)
+            between = concept.words in _OR and not concept.tag_ids
+        return found
+
+    def _are_choices(self, one: Concept, other: Concept, *, tags: bool = False) -> bool:
+        if one.measure or other.measure or {one.words, other.words} & _OR:
+            return False
+        if one.tag_ids and other.tag_ids:
+            facets = ({self._facet_of[i] for i in own.tag_ids} for own in (one, other))
+            return bool(set.intersection(*facets))
+        return not (tags or one.tag_ids or other.tag_ids)
 
     def _measures(self, text: str, folded: Folded) -> dict[int, tuple[int, Range]]:
         """Start → end, both in the folded text, and what is measured there."""
@@ -309,6 +336,13 @@ class QueryParser:
             if tags:
                 return count, tuple(tags)
         return 0, ()
+
+
+def _either(one: Concept, other: Concept) -> Concept:
+    """One of two things; what each adds to the other's words is not looked for."""
+    tags = tuple(dict.fromkeys(one.tag_ids + other.tag_ids))
+    others = (*one.others, other.words, *other.others)
+    return Concept(f"{one.text} | {other.text}", tags, one.words, others)
 
 
 def is_lack(form: str, word: str) -> bool:
