@@ -129,6 +129,7 @@ def main() -> None:
         "  tagmill runs list                      and: tagmill runs undo 1\n"
         "  tagmill recommend --product el-0028    what goes with a product\n"
         "  tagmill library duplicates             tags that mean the same\n"
+        "  tagmill serve                          search and recommendation on a page\n"
         "(the command is .venv/bin/tagmill)"
     )
 

@@ -213,6 +213,12 @@ ERRORS: dict[str, str] = {
     ),
     "The body is larger than {0} bytes. Send it in parts": "请求体超过 {0} 字节，请分批发送",
     "The body has no Content-Length. Send it whole": "请求体没有 Content-Length，请整体发送",
+    "This should not happen; what the service wrote to stderr says why. Report it": (
+        "这不应发生；原因见服务写到 stderr 的内容。请报告"
+    ),
+    "Nothing is served as '{0}'. Without a key this is {1} only": (
+        "不以“{0}”的名义提供服务。没有密钥时只有 {1}"
+    ),
     "There is nothing at {0}. See: /openapi.json": "{0} 处没有内容。请看：/openapi.json",
     "Send the service's key: Authorization: Bearer KEY": (
         "请附上服务的密钥：Authorization: Bearer KEY"

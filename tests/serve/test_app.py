@@ -149,6 +149,16 @@ def test_errors_are_said_in_the_language_of_the_request(service: Service) -> Non
     assert body["detail"].startswith("The body is no JSON object or list")
 
 
+def test_a_fault_of_ours_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: object, **more: object) -> None:
+        raise RuntimeError("the secret is 7")
+
+    monkeypatch.setattr(service.shop.search, "search", broken)
+    answer = service.get("search", q="red")
+    assert (answer.status, answer.body["type"]) == (500, "urn:tagmill:RuntimeError")
+    assert "7" not in answer.body["detail"]
+
+
 def test_hostile_queries_are_answered(service: Service) -> None:
     for query in ("x" * 10_000, "\"'; DROP TABLE", "((((", "🍎👗", "\x00", "NEAR/3 AND OR"):
         assert service.get("search", q=query).status == 200, query
@@ -181,7 +191,12 @@ def test_a_key_is_asked_for(store: Store, tmp_path: Path) -> None:
 
 
 def test_only_this_machine_without_a_key(service: Service) -> None:
-    assert service.get("status", {"Host": "evil.example"}).status == 400
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", ""):
+        refused = service.get("status", {"Host": host})
+        assert refused.status == 421, host
+        assert refused.body["detail"].startswith(f"Nothing is served as '{host.split(':')[0]}'")
+    for host in ("localhost:1", "localhost", "127.0.0.1", "[::1]:8000", "[::1]"):
+        assert service.get("status", {"Host": host}).status == 200, host
     with pytest.raises(SettingsError, match="can be reached from other machines"):
         open_server(service.shop, "0.0.0.0", 0)
     port = int(service.url.rpartition(":")[2])

@@ -8,14 +8,17 @@ A caller shows the service's key, if it has one: `Authorization: Bearer KEY`.
 from __future__ import annotations
 
 import hmac
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tagmill.chinese import in_chinese
@@ -24,7 +27,7 @@ from tagmill.discover.choices import chosen_facets, chosen_ranges
 from tagmill.discover.reasons import reason_of
 from tagmill.discover.recommend import PersonalTag
 from tagmill.errors import CatalogError, SearchError
-from tagmill.serve.problems import add_problems, speaks_chinese
+from tagmill.serve.problems import add_problems, problem, speaks_chinese
 from tagmill.serve.shop import Shop
 
 __all__ = ["create_app"]
@@ -37,11 +40,12 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+_PORT = re.compile(r":\d*$")
 _MOST_EVENTS = 10_000  # of a request
 _MOST_BYTES = 16 * 1024 * 1024  # of its body
 
 
-def create_app(shop: Shop, key: str | None = None, hosts: list[str] | None = None) -> FastAPI:
+def create_app(shop: Shop, key: str | None = None, hosts: Sequence[str] | None = None) -> FastAPI:
     """The service of a shop, for any ASGI server.
 
     With a `key` every request but that for the page must show it; with `hosts` requests for other
@@ -52,33 +56,38 @@ def create_app(shop: Shop, key: str | None = None, hosts: list[str] | None = Non
     app.include_router(_api)
     app.include_router(_pages)
     add_problems(app)
-    app.add_middleware(_SizeLimit)
-    if hosts:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    app.add_middleware(_Gate, hosts=hosts)
     return app
 
 
-class _SizeLimit:
-    """Refuses a body that is larger than it should be, or does not say how large it is."""
+class _Gate:
+    """Refuses requests for another host, and bodies that are too large or do not say how large."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, hosts: Sequence[str] | None) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may be read."""
-        headers = dict(scope.get("headers", ()))
-        refusal = None
-        if b"transfer-encoding" in headers:
-            refusal = 411, "The body has no Content-Length. Send it whole"
-        elif int(headers.get(b"content-length", b"0")) > _MOST_BYTES:
-            refusal = 413, f"The body is larger than {_MOST_BYTES:,} bytes. Send it in parts"
-        if refusal is None or scope["type"] != "http":
+        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        if refusal is None:
             await self._app(scope, receive, send)
-            return
-        status, said = refusal
-        document = {"title": said.partition(".")[0], "status": status, "detail": said}
-        answer = JSONResponse(document, status, media_type="application/problem+json")
-        await answer(scope, receive, send)
+        else:
+            await problem(Request(scope), *refusal)(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> tuple[HTTPStatus, str] | None:
+        host = _PORT.sub("", headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts:
+            return HTTPStatus.MISDIRECTED_REQUEST, (
+                f"Nothing is served as '{host}'. Without a key this is {self._hosts[0]} only"
+            )
+        if "transfer-encoding" in headers:
+            return HTTPStatus.LENGTH_REQUIRED, "The body has no Content-Length. Send it whole"
+        if int(headers.get("content-length", "0")) > _MOST_BYTES:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, (
+                f"The body is larger than {_MOST_BYTES:,} bytes. Send it in parts"
+            )
+        return None
 
 
 def _shop(request: Request) -> Shop:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from tagmill.chinese import in_chinese
 from tagmill.errors import SettingsError, StoreError, TaggerError, TagmillError, UnknownTag
 
-__all__ = ["add_problems", "speaks_chinese"]
+__all__ = ["add_problems", "problem", "speaks_chinese"]
 
 # The first that an error is one of.
 _STATUS: Mapping[type[TagmillError], HTTPStatus] = {
@@ -30,26 +30,30 @@ def add_problems(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         found = (status for kind, status in _STATUS.items() if isinstance(error, kind))
-        return _problem(request, next(found, HTTPStatus.BAD_REQUEST), type(error), str(error))
+        return problem(request, next(found, HTTPStatus.BAD_REQUEST), str(error), type(error))
 
     async def malformed(request: Request, error: Exception) -> JSONResponse:
         wrong = error.errors() if isinstance(error, RequestValidationError) else []
         said = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in wrong)
         if any(one["loc"][0] == "body" for one in wrong):
             said = "The body is no JSON object or list. Send it as Content-Type: application/json"
-        return _problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, type(error), said)
+        return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, said, type(error))
 
     async def not_served(request: Request, error: Exception) -> JSONResponse:
-        status, said, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), None
-        if isinstance(error, HTTPException):
-            status, said, headers = HTTPStatus(error.status_code), error.detail, error.headers
+        assert isinstance(error, HTTPException)
+        status, said, headers = HTTPStatus(error.status_code), error.detail, error.headers
         if status == HTTPStatus.NOT_FOUND and said == status.phrase:
             said = f"There is nothing at {request.url.path}. See: /openapi.json"
-        return _problem(request, status, type(error), said, headers)
+        return problem(request, status, said, type(error), headers)
+
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        said = "This should not happen; what the service wrote to stderr says why. Report it"
+        return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, said, type(error))
 
     app.add_exception_handler(TagmillError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, not_served)
+    app.add_exception_handler(Exception, failed)
 
 
 def speaks_chinese(request: Request) -> bool:
@@ -58,13 +62,14 @@ def speaks_chinese(request: Request) -> bool:
     return asked.lower().startswith("zh")
 
 
-def _problem(
+def problem(
     request: Request,
     status: HTTPStatus,
-    kind: type[Exception],
     said: str,
+    kind: type[Exception] = HTTPException,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    """The document of what went wrong."""
     document: dict[str, Any] = {
         "type": f"urn:tagmill:{kind.__name__}",
         "title": status.phrase,

@@ -16,7 +16,7 @@ from tagmill.serve.shop import Shop
 
 __all__ = ["Server", "open_server"]
 
-_LOCAL_NAMES = ["localhost", "127.0.0.1"]
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Server:
@@ -57,8 +57,7 @@ def open_server(shop: Shop, host: str, port: int, key: str | None = None) -> Ser
             f"{host} can be reached from other machines, and whoever reaches it may read and "
             "delete. Set a key with TAGMILL_SERVE__KEY, which callers must send"
         )
-    hosts = _LOCAL_NAMES if address.is_loopback and address.version == 4 else None
-    return Server(create_app(shop, key, hosts if key is None else None), listening)
+    return Server(create_app(shop, key, _LOCAL_NAMES if key is None else None), listening)
 
 
 def _listen(host: str, port: int) -> socket.socket:
