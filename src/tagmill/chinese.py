@@ -197,6 +197,9 @@ ERRORS: dict[str, str] = {
     "at '{0}' is no time such as 2026-11-26T12:00:00Z": (
         "“{0}”不是时间，请写如 2026-11-26T12:00:00Z"
     ),
+    "at '{0}' is more than a day from now: it would never be old": (
+        "时间“{0}”在一天以后：它永远不会变旧"
+    ),
     "no user": "没有用户", "no product": "没有商品", "no at": "没有时间",
     "'{0}' is no choice of a tag. Write FACET=TAG, such as 颜色=红色": (
         "“{0}”不是对标签的选择。请写 维度=标签，如 颜色=红色"
@@ -216,10 +219,22 @@ ERRORS: dict[str, str] = {
     "This should not happen; what the service wrote to stderr says why. Report it": (
         "这不应发生；原因见服务写到 stderr 的内容。请报告"
     ),
-    "Nothing is served as '{0}'. Without a key this is {1} only": (
-        "不以“{0}”的名义提供服务。没有密钥时只有 {1}"
+    "Nothing is served by that name. Without a key it is {0} only": (
+        "不以该名称提供服务。没有密钥时只有 {0}"
     ),
-    "There is nothing at {0}. See: /openapi.json": "{0} 处没有内容。请看：/openapi.json",
+    "There is nothing here. See: /openapi.json": "这里没有内容。请看：/openapi.json",
+    "The database cannot be used now; what the service wrote to stderr says why. Try again": (
+        "数据库现在不能使用；原因见服务写到 stderr 的内容。请重试"
+    ),
+    "Pages of other sites may not ask. Ask from the shop's own server": (
+        "其他网站的页面不能请求。请由商店自己的服务器请求"
+    ),
+    "Method Not Allowed": "不支持这种请求方法",
+    "{0}: all connections are in use. Try again in a moment": "{0}：连接都在使用中，请稍后重试",
+    "setting '{0}' has other characters than letters, digits and signs of ASCII, which no header "
+    "can carry. Give another key in {1}": (
+        "设置 {0} 含有 ASCII 字母、数字和符号以外的字符，请求头无法携带。请在 {1} 中换一个密钥"
+    ),
     "Send the service's key: Authorization: Bearer KEY": (
         "请附上服务的密钥：Authorization: Bearer KEY"
     ),
@@ -299,12 +314,12 @@ ERRORS: dict[str, str] = {
     "Unknown engine '{0}'. Known: {1}": "未知的引擎“{0}”。可选：{1}",
     "Tags are chosen in more than {0} facets. Name fewer": "所选标签超过 {0} 个维度，请减少",
     "The cursor is of a search sorted by {0}, not by {1}. Sort as on the page before, or begin "
-    "without --after": (
-        "游标属于按 {0} 而非 {1} 排序的搜索。请沿用上一页的排序，或去掉 --after 重新开始"
+    "without a cursor": (
+        "游标属于按 {0} 而非 {1} 排序的搜索。请沿用上一页的排序，或不带游标重新开始"
     ),
     "Cannot sort by '{0}'. Known: {1}": "无法按“{0}”排序。可选：{1}",
-    "'{0}' is no cursor. Give --after the `next` of the page before": (
-        "“{0}”不是游标。请把上一页的 next 给 --after"
+    "'{0}' is no cursor. Give the `next` of the page before": (
+        "“{0}”不是游标。请给出上一页的 next"
     ),
     # profiles and their prompts
     "'{0}' is no profile: {1} is missing. Copy it from {2}, and change it": (
@@ -770,6 +785,7 @@ ERRORS: dict[str, str] = {
     "Run {0} is {1}; start a new one": "批次 {0} 的状态是 {1}；请开始新批次",
 }  # fmt: skip
 _VALUE = re.compile(r"\{(\d)\}")
+_LONGEST = 4000
 
 
 def say_error(error: Exception) -> str:
@@ -777,18 +793,41 @@ def say_error(error: Exception) -> str:
     return in_chinese(str(error)) if interface_language() == "zh" else str(error)
 
 
-def in_chinese(text: str, forms: Mapping[str, str] = ERRORS) -> str:
+def in_chinese(text: str, forms: Mapping[str, str] = ERRORS, depth: int = 3) -> str:
     """A message in Chinese, or as it is where it has no Chinese form among these.
 
-    A value may be a message too, as may what stands behind `tagmill.toml: `.
+    A value may be a message too, as may what stands behind `tagmill.toml: `, to a `depth`. Who
+    calls may choose the values: what is longer than any message of ours is left as it is.
     """
-    for pattern, chinese in _patterns(tuple(forms.items())):
-        match = pattern.fullmatch(text)
-        if match:
-            return _filled(chinese, [in_chinese(value.strip(), forms) for value in match.groups()])
-    source, colon, said = text.partition(": ")
-    chinese = in_chinese(said, forms) if colon else said
-    return text if chinese == said else f"{source}：{chinese}"
+    if not depth or len(text) > _LONGEST:
+        return text
+    for pieces, chinese in _forms(tuple(forms.items())):
+        values = _values(text, pieces)
+        if values is not None:
+            said = [in_chinese(value.strip(), forms, depth - 1) for value in values]
+            return _filled(chinese, said)
+    source, colon, said_of_it = text.partition(": ")
+    inner = in_chinese(said_of_it, forms, depth - 1) if colon else said_of_it
+    return text if inner == said_of_it else f"{source}：{inner}"
+
+
+def _values(text: str, pieces: Sequence[str]) -> list[str] | None:
+    """What stands between the pieces of a form, the first place of each; None if it has not them
+    all in order. A regular expression for it would try every place of every piece."""
+    first, *middle, last = pieces if len(pieces) > 1 else (*pieces, "")
+    end = len(text) - len(last)
+    if len(pieces) == 1:
+        return [] if text == first else None
+    if not (text.startswith(first) and text.endswith(last) and len(first) <= end):
+        return None
+    values, place = [], len(first)
+    for piece in middle:
+        found = text.find(piece, place, end)
+        if found < 0:
+            return None
+        values.append(text[place:found])
+        place = found + len(piece)
+    return [*values, text[place:end]]
 
 
 def _filled(form: str, values: Sequence[str]) -> str:
@@ -796,9 +835,9 @@ def _filled(form: str, values: Sequence[str]) -> str:
 
 
 @cache
-def _patterns(forms: tuple[tuple[str, str], ...]) -> list[tuple[re.Pattern[str], str]]:
-    """The forms of English messages, those with the most words of their own first."""
+def _forms(forms: tuple[tuple[str, str], ...]) -> list[tuple[list[str], str]]:
+    """The pieces of English messages between their values, those with the most words first."""
     return [
-        (re.compile("(.*?)".join(map(re.escape, _VALUE.split(form)[::2])), re.DOTALL), chinese)
+        (_VALUE.split(form)[::2], chinese)
         for form, chinese in sorted(forms, key=lambda one: -len(_VALUE.sub("", one[0])))
     ]

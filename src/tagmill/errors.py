@@ -16,6 +16,7 @@ TagmillError
 │   ├── NotTrained           no model, or a damaged model folder
 │   └── MissingExtra         an optional dependency is not installed
 ├── SearchError              a search is asked for what there is not: a sort, a cursor
+│   └── UnknownProduct       no product of that id
 └── StoreError               the database cannot be reached, or is not a tagmill database
 
 A message names the thing, shows the value and says the next step.
@@ -39,6 +40,7 @@ __all__ = [
     "TagConflict",
     "TaggerError",
     "TagmillError",
+    "UnknownProduct",
     "UnknownTag",
     "UnknownTagger",
 ]
@@ -150,6 +152,14 @@ class MissingExtra(TaggerError):
 
 class SearchError(TagmillError):
     """A search is asked for something there is not: an unknown order, a broken cursor."""
+
+
+class UnknownProduct(SearchError):
+    """No product of that id."""
+
+    def __init__(self, product: str) -> None:
+        super().__init__(f"No product has the id '{product}'. See: tagmill products list")
+        self.product = product
 
 
 class StoreError(TagmillError):

@@ -11,9 +11,10 @@ __all__ = ["forget_user"]
 
 
 def forget_user(store: Store, recommender: Recommender, user: str) -> int:
-    """Delete a user's events, all that was fitted with them, and the words that only their
-    searches had proposed for the library; how many events there were."""
+    """Delete a user's events, all that was fitted with them, and the words that only these had
+    proposed for the library; how many events there were. Logged searches name nobody."""
     gone = store.events.forget([user])
-    recommender.forget()
-    note_searches(store, load_library(store))
+    if gone:
+        recommender.forget()
+        note_searches(store, load_library(store))
     return gone

@@ -135,7 +135,13 @@ class ServeSettings(_Section):
     @field_validator("key")
     @classmethod
     def _stripped(cls, value: str | None) -> str | None:
-        return _key(value, "serve.key", "TAGMILL_SERVE__KEY")
+        key = _key(value, "serve.key", "TAGMILL_SERVE__KEY")
+        if key and not key.isascii():
+            raise SettingsError(
+                "setting 'serve.key' has other characters than letters, digits and signs of ASCII, "
+                "which no header can carry. Give another key in TAGMILL_SERVE__KEY"
+            )
+        return key
 
 
 # Those of `records.PRODUCT_SCHEMA`, which would load pyarrow.

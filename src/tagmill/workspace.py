@@ -158,9 +158,10 @@ def current_model(store: Store, models: Path, library: Library | None = None) ->
 
 def unpublished(store: Store, models: Path) -> Callable[[pa.RecordBatch, int], Scores]:
     """What the newest model of a workspace says of products, for a `discover.Search`: nothing
-    before any training. A model is loaded once it is asked, and again when there is a newer one.
+    before any training. A model is loaded once it is asked, and again when it or the library is
+    newer.
     """
-    loaded: dict[int, Model] = {}
+    loaded: dict[tuple[int, int], Model] = {}
 
     def score(batch: pa.RecordBatch, candidates: int) -> Scores:
         newest = max(_numbered(models), default=0)
@@ -168,10 +169,11 @@ def unpublished(store: Store, models: Path) -> Callable[[pa.RecordBatch, int], S
             nothing = sparse.csr_array((batch.num_rows, 0), dtype=np.float32)
             ids = np.asarray(batch.column("id").to_pylist(), object)
             return Scores(ids, np.zeros(0, object), nothing, calibrated=True)
-        if newest not in loaded:
+        key = newest, store.searches.state().library
+        if key not in loaded:
             loaded.clear()
-            loaded[newest] = current_model(store, models)
-        return loaded[newest].score(batch, candidates)
+            loaded[key] = current_model(store, models)
+        return loaded[key].score(batch, candidates)
 
     return score
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tagmill.catalog.files import open_file
@@ -29,6 +29,8 @@ _KINDS: dict[str, Kind] = {kind: kind for kind in KINDS} | {
 }  # fmt: skip
 _SEARCH = ("search", "搜索")  # no event of a product: somebody searched
 _CHUNK = 20_000
+_WRITTEN = "%Y-%m-%dT%H:%M:%SZ"
+_AHEAD = timedelta(days=1)  # of a clock elsewhere
 _MILLISECONDS = 1e11  # numbers above are milliseconds since 1970, below seconds
 
 
@@ -140,7 +142,10 @@ def event_of(user: str, product: str, kind: str, at: str, query: str = "") -> Ev
     if known is None:
         known_kinds = ", ".join(KINDS)
         raise ValueError(f"kind '{kind}' is not one of {known_kinds} (in a file also search)")
-    return Event(user, product, known, _time(at), query or None)
+    when = _time(at)
+    if when > (datetime.now(UTC) + _AHEAD).strftime(_WRITTEN):
+        raise ValueError(f"at '{at}' is more than a day from now: it would never be old")
+    return Event(user, product, known, when, query or None)
 
 
 def _cell(chunk: Chunk, column: str, row: int) -> str:
@@ -152,7 +157,8 @@ def _cell(chunk: Chunk, column: str, row: int) -> str:
 
 
 def _text(value: object) -> str:
-    return (text_of(value) or "").replace("\0", "").strip()
+    text = (text_of(value) or "").replace("\0", "")
+    return text.encode("utf-8", "ignore").decode().strip()  # half of a surrogate pair is no text
 
 
 def _time(text: str) -> str:
@@ -170,4 +176,7 @@ def _time(text: str) -> str:
             at = datetime.fromtimestamp(number / (1000 if number > _MILLISECONDS else 1), UTC)
         except (ValueError, OverflowError, OSError):
             raise ValueError(f"at '{text}' is no time since 1970") from None
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return at.astimezone(UTC).strftime(_WRITTEN)
+    except OverflowError:  # the first day there is, in the east
+        raise ValueError(f"at '{text}' is no time such as 2026-11-26T12:00:00Z") from None

@@ -11,11 +11,11 @@ __all__ = ["chosen_facets", "chosen_ranges"]
 
 
 def chosen_facets(pairs: Iterable[str]) -> dict[str, list[str]]:
-    """`FACET=TAG`, each, as facet → tags. Raises SearchError."""
+    """`FACET=TAG`, each, as facet → tags; `=TAG` is of none. Raises SearchError."""
     chosen: dict[str, list[str]] = {}
     for pair in pairs:
         facet, equals, tag = pair.partition("=")
-        if not (equals and facet.strip() and tag.strip()):
+        if not (equals and tag.strip()):
             raise SearchError(f"'{pair}' is no choice of a tag. Write FACET=TAG, such as 颜色=红色")
         chosen.setdefault(facet.strip(), []).append(tag.strip())
     return chosen

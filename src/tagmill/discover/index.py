@@ -13,7 +13,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tagmill.discover.aside import Aside
 from tagmill.discover.quantities import DIMENSIONS, number_meant
 from tagmill.discover.segment import (
     CERTAIN,
@@ -47,6 +47,7 @@ __all__ = ["FORMAT", "Index", "Score", "View", "index_documents", "tags_of", "ta
 FORMAT = 7
 # Unpublished tags help to rank: of at least so many candidates a product those with a probability.
 _CANDIDATES, _HINT = 60, 0.001
+_SURMISE = CERTAIN - 0.001  # however probable it is: nobody published it, or a run was undone
 _GRACE_SECONDS = 600  # before a file no manifest names is deleted: someone may be writing it
 
 
@@ -152,7 +153,8 @@ class Index:
     """The index of a store, in a folder. Safe to be used by several threads.
 
     `patience` is how many seconds a search may wait for what changed to be taken in; a change of
-    many products takes longer, and is found once it is done.
+    many products takes longer, and is found once it is done. What then fails, be it that the
+    database is away, stops no search: `problem` says it.
     """
 
     def __init__(
@@ -162,10 +164,8 @@ class Index:
         self._folder = folder
         self._score = score
         self._patience = patience
-        self._lock, self._starting = Lock(), Lock()
-        self._aside = ThreadPoolExecutor(1, "tagmill-index")
-        self._update_began = 0.0
-        self._updating: Future[View] | None = None
+        self._lock = Lock()
+        self._aside = Aside(self._present, patience)
         self._names: list[str] = []  # folders of the segments
         self._targets: dict[str, str] = {}
         self._view: View | None = None
@@ -179,25 +179,12 @@ class Index:
         before = self._view
         if before is None or self._patience == math.inf:
             return self._present()
-        given_up = time.monotonic() + self._patience
-        while not _is_of(before, self._store.searches.state()):
-            update = self._update_aside()
-            left = min(given_up, self._update_began + self._patience) - time.monotonic()
-            try:
-                before = update.result(max(left, 0.0))
-            except TimeoutError:
-                if update.done():
-                    raise
-                return before
-        return before
+        return self._aside.soon(before, lambda view: _is_of(view, self._store.searches.state()))
 
-    def _update_aside(self) -> Future[View]:
-        """The update that runs, or a new one."""
-        with self._starting:
-            if self._updating is None or self._updating.done():
-                self._update_began = time.monotonic()
-                self._updating = self._aside.submit(self._present)
-            return self._updating
+    @property
+    def problem(self) -> str | None:
+        """Why what changed could not be taken in, where it could not."""
+        return self._aside.problem
 
     def _present(self) -> View:
         with self._lock:
@@ -272,7 +259,7 @@ class Index:
         masks: list[str | None] = []
         for segment, dead in zip(view.segments, view.dead, strict=True):
             name = written.get(id(segment))
-            if name is None:
+            if name is None or not self._is_kept(name):
                 name = f"segment-{uuid.uuid4().hex}"
                 segment.save(self._folder / name)
             mask = f"dead-{uuid.uuid4().hex}.npy" if dead.any() else None
@@ -294,6 +281,14 @@ class Index:
         self._names, self._view = names, view
         self._sweep({*names, *(mask for mask in masks if mask)})
         return view
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether a segment's folder is still there; it is as if new to others who sweep."""
+        try:
+            (self._folder / name).touch()
+        except OSError:
+            return False
+        return (self._folder / name).is_dir()
 
     def _load(self) -> View | None:
         """The state the folder holds; None where there is none that fits the store."""
@@ -392,7 +387,7 @@ def _hints(
     for row, document in enumerate(stored):
         part = slice(*scores.values.indptr[row : row + 2].tolist())
         pairs = zip(scores.values.indices[part], scores.values.data[part].tolist(), strict=True)
-        found = [(living[tag], p) for tag, p in pairs if p >= _HINT and living[tag]]
+        found = [(living[tag], min(p, _SURMISE)) for tag, p in pairs if p >= _HINT and living[tag]]
         hints.append([] if document.labelled else [(i, p) for i, p in found if i is not None])
     return hints
 

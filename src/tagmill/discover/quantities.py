@@ -87,6 +87,7 @@ _BEFORE_ABOVE = (
     r"|(?<![a-z])(?:over|above|exceeding|(?:more|larger|bigger|heavier) than|at least"
     r"|min(?:imum)?)(?![a-z])"
 )
+_MORE = re.compile(r">|[大多高]于|超过|over|above|exceeding|.* than", re.I)  # and not as much
 _UNIT = _any_of(UNITS)
 _BOUND = (
     r"(?:(?P<negated>不[要能可]?\s*|(?<![a-z])not?\s+)?"
@@ -284,6 +285,8 @@ def find_numbers(query: str, names: Sequence[str]) -> tuple[list[Range], str]:
         ends = _ends(match, low, _value(match["number"]))
         if name is None or ends is None:
             return match.group()
+        if ends[1] == math.inf and _MORE.fullmatch(match["above"] or ""):  # 库存大于0
+            ends = math.nextafter(ends[0], math.inf), math.inf
         ranges.append(Range(name, *ends, match.group().strip(), is_number=True))
         return " "
 

@@ -25,4 +25,4 @@ def reason_of(one: Recommendation, language: str) -> str:
     """
     tags = " ".join(tag.partition(":")[2] or tag for tag in one.why.tags)
     form = _REASONS[one.why.kind] if one.why.because else _POPULAR
-    return form[language == "zh"].format(tags or one.why.title)
+    return form[language == "zh"].format(tags or one.why.title).rstrip(" :：")

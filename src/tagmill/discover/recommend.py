@@ -15,17 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from tagmill.discover.aside import Aside
 from tagmill.discover.fitted import Fitted, Joined
 from tagmill.discover.item_model import Floats
 from tagmill.discover.quantities import Range, number_meant, read_range
 from tagmill.discover.shelf import Shelf, read_shelf
-from tagmill.errors import SearchError
+from tagmill.errors import UnknownProduct
 from tagmill.records import Tag, tag_text
 from tagmill.store import Store
 from tagmill.store.events import Event
@@ -90,15 +91,16 @@ class Recommender:
         folder: Path,
         exclude: Sequence[str] = (),
         half_life: float = 60.0,
-        fit_aside: bool = False,
+        patience: float = math.inf,
     ) -> None:
         self._store = store
         self._folder = folder
         self._exclude = tuple(exclude)
         self._half_life = half_life
-        self._fit_aside = fit_aside
-        self._fitting: Thread | None = None
+        self._patience = patience
         self._lock = Lock()
+        self._aside = Aside(self._present, patience)
+        self._fitting = Aside(self._fit_meanwhile, 0.0)
         self._joined: Joined | None = None
         self._saved = 0  # rows of the shelf in the folder
 
@@ -134,8 +136,8 @@ class Recommender:
     def beside(
         self, product: str, *, limit: int = 20, exclude: Sequence[str] = (), language: str = ""
     ) -> list[Recommendation]:
-        """Products that go with a product, best first, and none that hardly do. Raises SearchError
-        for one there is not."""
+        """Products that go with a product, best first, and none that hardly do. Raises
+        UnknownProduct."""
         joined = self._ready()
         place = _place(joined.shelf, product)
         scores = joined.scores({place: 1.0})
@@ -173,17 +175,37 @@ class Recommender:
             self._fit(read_shelf(self._store))
 
     def forget(self) -> None:
-        """Delete what was fitted: nothing in it comes from a user who is gone."""
+        """Delete what was fitted: nothing in it comes from a user who is gone.
+
+        With a patience what is in memory goes on to answer until it is fitted anew without them,
+        which begins now.
+        """
         with self._lock:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._joined = None
+            if self._patience == math.inf:
+                self._joined = None
+        if self._joined is not None:
+            self._fitting.start()
 
     def prepare(self) -> None:
         """Read or fit what the first call needs."""
         self._ready()
 
+    @property
+    def problem(self) -> str | None:
+        """Why what changed could not be taken in or fitted to, where it could not."""
+        return self._aside.problem or self._fitting.problem
+
     def _ready(self) -> Joined:
         """What there is now, beside what was fitted to it or to what was there not long ago."""
+        before = self._joined
+        if before is None or self._patience == math.inf:
+            return self._present()
+        if before.fitted.is_stale(self._store.events.state(), len(before.fresh)):
+            self._fitting.start()
+        return self._aside.soon(before, lambda joined: joined.shelf.is_of(self._store))
+
+    def _present(self) -> Joined:
         with self._lock:
             return self._brought_up_to_date()
 
@@ -200,13 +222,9 @@ class Recommender:
         joined = before
         if joined is None or shelf is not joined.shelf:
             joined = Joined(shelf, fitted, before)
-        state = self._store.events.state()
-        if fitted.is_stale(state, len(joined.fresh)):
-            if not self._fit_aside or state.forgotten != fitted.state.forgotten:
-                return self._fit(shelf)
-            if self._fitting is None or not self._fitting.is_alive():
-                self._fitting = Thread(target=self._fit_meanwhile, args=(shelf,), daemon=True)
-                self._fitting.start()
+        events = self._store.events.state()
+        if self._patience == math.inf and fitted.is_stale(events, len(joined.fresh)):
+            return self._fit(shelf)
         if abs(len(shelf.ids) - self._saved) > _SAVED * self._saved:
             self._save(shelf)
         self._joined = joined
@@ -219,16 +237,24 @@ class Recommender:
         self._joined = Joined(shelf, fitted)
         return self._joined
 
-    def _fit_meanwhile(self, shelf: Shelf) -> None:
+    def _fit_meanwhile(self) -> None:
         """`_fit` while others go on with what was fitted before."""
-        fitted = Fitted.fit(self._store, shelf)
+        before = self._joined
+        if before is None:
+            return
+        fitted = Fitted.fit(self._store, before.shelf)
         with self._lock:
-            if self._joined is None or self._store.events.state().forgotten != (
-                fitted.state.forgotten
-            ):
-                return  # somebody was forgotten meanwhile
+            if self._joined is None or self._is_forgotten_since(fitted):
+                return
             fitted.save(self._folder)
+            if self._is_forgotten_since(fitted):  # by another process, as it was written
+                shutil.rmtree(self._folder, ignore_errors=True)
+                return
             self._joined = Joined(self._joined.shelf, fitted)
+
+    def _is_forgotten_since(self, fitted: Fitted) -> bool:
+        """Whether somebody was forgotten who may be in what was fitted."""
+        return self._store.events.state().forgotten != fitted.state.forgotten
 
     def _save(self, shelf: Shelf) -> None:
         shelf.save(self._folder)
@@ -341,21 +367,21 @@ def open_recommender(
     *,
     exclude: Sequence[str] = (),
     half_life: float = 60.0,
-    fit_aside: bool = False,
+    patience: float = math.inf,
 ) -> Recommender:
     """Recommendation over a store; what is fitted lies in a folder, made at the first call.
 
     Products of the `exclude`d tags (facet:name) or numbers (stock=..0) are recommended to nobody;
-    an event counts half after `half_life` days. With `fit_aside` what is fitted anew, as much has
-    changed, is fitted beside the calls, which go on with what there was.
+    an event counts half after `half_life` days. With a `patience` no call waits longer, in seconds,
+    for what changed in the catalogue; and what is fitted anew is fitted beside the calls.
     """
-    return Recommender(store, folder, exclude, half_life, fit_aside)
+    return Recommender(store, folder, exclude, half_life, patience)
 
 
 def _place(shelf: Shelf, product: str) -> int:
     place = shelf.place(product)
     if place is None:
-        raise SearchError(f"No product has the id '{product}'. See: tagmill products list")
+        raise UnknownProduct(product)
     return place
 
 

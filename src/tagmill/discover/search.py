@@ -110,12 +110,12 @@ class _Cursor:
                 raise ValueError(text)
         except (ValueError, TypeError) as error:
             raise SearchError(
-                f"'{text[:40]}' is no cursor. Give --after the `next` of the page before"
+                f"'{text[:40]}' is no cursor. Give the `next` of the page before"
             ) from error
         if cursor.sort != sort:
             raise SearchError(
                 f"The cursor is of a search sorted by {cursor.sort}, not by {sort}. "
-                "Sort as on the page before, or begin without --after"
+                "Sort as on the page before, or begin without a cursor"
             )
         return cursor
 

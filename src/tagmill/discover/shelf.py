@@ -110,6 +110,11 @@ class Shelf:
         except (OSError, ValueError, KeyError):  # none yet, or damaged: the store is read again
             return None
 
+    def is_of(self, store: Store) -> bool:
+        """Whether nothing changed since."""
+        state = store.searches.state()
+        return (state.cursor, state.library) == (self.cursor, self.library.version)
+
     def brought_up_to_date(self, store: Store) -> Shelf:
         """The shelf as the store is now; itself where nothing changed.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,13 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from tagmill.chinese import in_chinese
-from tagmill.errors import SettingsError, StoreError, TaggerError, TagmillError, UnknownTag
+from tagmill.errors import SettingsError, StoreError, TaggerError, TagmillError, UnknownProduct
 
-__all__ = ["add_problems", "problem", "speaks_chinese"]
+__all__ = ["add_problems", "preferred_language", "problem", "speaks_chinese"]
 
+_log = logging.getLogger("tagmill")
 # The first that an error is one of.
 _STATUS: Mapping[type[TagmillError], HTTPStatus] = {
-    UnknownTag: HTTPStatus.NOT_FOUND,
+    UnknownProduct: HTTPStatus.NOT_FOUND,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
     TaggerError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -30,7 +33,14 @@ def add_problems(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         found = (status for kind, status in _STATUS.items() if isinstance(error, kind))
-        return problem(request, next(found, HTTPStatus.BAD_REQUEST), str(error), type(error))
+        status, said = next(found, HTTPStatus.BAD_REQUEST), str(error)
+        if isinstance(error, StoreError):  # it names the database, which is no caller's business
+            _log.warning("%s", error)
+            said = (
+                "The database cannot be used now; what the service wrote to stderr says why. "
+                "Try again"
+            )
+        return problem(request, status, said, type(error))
 
     async def malformed(request: Request, error: Exception) -> JSONResponse:
         wrong = error.errors() if isinstance(error, RequestValidationError) else []
@@ -43,8 +53,8 @@ def add_problems(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         status, said, headers = HTTPStatus(error.status_code), error.detail, error.headers
         if status == HTTPStatus.NOT_FOUND and said == status.phrase:
-            said = f"There is nothing at {request.url.path}. See: /openapi.json"
-        return problem(request, status, said, type(error), headers)
+            said = "There is nothing here. See: /openapi.json"
+        return problem(request, status, said, headers=headers)
 
     async def failed(request: Request, error: Exception) -> JSONResponse:
         said = "This should not happen; what the service wrote to stderr says why. Report it"
@@ -58,20 +68,32 @@ def add_problems(app: FastAPI) -> None:
 
 def speaks_chinese(request: Request) -> bool:
     """Whether a request wants Chinese: by `language`, else by `Accept-Language`."""
-    asked = request.query_params.get("language") or request.headers.get("accept-language", "")
+    asked = request.query_params.get("language") or preferred_language(request)
     return asked.lower().startswith("zh")
+
+
+def preferred_language(request: Request) -> str:
+    """`zh` or `en`, which `Accept-Language` has more of; "" for neither."""
+    best, most = "", 0.0
+    for entry in request.headers.get("accept-language", "").lower().split(","):
+        tag, _, weight = entry.partition(";q=")
+        language = tag.strip().partition("-")[0]
+        quality = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 1.0
+        if language in ("zh", "en") and quality > most:
+            best, most = language, quality
+    return best
 
 
 def problem(
     request: Request,
     status: HTTPStatus,
     said: str,
-    kind: type[Exception] = HTTPException,
+    kind: type[Exception] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The document of what went wrong."""
+    """The document of what went wrong; without a `kind` the status says it all."""
     document: dict[str, Any] = {
-        "type": f"urn:tagmill:{kind.__name__}",
+        "type": f"urn:tagmill:{kind.__name__}" if kind else "about:blank",
         "title": status.phrase,
         "status": int(status),
         "detail": in_chinese(said) if speaks_chinese(request) else said,

@@ -11,23 +11,24 @@ import uvicorn
 from fastapi import FastAPI
 
 from tagmill.errors import SettingsError
-from tagmill.serve.app import create_app
+from tagmill.serve.app import LOCAL_NAMES, create_app
 from tagmill.serve.shop import Shop
 
 __all__ = ["Server", "open_server"]
 
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_STOPPING = 10  # seconds in which requests that were begun are answered
 
 
 class Server:
     """A server whose `url` is known; `run` serves until it is stopped by a signal or `stop`."""
 
     def __init__(self, app: FastAPI, listening: socket.socket) -> None:
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{port}"
+        self.url = f"http://{_name_of(listening)}:{listening.getsockname()[1]}"
         self._socket = listening
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, lifespan="off",
+            timeout_graceful_shutdown=_STOPPING,
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
 
     def run(self) -> None:
@@ -57,7 +58,13 @@ def open_server(shop: Shop, host: str, port: int, key: str | None = None) -> Ser
             f"{host} can be reached from other machines, and whoever reaches it may read and "
             "delete. Set a key with TAGMILL_SERVE__KEY, which callers must send"
         )
-    return Server(create_app(shop, key, _LOCAL_NAMES if key is None else None), listening)
+    hosts = (*LOCAL_NAMES, host, _name_of(listening))
+    return Server(create_app(shop, key, hosts), listening)
+
+
+def _name_of(listening: socket.socket) -> str:
+    address: str = listening.getsockname()[0]
+    return f"[{address}]" if ":" in address else address
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
-from threading import Event, Lock, Thread
+from dataclasses import dataclass, replace
+from threading import Event, Thread
 
 from tagmill.catalog.events import posted_events
 from tagmill.catalog.rows import Reject
 from tagmill.discover import open_search
 from tagmill.discover.recommend import open_recommender
-from tagmill.errors import TagmillError
 from tagmill.people import forget_user
 from tagmill.settings import Settings
 from tagmill.store import Store
@@ -18,9 +19,10 @@ from tagmill.store.connection import now
 from tagmill.store.searches import LoggedSearch
 from tagmill.workspace import unpublished
 
-__all__ = ["SearchLog", "Shop"]
+__all__ = ["Posted", "SearchLog", "Shop"]
 
-_PATIENCE = 0.2  # seconds a search waits for what changed
+_log = logging.getLogger("tagmill")
+_PATIENCE = 0.5  # seconds a request waits for what changed
 _LOG_EVERY = 1.0  # seconds
 _LOG_MOST = 100_000  # searches that wait where the database cannot be written: the oldest go
 
@@ -33,32 +35,44 @@ class SearchLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: list[LoggedSearch] = []
-        self._lock, self._closing = Lock(), Event()
-        self._thread = Thread(target=self._write, name="tagmill-search-log", daemon=True)
+        self._waiting: deque[LoggedSearch] = deque(maxlen=_LOG_MOST)
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="tagmill-search-log", daemon=True)
         self._thread.start()
 
     def keep(self, search: LoggedSearch) -> None:
         """Have a search written soon."""
-        with self._lock:
-            self._waiting.append(replace(search, at=now()))
+        self._waiting.append(replace(search, at=now()))
 
     def close(self) -> None:
         """Write what waits."""
         self._closing.set()
         self._thread.join()
+        if self._waiting:
+            _log.warning("%d searches could not be kept", len(self._waiting))
 
-    def _write(self) -> None:
+    def _run(self) -> None:
         last = False
         while not last:
             last = self._closing.wait(_LOG_EVERY)
-            with self._lock:
-                taken, self._waiting = self._waiting, []
+            taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
-                self._store.searches.log(taken)
-            except TagmillError:  # somebody writes for long, or the database is away: later
-                with self._lock:
-                    self._waiting = (taken + self._waiting)[-_LOG_MOST:]
+                if taken:
+                    self._store.searches.log(taken)
+            except Exception as error:  # later: somebody writes for long, or the database is away
+                self._waiting.extendleft(reversed(taken))
+                _log.warning("searches are kept later: %s", error)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """How many events and searches were new, products among them that there are not (yet), and
+    the rows that were neither."""
+
+    new: int
+    searches: int
+    unknown: list[str]
+    rejects: list[Reject]
 
 
 class Shop:
@@ -76,7 +90,7 @@ class Shop:
         )  # fmt: skip
         self.recommender = open_recommender(
             store, settings.recommend_dir, exclude=rules.exclude, half_life=rules.half_life,
-            fit_aside=True,
+            patience=_PATIENCE,
         )  # fmt: skip
 
     def prepare(self) -> int:
@@ -87,15 +101,22 @@ class Shop:
         self.recommender.prepare()
         return products
 
-    def post(self, rows: Sequence[object]) -> tuple[int, int, list[Reject]]:
-        """Store events and searches; how many were new of each, and what is none.
-
-        A time that is not given is now.
-        """
+    def post(self, rows: Sequence[object]) -> Posted:
+        """Store events and searches. A time that is not given is now."""
         read = posted_events(rows, now())
-        new = self.store.events.add(read.events)
-        searches = self.search.log(read.searches) if read.searches else 0
-        return new, searches, read.rejects
+        named = {event.product for event in read.events}
+        unknown = named - self.store.products.known(named)
+        return Posted(
+            self.store.events.add(read.events),
+            self.search.log(read.searches) if read.searches else 0,
+            sorted(unknown),
+            read.rejects,
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """Why what changed in the catalogue is not taken in, where it is not."""
+        return self.search.index.problem or self.recommender.problem
 
     def forget(self, user: str) -> int:
         """Delete everything of a user; how many events there were."""

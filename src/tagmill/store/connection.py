@@ -270,6 +270,10 @@ class Database:
         except (sa.exc.DBAPIError, driver.Error) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             raise StoreError(f"{self.name}: {_explain(cause)}") from error
+        except sa.exc.TimeoutError as error:
+            raise StoreError(
+                f"{self.name}: all connections are in use. Try again in a moment"
+            ) from error
 
 
 def _parse(url: str) -> sa.URL:

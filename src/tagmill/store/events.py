@@ -145,5 +145,6 @@ class Events:
         with self._database.write() as connection:
             gone = sa.delete(events).where(self._database.among(events.c.user_id, list(users)))
             count = int(connection.execute(gone).rowcount)
-            self._database.count_up(connection, "forgotten", 1)
+            if count:
+                self._database.count_up(connection, "forgotten", 1)
         return count
