@@ -61,6 +61,8 @@ def test_quantities_of_a_text(text: str, found: set[tuple[object, ...]]) -> None
         *((f"2kg{bound}", "g", 0, 2000) for bound in ("或以下", " or under", "内的")),
         *((f"2kg{bound}", "g", 2000, math.inf) for bound in ("或以上", " and up", "+")),
         ("半升以下", "ml", 0, 500), ("三千克以上", "g", 3000, math.inf),
+        ("一到二十斤", "g", 500, 10_000), ("一到三十瓦", "w", 1, 30),
+        ("三到五十岁", "year", 3, 50), ("一到三百瓦", "w", 100, 300), ("1-2万瓦", "w", 1e4, 2e4),
         ("十二到十五寸", "mm", 304.8, 381), ("5千克以内", "g", 0, 5000),
     ],
 )  # fmt: skip

@@ -470,8 +470,13 @@ def test_both_databases_rank_the_same(sqlite_url: str, postgres_url: str, tmp_pa
     [
         ("red or blue dress", ["d1", "d2", "d3"]), ("红色或蓝色 手提包", ["b1", "b2"]),
         ("真丝或者真皮", ["b1", "d1"]), ("silk or blue", []),  # of two facets: both words
-        ("水杯 350ml or 1.5L", []), ("电视 or 水杯", ["c1", "c2", "t1"]),
-        ("or red", ["b1", "d1", "d2"]), ("正红, leather or silk 手提包", ["b1"]),
+        ("水杯 350ml or 1.5L", []), ("or red", ["b1", "d1", "d2"]),
+        ("正红, leather or silk 手提包", ["b1"]), ("连衣裙, 手提包或4K电视 蓝色", ["b2", "d3"]),
+        ("红色的或蓝色的手提包", ["b1", "b2"]), ("红色的或者是蓝色的 手提包", ["b1", "b2"]),
+        ("handbag in red or in a blue", ["b1", "b2"]), ("red or 正红 handbag", ["b1"]),
+        ('"red" or "blue" handbag', ["b1", "b2"]), ('"red or blue" handbag', []),
+        ("red blue or silk", []), ("真丝连衣裙或手提包", ["d1"]),
+        ("red handbag or blue dress", []),
     ],
 )  # fmt: skip
 def test_or_between_tags_of_a_facet_is_any_of_them(
@@ -479,3 +484,77 @@ def test_or_between_tags_of_a_facet_is_any_of_them(
 ) -> None:
     result = search.search(query)
     assert sorted(hit.id for hit in result.hits if not result.relaxed) == found
+
+
+def test_what_any_is_asked_of_is_explained_logged_and_corrected_alike(search: Search) -> None:
+    either, other = (search.search(query, log=True) for query in ("red or blue", "blue or red"))
+    assert [hit.id for hit in either.hits] == [hit.id for hit in other.hits]
+    assert [hit.score for hit in either.hits] == [hit.score for hit in other.hits]
+    assert {tag["tag"] for hit in either.hits for tag in hit.why.tags} == {"颜色:红色", "颜色:蓝色"}
+    assert {word["word"] for hit in either.hits for word in hit.why.words} >= {"红色", "蓝色"}
+    logged = search.store.searches.list()
+    assert {frozenset(one.tags) for one in logged} == {frozenset({RED.id, BLUE.id})}
+    search.store.library.save(
+        [make_tag("材质", "天鹅绒", "Velvett"), make_tag("材质", "羊羔绒")], []
+    )
+    search.store.products.upsert(product_batch(product("v1", "velvet cushion")))
+    assert search.search("velvett or 羊羔绒").did_you_mean == "velvet or 羊羔绒"
+    assert search.search("羊羔绒 or velvett").did_you_mean == "羊羔绒 or velvet"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("苹果手机或华为手机", ["w1", "w2"]), ("小米手机或者小米平板", ["w3"]),
+        ("hdmi or vga to hdmi adapter", ["w5"]), ("vga or hdmi to hdmi adapter", ["w5"]),
+        ("samsung tv or lg tv", ["w6", "w7", "w8"]), ("samsung or an lg tv", ["w6", "w7", "w8"]),
+        ("mug for mom or for dad", ["w9", "w10"]), ("s码或m码", ["w18", "w19"]),
+        ("黑的或白的手机壳", ["w20", "w21"]),
+        ("红的或者蓝的长靴", ["w22", "w23"]), ("送男的或女的礼物", ["w24", "w25"]),
+        ("鞋子或帽子", ["w11", "w12"]), ("帽子或鞋子", ["w11", "w12"]),
+        ("iphone 14 case or screen protector", ["w16", "w17"]),
+    ],
+)  # fmt: skip
+def test_or_between_other_words_says_nothing(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    """Which words are a thing, the library does not tell: what has most of them comes first."""
+    titles = [
+        "苹果手机 128G", "华为手机 256G", "小米手机", "hdmi to hdmi adapter", "vga to hdmi adapter",
+        "samsung tv", "lg tv", "an old tv lg", "mom mug", "dad mug", "透气运动鞋", "棒球帽 黑",
+        "headphones stereo", "now hiring poster", "never again poster", "iphone 14 case",
+        "iphone 14 screen protector", "卫衣 s码", "卫衣 m码", "黑 手机壳 硅胶", "白 手机壳 硅胶",
+        "红 长靴", "蓝 长靴", "男 礼物", "女 礼物",
+    ]  # fmt: skip
+    products = (product(f"w{i}", title) for i, title in enumerate(titles, 1))
+    store.products.upsert(product_batch(*products))
+    assert set(ids(search, query)[: len(found)]) == set(found)
+
+
+def test_words_beside_or_are_corrected_and_logged(store: Store, search: Search) -> None:
+    titles = {"w1": "headphones stereo", "w2": "earbuds mini"}
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    assert search.search("headphons or earbudz").did_you_mean == "headphone or earbud"
+    search.search("usb or hdmi", log=True)
+    assert search.store.searches.list()[0].words == ("usb", "hdmi")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("外套 不要皮或毛的", ["n3", "n4"]), ("不要毛或皮的外套", ["n3", "n4"]),
+        ('poster -"now or never"', ["n5", "n6", "n8"]), ("poster -red or blue", []),
+        ('poster -"red or blue"', ["n5", "n6", "n7"]),
+    ],
+)  # fmt: skip
+def test_what_is_negated_is_no_choice(
+    store: Store, search: Search, query: str, found: list[str]
+) -> None:
+    titles = {
+        "n1": "真皮外套", "n2": "羊毛外套", "n3": "棉外套", "n4": "纱外套 手洗或机洗",
+        "n5": "now hiring poster", "n6": "never again poster", "n7": "now or never poster",
+        "n8": "red or blue poster",
+    }  # fmt: skip
+    store.products.upsert(product_batch(*(product(i, title) for i, title in titles.items())))
+    result = search.search(query)
+    assert sorted([] if result.relaxed else [hit.id for hit in result.hits]) == found

@@ -160,7 +160,7 @@ def _misspelled(wanted: Sequence[Concept], concept: Concept) -> list[str]:
 
     One Chinese character is only taken for the end of one: 糖 is not 无糖.
     """
-    place = wanted.index(concept)
+    place = next(i for i, one in enumerate(wanted) if concept in (one, *one.choices))
     before = wanted[place - 1] if place else None
     alone = [concept.text] if len(concept.text) > 1 or concept.text.isascii() else []
     if before is None or before.tag_ids or not is_unspaced(concept.text[0]):

@@ -96,15 +96,17 @@ class Matcher:
         self._idf = [[self._inverse_frequency(part) for part in parts] for parts in self.parts]
 
     def unknown(self, *, heads: bool) -> list[Concept]:
-        """The concepts nothing matches, or (`heads`: it counts) only a word that ends with one."""
+        """The concepts nothing matches, or (`heads`: it counts) only a word that ends with one; of
+        choices each."""
         return [
-            concept
+            one
             for concept, parts, idfs in zip(self.query.wanted, self.parts, self._idf, strict=True)
             if not any(
                 idf
                 for part, idf in zip(parts, idfs, strict=True)
                 if not (part.is_more or part.is_head) or (heads and len(part.words) == 1)
             )
+            for one in concept.choices or (concept,)
         ]
 
     def hits(self, number: int, how: How) -> Hits:
@@ -215,6 +217,8 @@ class Matcher:
         return found
 
     def _parts(self, concept: Concept) -> list[Part]:
+        if concept.choices:
+            return list(dict.fromkeys(p for one in concept.choices for p in self._parts(one)))
         library = self._view.library
         parts = [Part(tag_id=tag_id, factor=_TAG_WEIGHT) for tag_id in concept.tag_ids]
         if concept.words:

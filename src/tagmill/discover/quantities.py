@@ -371,9 +371,9 @@ def _low_end(match: re.Match[str], dimension: str, size: float) -> float | None:
 
 
 def _low_value(match: re.Match[str]) -> float:
-    """The value a range begins with: of 2到3千 it is 2,000, of 100到3千 100."""
+    """The value a range begins with: of 2到3千 it is 2,000, of 100到3千 100, of 一到二十 1."""
     low, high = match["low"], match["number"]
-    value, scale = _value(low), _SCALES.get(high[-1], 1)
+    value, scale = _value(low), 1 if high[-1] == "十" else _SCALES.get(high[-1], 1)
     is_short = match["low_unit"] is None and low[-1] not in _SCALES
     return value * scale if is_short and value < _value(high) / scale else value
 

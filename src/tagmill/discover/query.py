@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
@@ -69,6 +69,7 @@ _WITHOUT = re.compile(
 )
 _QUOTED = re.compile(r"[\"“「『]([^\"”」』]+)[\"”」』]")
 _OR = {("or",), ("或",), ("或者",)}
+_LISTED = re.compile(r"\s*[,，、]\s*")
 _MODIFIERS = frozenset("太很纯带有含用是")  # before what is not wanted: 不要带拉链的
 _PART = re.compile(r"[^\s,，、;；。|]+")
 _DIGITS_MEET_LETTERS = re.compile(r"(?<=[a-z])(?=[0-9])|(?<=[0-9])(?=[a-z])")
@@ -82,6 +83,7 @@ class Concept:
     `others` are lists of words that may stand for them: 16 oz or 16oz. `joined` are its numbers
     with the words beside them, iphone15 of iphone 15: side by side they tell more than apart.
     `measure` is what it measures: 500ml is 0.5升, and 6-8岁 holds 7岁.
+    `choices` are the things of which any is asked for, red or blue, whose tags are all its own.
     """
 
     text: str
@@ -90,6 +92,7 @@ class Concept:
     others: tuple[tuple[str, ...], ...] = ()
     joined: tuple[str, ...] = ()
     measure: Range | None = None
+    choices: tuple[Concept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,11 +158,11 @@ class QueryParser:
             named, end = self._negated(rest, match.end())
             if not named:
                 continue
-            wanted += self._concepts(rest[position : match.start()])
-            unwanted += [self._with_kinds(concept) for concept in named]
+            wanted += self._concepts(rest[position : match.start()], choices=True)
+            unwanted += [self._with_kinds(concept) for concept in _telling(named) or named]
             position = end
-        wanted += self._concepts(rest[position:])
-        telling = [c for c in wanted if c.tag_ids or not set(c.words) <= _STOP_WORDS]
+        wanted += self._concepts(rest[position:], choices=True)
+        telling = _telling(wanted)
         if ranges or any(c.measure for c in wanted):  # 容量 500ml以下
             telling = [c for c in telling if c.tag_ids or c.text not in self._facets]
         if telling or unwanted or ranges:
@@ -247,13 +250,15 @@ class QueryParser:
                 return end
         return start
 
-    def _concepts(self, text: str) -> list[Concept]:
-        """Names, longest first from the left, and the words between them."""
+    def _concepts(self, text: str, *, choices: bool = False) -> list[Concept]:
+        """Names, longest first from the left, and the words between them; with `choices` some are
+        one of several."""
         folded = fold(text)
         units = [(m.start(), m.end()) for m in _UNIT_OF_TEXT.finditer(folded.text)]
         words = _word_edges(folded.text)
         measures = self._measures(text, folded)
         found: list[Concept] = []
+        spans: dict[int, tuple[int, int]] = {}
         loose: list[str] = []
 
         def flush() -> None:
@@ -276,41 +281,54 @@ class QueryParser:
             if count:
                 flush()
                 whole = tuple(search_words([piece], whole=True)[0])
-                called = text[slice(*folded.span(start, end))]
+                called = spans[len(found)] = folded.span(start, end)
                 measure = measure if measured == end else None
-                found.append(Concept(called, tags, whole, measure=measure))
+                found.append(Concept(text[slice(*called)], tags, whole, measure=measure))
             elif loose and is_unspaced(piece) and folded.starts[start] == folded.ends[start - 1]:
                 loose[-1] += piece
             else:
                 loose.append(piece)
             place += max(count, 1)
         flush()
-        found = self._with_choices(_with_other_spellings(found))
+        found = _with_other_spellings(found)
+        if choices:
+            found = self._with_choices(found, text, spans)
         return list({concept.tag_ids or concept.words: concept for concept in found}.values())
 
-    def _with_choices(self, concepts: Sequence[Concept]) -> list[Concept]:
-        """`red or blue` as one thing asked for, as are red, blue or green: tags of one facet, or
-        words that name no tag."""
-        found: list[Concept] = []
-        between = False
-        for concept in concepts:
-            if between and len(found) > 1 and self._are_choices(found[-2], concept):
-                found.pop()
-                while len(found) > 1 and self._are_choices(found[-2], found[-1], tags=True):
-                    found[-2:] = [_either(*found[-2:])]
-                found[-1] = _either(found[-1], concept)
+    def _with_choices(
+        self, concepts: list[Concept], text: str, spans: Mapping[int, tuple[int, int]]
+    ) -> list[Concept]:
+        """Tags of one facet as one thing asked for where `or` stands between them: red or blue,
+        red, blue or green. `spans` are of the names among the concepts, by their places."""
+        runs: list[list[int]] = []
+        for left, right in pairwise(spans):
+            gap = spans[left][1], spans[right][0]
+            if not self._are_choices(concepts[left : right + 1], text, gap):
+                continue
+            if runs and runs[-1][-1] == left:
+                runs[-1].append(right)
             else:
-                found.append(concept)
-            between = concept.words in _OR and not concept.tag_ids
-        return found
+                runs.append([left, right])
+        for first, *_, last in reversed(runs):
+            within = concepts[first : last + 1]
+            if any(one.words in _OR for one in within if not one.tag_ids):
+                concepts[first : last + 1] = [_any(within, text[spans[first][0] : spans[last][1]])]
+        return concepts
 
-    def _are_choices(self, one: Concept, other: Concept, *, tags: bool = False) -> bool:
-        if one.measure or other.measure or {one.words, other.words} & _OR:
+    def _are_choices(self, within: Sequence[Concept], text: str, gap: tuple[int, int]) -> bool:
+        """Whether the first and the last of some concepts are different tags of one facet, with
+        `or` and stop words between them, or a comma; not within quotes."""
+        one, *between, other = within
+        if one.measure or other.measure or one.tag_ids == other.tag_ids:
             return False
-        if one.tag_ids and other.tag_ids:
-            facets = ({self._facet_of[i] for i in own.tag_ids} for own in (one, other))
-            return bool(set.intersection(*facets))
-        return not (tags or one.tag_ids or other.tag_ids)
+        if _telling(between) or any(
+            match.start() < gap[0] and gap[1] < match.end() for match in _QUOTED.finditer(text)
+        ):
+            return False
+        if not (any(c.words in _OR for c in between) or _LISTED.fullmatch(text, *gap)):
+            return False
+        facets = ({self._facet_of[tag_id] for tag_id in own.tag_ids} for own in (one, other))
+        return bool(set.intersection(*facets))
 
     def _measures(self, text: str, folded: Folded) -> dict[int, tuple[int, Range]]:
         """Start → end, both in the folded text, and what is measured there."""
@@ -338,11 +356,16 @@ class QueryParser:
         return 0, ()
 
 
-def _either(one: Concept, other: Concept) -> Concept:
-    """One of two things; what each adds to the other's words is not looked for."""
-    tags = tuple(dict.fromkeys(one.tag_ids + other.tag_ids))
-    others = (*one.others, other.words, *other.others)
-    return Concept(f"{one.text} | {other.text}", tags, one.words, others)
+def _telling(concepts: Sequence[Concept]) -> list[Concept]:
+    """Those that say what a product is."""
+    return [c for c in concepts if c.tag_ids or not set(c.words) <= _STOP_WORDS]
+
+
+def _any(concepts: Sequence[Concept], text: str) -> Concept:
+    """One of several things asked for, those that name tags."""
+    choices = tuple(concept for concept in concepts if concept.tag_ids)
+    tags = dict.fromkeys(tag_id for choice in choices for tag_id in choice.tag_ids)
+    return Concept(text, tuple(tags), (), choices=choices)
 
 
 def is_lack(form: str, word: str) -> bool:
