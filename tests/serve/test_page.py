@@ -135,7 +135,7 @@ def test_titles_are_text_and_pages_go_on(page: Page, shop: Service) -> None:
 
 def test_a_problem_is_shown_and_goes(page: Page, shop: Service) -> None:
     page.goto(f"{shop.url}/?language=en&sort=beauty")
-    expect(page.locator("#problem")).to_contain_text("beauty")
+    expect(page.locator("#search-problem")).to_contain_text("beauty")
 
 
 def test_the_page_asks_for_the_key(page: Page, store: Store, tmp_path: Path) -> None:
@@ -143,9 +143,9 @@ def test_the_page_asks_for_the_key(page: Page, store: Store, tmp_path: Path) -> 
     with serving(store, tmp_path, key="open sesame") as service:
         page.goto(f"{service.url}/?language=en&q=red")
         expect(page.locator("#unlock")).to_be_visible()
-        expect(page.locator("#problem")).to_contain_text("Send the service's key")
+        expect(page.locator("#search-problem")).to_contain_text("Send the service's key")
         page.locator("#key").fill("open sesame")
         page.locator("#key").press("Enter")
         expect(page.locator("#hits > li").first).to_be_visible()
         expect(page.locator("#unlock")).to_be_hidden()
-        expect(page.locator("#problem")).to_be_hidden()
+        expect(page.locator("#search-problem")).to_be_hidden()
