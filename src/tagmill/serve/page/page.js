@@ -180,8 +180,7 @@ async function search(log = false) {
   });
   if (answered || !matters()) return;
   found = { ...found, hits: [], next: null };
-  put($("hits"));
-  $("total").textContent = "";
+  for (const place of ["total", "hint", "hits"]) put($(place));
   $("hint").hidden = true;
 }
 
@@ -301,7 +300,7 @@ function showRanges() {
     box.querySelectorAll("input").forEach((input, end) => {
       input.placeholder = [reach.least, reach.most][end] ?? "";
       const value = chosen ? rangeEnds(chosen)[end] : "";
-      if (input !== document.activeElement) input.value = isFinite(value) ? value : "";
+      if (input !== document.activeElement) input.value = value && isFinite(value) ? Number(value) : "";
     });
   }
 }
@@ -472,7 +471,7 @@ function closeCompletions() {
 }
 
 $("query").oninput = event => { if (!event.isComposing) complete(); };
-$("query").oncompositionend = complete;
+$("query").addEventListener("compositionend", complete); // it has no property
 $("query").onblur = closeCompletions;
 $("query").onkeydown = event => {
   // Keys belong to an input method while it composes (229: so Safari says it of the last one).
