@@ -76,6 +76,13 @@ def _hold(page: Page, part: str) -> list[Route]:
     return held
 
 
+def _held(page: Page, held: list[Route]) -> Route:
+    """The request that waits, once it was sent."""
+    while not held:
+        page.wait_for_timeout(10)
+    return held.pop()
+
+
 def _fail(route: Route, detail: str) -> None:
     """Answer that something is wrong."""
     route.fulfill(status=503, json={"detail": detail})
@@ -185,8 +192,9 @@ def test_more_is_asked_for_once_and_of_this_search_only(page: Page, shop: Servic
     page.locator("#query").fill("手提包")
     page.locator("#query").press("Enter")
     expect(page.locator("#total")).to_have_text("2 products")
-    held.pop().continue_()
-    page.wait_for_load_state("networkidle")
+    with page.expect_response(lambda answer: "after=" in answer.url):
+        _held(page, held).continue_()
+    page.wait_for_timeout(100)  # for what should not be
     expect(page.locator("#hits > li")).to_have_count(2)
     expect(page.locator("#more")).to_be_hidden()
 
@@ -231,7 +239,7 @@ def test_hits_do_not_wait_for_recommendations_nor_these_for_hits(page: Page, sho
     held = _hold(page, "v1/recommend")
     page.goto(f"{shop.url}/?language=en&q=red&user=lin")
     expect(page.locator("#hits .title").first).to_be_visible()
-    _fail(held.pop(), "no recommendations today")
+    _fail(_held(page, held), "no recommendations today")
     expect(page.locator("#beside-problem")).to_be_visible()
     expect(page.locator("#beside-problem")).to_have_text("no recommendations today")
     expect(page.locator("#search-problem")).to_be_hidden()
@@ -262,8 +270,9 @@ def test_what_an_older_search_answers_is_dropped(page: Page, shop: Service) -> N
     page.locator("#query").fill("leather")
     page.locator("#query").press("Enter")
     expect(page.locator("#total")).to_have_text("1 product")
-    _fail(held.pop(), "too late")
-    page.wait_for_load_state("networkidle")
+    with page.expect_response(lambda answer: "q=old" in answer.url):
+        _fail(_held(page, held), "too late")
+    page.wait_for_timeout(100)  # for what should not be
     expect(page.locator("#search-problem")).to_be_hidden()
     expect(page.locator("#total")).to_have_text("1 product")
 
@@ -339,9 +348,7 @@ def test_the_other_end_of_a_range_can_be_written_meanwhile(page: Page, shop: Ser
     page.get_by_label("价格 from").fill("100")
     page.keyboard.press("Tab")
     page.keyboard.type("3")
-    while not held:
-        page.wait_for_timeout(10)
-    held.pop().continue_()
+    _held(page, held).continue_()
     expect(page.locator("#total")).to_have_text("4 products")
     page.keyboard.type("00")
     expect(page.get_by_label("价格 to")).to_have_value("300")
@@ -402,11 +409,9 @@ def test_completions_come_only_while_somebody_writes(page: Page, shop: Service) 
     held = _hold(page, "v1/complete")
     query.press_sequentially("t")
     page.keyboard.press("Tab")
-    while not held:
-        page.wait_for_timeout(10)
     with page.expect_response("**/v1/complete**"):
-        held.pop().continue_()
-    page.wait_for_load_state("networkidle")
+        _held(page, held).continue_()
+    page.wait_for_timeout(100)  # for what should not be
     expect(completions).to_be_hidden()
 
 
