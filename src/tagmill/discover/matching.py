@@ -35,8 +35,8 @@ from tagmill.text import is_doubtful, is_unspaced, search_words
 __all__ = ["Hits", "How", "Matcher", "Part"]
 
 # Of a tag's weight of evidence: ln of its probability over how common it is, and _MISSED more, as
-# a product of which nobody says it may have it all the same, one in e^3 of how common it is.
-_TAG_WEIGHT, _MISSED = 20.0, 3.0
+# a product of which nobody says it may have it all the same, one in e^2 of how common it is.
+_TAG_WEIGHT, _MISSED = 60.0, 2.0
 _LEAST_BITS = LIKELY.view(np.int32)
 _SYNONYM = 0.7  # weight of a tag's other names, where the query used one
 _MEASURED = 2.0  # as much as a word of a title, in whatever unit it is written

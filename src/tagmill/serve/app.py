@@ -146,13 +146,14 @@ class _Gate:
         return None
 
 
-def _shop(request: Request) -> Shop:
+async def _shop(request: Request) -> Shop:  # async: what is not waits for a thread
     shop: Shop = request.app.state.shop
     return shop
 
 
-def _names(
+async def _names(
     request: Request,
+    shop: Annotated[Shop, Depends(_shop)],
     language: Annotated[
         str | None,
         Query(description="Of names and texts: zh, en; else Accept-Language, the workspace's."),
@@ -161,7 +162,7 @@ def _names(
     """The language of names of tags; "" for canonical ones."""
     if language is not None:
         return language
-    return preferred_language(request) or _shop(request).language
+    return preferred_language(request) or shop.language
 
 
 def _id(text: str) -> str:
