@@ -44,13 +44,16 @@ def search() -> list[str]:
             "common ones": "search_common", "any of several": "search_any",
             "completion": "complete",
         }  # fmt: skip
+        served = {
+            f"all queries over HTTP, {one['clients']} at once": one for one in entry["service"]
+        }
         lines += [
             f"{entry['products']:,} generated products with 5 tags each, facets counted "
             f"({when(entry)}): built in {entry['build_seconds']:,.0f} s with "
             f"{entry['build_peak_gb']} GB, {entry['index_mb']:,} MB on disk; up to "
             f"{entry['most_hits']:,} hits.",
             "",
-            *_times(entry, kinds),
+            *_times({**entry, **served}, kinds | {name: name for name in served}),
             "",
         ]
     for entry in results.load("freshness").values():
