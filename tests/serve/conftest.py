@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from fastapi import FastAPI
 
-from tagmill.serve import Shop, open_server
+from tagmill.serve import Server, Shop, create_app, open_server
 from tagmill.settings import Settings
 from tagmill.store import Store
 from tests.discover.shop import fill_shop
@@ -82,6 +84,21 @@ def serving(store: Store, folder: Path, key: str | None = None) -> Iterator[Serv
         server.stop()
         thread.join()
         shop.close()
+
+
+@contextmanager
+def mounted(service: Service) -> Iterator[Service]:
+    """The same shop, below /shop of another app."""
+    outer = FastAPI()
+    outer.mount("/shop", create_app(service.shop))
+    server = Server(outer, socket.create_server(("127.0.0.1", 0)))
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield Service(f"{server.url}/shop", service.shop, service.store)
+    finally:
+        server.stop()
+        thread.join()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +9,17 @@ from dataclasses import asdict
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event as Signal
-from threading import Thread
 
 import pytest
-from fastapi import FastAPI
 
 from tagmill.discover import aside, fitted, open_search
 from tagmill.errors import SettingsError, StoreError, TaggerError
 from tagmill.records import Scores
-from tagmill.serve import Server, Shop, create_app, open_server
+from tagmill.serve import Shop, open_server
 from tagmill.settings import Settings
 from tagmill.store import Store, open_store
 from tests.discover.shop import BLUE, DRESS, fill_shop
-from tests.serve.conftest import Service, serving
+from tests.serve.conftest import Service, mounted, serving
 from tests.store.samples import entry, product, product_batch, tag_run
 
 
@@ -357,9 +354,12 @@ def test_users_are_named_alike_everywhere(service: Service) -> None:
     service.post("events", {"user": " lin\0 ", "product": "d3", "kind": "like"})
     assert service.get("recommend", user="lin ").body[0]["why"]["because"] == "d3"
     assert service.ask("DELETE", "/v1/users/%20lin%20").body == {"user": "lin", "events": 1}
-    fitted = service.shop.recommender._joined
+    fitting = service.shop.recommender._fitting
+    thread = fitting._thread
+    assert thread is not None
+    thread.join(20)
     assert service.ask("DELETE", "/v1/users/nobody").body["events"] == 0
-    assert service.shop.recommender._joined is fitted  # nothing to fit anew
+    assert fitting._thread is thread  # nothing to fit anew
     assert service.ask("DELETE", "/v1/users").status == 404
     assert service.ask("DELETE", "/v1/users/").status == 422
 
@@ -394,22 +394,12 @@ def test_long_paths_and_values_are_refused_at_once(service: Service) -> None:
 
 
 def test_the_app_can_stand_below_another(service: Service) -> None:
-    outer = FastAPI()
-    outer.mount("/shop", create_app(service.shop))
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(outer, listening)
-    thread = Thread(target=server.run)
-    thread.start()
-    try:
-        below = Service(f"{server.url}/shop", service.shop, service.store)
+    with mounted(service) as below:
         assert below.get("search", q="red").body["total"] == 3
         page = below.ask("GET", "/")
         assert page.status == below.ask("GET", "/page.js").status == 200
         assert "content-security-policy" in page.headers
         assert below.get("status", {"Host": "evil.example"}).status == 421
-    finally:
-        server.stop()
-        thread.join()
 
 
 def test_what_another_process_swept_is_written_again(store: Store, tmp_path: Path) -> None:
@@ -454,7 +444,8 @@ def test_forgetting_somebody_holds_nobody_up(
         assert not service.get("recommend", user="lin").body[0]["why"]["because"]
         assert service.get("recommend", user="wu").status == 200
     going_on.set()
-    assert recommender._fitting._thread is not None
-    recommender._fitting._thread.join(20)
-    assert recommender._joined is not None
-    assert recommender._joined.fitted.degrees.sum() == 2  # wu's alone
+    deadline = time.monotonic() + 20
+    while recommender._ready().fitted.state.forgotten == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert recommender._ready().fitted.degrees.sum() == 2  # wu's alone
