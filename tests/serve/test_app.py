@@ -336,18 +336,26 @@ def test_searches_go_on_while_somebody_writes_for_long(sqlite_url: str, tmp_path
 def test_a_database_that_is_away_is_no_caller_s_business(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(aside, "_RETRY", 0.1)
     service.get("search", q="red")
 
     def away(*given: object) -> None:
         raise StoreError("postgresql://secret@host/db: connection refused")
 
-    monkeypatch.setattr(service.store.searches, "state", away)
-    monkeypatch.setattr(service.store.events, "of_user", away)
-    assert service.get("search", q="red").body["total"] == 3  # out of the index
-    answer = service.get("recommend", user="lin")
-    assert (answer.status, answer.body["type"]) == (503, "urn:tagmill:StoreError")
-    assert "secret" not in answer.body["detail"]
-    assert "secret" in caplog.text
+    with monkeypatch.context() as while_away:
+        while_away.setattr(service.store.searches, "state", away)
+        while_away.setattr(service.store.events, "of_user", away)
+        assert service.get("search", q="red").body["total"] == 3  # out of the index
+        answer = service.get("recommend", user="lin")
+        assert (answer.status, answer.body["type"]) == (503, "urn:tagmill:StoreError")
+        assert "secret" not in answer.body["detail"]
+        assert "secret" in caplog.text
+        assert service.get("status").body["problem"] is True
+    deadline = time.monotonic() + 20
+    while service.get("status").body["problem"]:
+        assert time.monotonic() < deadline
+        service.get("recommend", user="lin")
+        time.sleep(0.05)
 
 
 def test_users_are_named_alike_everywhere(service: Service) -> None:

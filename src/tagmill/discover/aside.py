@@ -20,17 +20,23 @@ State = TypeVar("State")
 class Aside(Generic[State]):
     """Work in a thread of its own, one at a time, whose failure stops nobody who has a state.
 
-    `problem` is why the last one failed; it is logged, and tried again some seconds later.
+    What fails is logged, and tried again some seconds later.
     """
 
     def __init__(self, work: Callable[[], State], patience: float) -> None:
-        self.problem: str | None = None
         self._work = work
         self._patience = patience
         self._lock = Lock()
         self._thread: Thread | None = None
         self._made: State | None = None
+        self._not_made: str | None = None  # why, the last time
+        self._not_asked: str | None = None  # why nobody knows whether a state is current
         self._began = self._retry_at = 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """Why it failed the last time, if it did."""
+        return self._not_asked or self._not_made
 
     def soon(self, before: State, is_current: Callable[[State], bool]) -> State:
         """A state that is current; or the one before, where making it takes longer than the
@@ -41,7 +47,7 @@ class Aside(Generic[State]):
             left = min(given_up, self._began + self._patience) - time.monotonic()
             if thread is not None:
                 thread.join(max(left, 0.0))
-            if thread is None or thread.is_alive() or self._made is None or self.problem:
+            if thread is None or thread.is_alive() or self._made is None or self._not_made:
                 break
             before = self._made
         return before
@@ -63,20 +69,22 @@ class Aside(Generic[State]):
     def _is(self, *, current: Callable[[State], bool], state: State) -> bool:
         """Whether a state is current, as far as the store can say."""
         try:
-            return current(state)
+            is_current = current(state)
         except TagmillError as error:
-            self._failed(error)
+            self._not_asked = self._said(error)
             return True
+        self._not_asked = None
+        return is_current
 
     def _run(self) -> None:
         try:
             self._made = self._work()
-            self.problem = None
+            self._not_made = None
         except Exception as error:  # whatever it is, what there was before is still there
-            self._failed(error)
+            self._not_made = self._said(error)
 
-    def _failed(self, error: Exception) -> None:
-        self.problem = str(error) or type(error).__name__
+    def _said(self, error: Exception) -> str:
+        said = str(error) or type(error).__name__
         self._retry_at = time.monotonic() + _RETRY
-        is_ours = isinstance(error, TagmillError)
-        _log.warning("%s", self.problem, exc_info=None if is_ours else error)
+        _log.warning("%s", said, exc_info=None if isinstance(error, TagmillError) else error)
+        return said
