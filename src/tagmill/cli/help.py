@@ -480,8 +480,8 @@ HELP: dict[str, str] = {
     "When, ISO 8601 or seconds; else now.": "时间，ISO 8601 或秒；不写则为现在。",
     "The search that it came from.": "行为所来自的搜索。",
     "What is known of a user.": "对一位用户所知的。",
-    "Delete everything of a user: events, what was fitted with them, words searched for.": (
-        "删除一位用户的全部：行为、由它们拟合的结果、搜索过的词。"
+    "Delete everything of a user: events, what was fitted with them, words they proposed.": (
+        "删除一个用户的全部数据：行为、由此拟合出的结果、由此提出的新词。"
     ),
     "A product's tags in the order in which they speak to a user.": (
         "商品的标签，按对一位用户的吸引力排序。"

@@ -153,7 +153,7 @@ def forget(
     workspace: Workspace = Path("."),
     as_json: AsJson = False,
 ) -> None:
-    """Delete everything of a user: events, what was fitted with them, words searched for."""
+    """Delete everything of a user: events, what was fitted with them, words they proposed."""
     from tagmill.discover.recommend import open_recommender
     from tagmill.people import forget_user
 
